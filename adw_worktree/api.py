@@ -1,0 +1,112 @@
+"""The pool for programs: `PortPool` and `get_port_pool`."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from .errors import NotARepository
+from .ledger import Ledger
+from .model import check_adw_id
+from .pool import Pool
+from .project import open_project, project_of
+
+
+class PortPool:
+    """The slots of a project's ADWs, for use without the command line.
+
+    Every call reads the ledger anew under its lock, so that any number of objects, threads and
+    processes may share it.
+    """
+
+    def __init__(self, persistence_file: str | os.PathLike[str] | None = None) -> None:
+        """Open the pool of the repository that the working directory is in.
+
+        With `persistence_file`, the pool of the repository whose ledger that is; a file that is no
+        repository's ledger is worked on alone, apart from the machine's pool.
+
+        Raises NotARepository without a file outside of a repository, SettingsError.
+        """
+        self._pool = _pool_of(None if persistence_file is None else Path(persistence_file))
+
+    def reserve(self, adw_id: str) -> tuple[int, int]:
+        """Lease a slot to `adw_id` and return its backend and frontend port; the same ones again
+        if it has one.
+
+        Raises InvalidAdwId; PoolExhausted, a RuntimeError, if no slot is free.
+        """
+        lease = self._pool.reserve(check_adw_id(adw_id))
+        return lease.backend, lease.frontend
+
+    def release(self, adw_id: str) -> bool:
+        """Give back the slot of `adw_id`; return whether it had one.
+
+        The caller says that nobody uses the ports any more, even if there is a worktree.
+        """
+        lease = self._pool.leases().get(adw_id)
+        return lease is not None and self._pool.release(lease)
+
+    def get_allocation(self, adw_id: str) -> tuple[int, int] | None:
+        """Return the backend and frontend port of `adw_id`, or None if it has none."""
+        self._pool.release_gone()
+        lease = self._pool.leases().get(adw_id)
+        return None if lease is None else (lease.backend, lease.frontend)
+
+    def get_pool_status(self) -> dict[str, Any]:
+        """Return the pool with the keys of `adw-worktree status --json`."""
+        from .overview import pool_status
+
+        self._pool.release_gone()
+        return pool_status(self._pool)
+
+    def cleanup_stale(self, max_age_hours: float = 24) -> int:
+        """Release leases whose worktree is gone, and those without one that are older.
+
+        Returns how many. Age alone frees nothing that has a worktree.
+        """
+        gone = self._pool.release_gone()
+        aged = self._pool.release_aged(timedelta(hours=max_age_hours))
+        return len(gone) + len(aged)
+
+
+def _pool_of(file: Path | None) -> Pool:
+    if file is None:
+        return open_project(Path.cwd()).pool
+    path = file.absolute()
+    nearest = next(parent for parent in path.parents if parent.is_dir())
+    try:
+        project = open_project(nearest)
+    except NotARepository:
+        return _pool_alone(path)
+    if project.pool.ledger.path == path:
+        return project.pool
+    return _pool_alone(path)
+
+
+def _pool_alone(path: Path) -> Pool:
+    from .settings import load_settings
+
+    settings = load_settings(None)
+    ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout)
+    return Pool(ledger, settings)
+
+
+_pools: dict[Path, PortPool] = {}
+_pools_lock = Lock()
+
+
+def get_port_pool() -> PortPool:
+    """Return the pool of the project that the working directory is in: one object per process and
+    project. Raises NotARepository, SettingsError."""
+    from .gitrepo import find_repository
+
+    repo = find_repository(Path.cwd())
+    with _pools_lock:
+        if repo.common_dir not in _pools:
+            pool = PortPool.__new__(PortPool)
+            pool._pool = project_of(repo).pool
+            _pools[repo.common_dir] = pool
+        return _pools[repo.common_dir]

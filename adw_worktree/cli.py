@@ -1,0 +1,224 @@
+"""The command line: which command, its arguments, and the one place that catches errors.
+
+Only the chosen command's module is imported. A command takes its parsed arguments and returns an
+Outcome; nothing but this module ends the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from .errors import AdwError, NotARepository, UsageError
+from .gitrepo import clean_environment
+from .output import print_error, print_outcome
+
+# name: (what it does, aliases). The module is `commands/<name>.py`, or `<name>_` for a keyword.
+COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "create": ("make a worktree with a slot of ports", ("add", "new")),
+    "remove": ("take back a worktree and its slot", ("rm", "delete")),
+    "list": ("show the repository's worktrees", ("ls",)),
+    "status": ("show the pool of this machine", ()),
+    "reserve": ("lease a slot without a worktree", ()),
+    "release": ("give back a slot that was reserved", ()),
+    "reconcile": ("compare leases with worktrees, and mend", ("gc", "prune")),
+    "env": ("print an ADW's variables", ()),
+    "run": ("run a command in a worktree, with its variables", ()),
+    "path": ("print a worktree's path", ()),
+    "hooks": ("put git's hooks in place, or take them out", ()),
+    "trust": ("approve the commands that a repository's settings ask for", ()),
+    "doctor": ("say what is wrong, and what mends it", ()),
+}
+
+_EPILOG = """\
+examples:
+  adw-worktree create fix-login
+  adw-worktree run fix-login -- npm run dev
+  adw-worktree list
+  adw-worktree remove fix-login
+
+exit codes: 0 done, 1 unexpected, 2 usage, 3 settings or ledger, 4 git, 5 pool exhausted,
+6 no such ADW, 7 refused, 8 locked for too long, 9 hook failed, 10 check found something"""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end; what was begun is undone on the way out."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    words, trailing = _split_trailing(words)
+    as_json = "--json" in words
+    _watch_signals()
+    _forget_repository()
+    try:
+        return _run(words, trailing)
+    except AdwError as exc:
+        print_error(exc, as_json=as_json)
+        return exc.exit_code
+    except Interrupted as exc:
+        return 128 + exc.signum
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as exc:
+        return _report_bug(exc, as_json=as_json)
+
+
+def _run(words: list[str], trailing: list[str] | None) -> int:
+    parser = build_parser(chosen=_command_of(words))
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    args.trailing = trailing
+    args.directory = _directory(args.directory)
+    outcome = _module(_canonical(args.command)).run(args)
+    print_outcome(outcome, as_json=args.json)
+    return int(outcome.exit_code)
+
+
+def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
+    """Return the parser, with the arguments of the `chosen` command alone, or of "*" all."""
+    parser = _Parser(
+        prog="adw-worktree",
+        description="A git worktree and a slot of ports for every agent workflow (ADW).",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, (summary, aliases) in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            aliases=aliases,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if chosen in (name, "*"):
+            module = _module(name)
+            sub.epilog = module.EPILOG
+            module.add_arguments(sub)
+            sub.add_argument(
+                "--json",
+                action="store_true",
+                default=argparse.SUPPRESS,
+                help="print one JSON document",
+            )
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from ._version import __version__
+
+        print(f"adw-worktree {__version__}")
+        parser.exit()
+
+
+def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """Return the words before and after the first `--` of a `run`."""
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    if _command_of(words[:at]) != "run":
+        return words, None
+    return words[:at], words[at + 1 :]
+
+
+def _command_of(words: list[str]) -> str | None:
+    """Return the command that `words` name, without its aliases; raise UsageError on a wrong one."""
+    rest = iter(words)
+    for word in rest:
+        if word == "-C":
+            next(rest, None)
+        elif not word.startswith("-"):
+            return _canonical(word)
+    return None
+
+
+def _canonical(word: str) -> str:
+    for name, (_, aliases) in COMMANDS.items():
+        if word == name or word in aliases:
+            return name
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, COMMANDS, n=1)
+    raise UsageError(
+        f"{word!r} is not a command",
+        hint=f"adw-worktree {near[0]}?" if near else "adw-worktree --help lists them",
+    )
+
+
+def _module(name: str) -> Any:
+    return import_module(f".commands.{name}", __package__)
+
+
+def _directory(named: str | None) -> Path:
+    try:
+        return Path(named or ".").absolute()
+    except FileNotFoundError as exc:
+        raise NotARepository("the working directory does not exist any more") from exc
+
+
+def _forget_repository() -> None:
+    """Drop git's own repository variables: the tool is called from inside hooks."""
+    kept = clean_environment()
+    for name in [name for name in os.environ if name not in kept]:
+        del os.environ[name]
+
+
+def _watch_signals() -> None:
+    """Turn the signals that ask us to end into an exception, once; then undo undisturbed."""
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        for number in watched:
+            # Ignored signals stay ignored in children: git finishes the undoing, too.
+            signal.signal(number, signal.SIG_IGN)
+        raise Interrupted(signum)
+
+    watched = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    watched = [number for number in watched if signal.getsignal(number) != signal.SIG_IGN]
+    for number in watched:
+        signal.signal(number, interrupt)
+
+
+def _report_bug(error: Exception, *, as_json: bool) -> int:
+    """Say that this is our own mistake, and where the report is."""
+    import traceback
+    from tempfile import NamedTemporaryFile
+
+    with NamedTemporaryFile(
+        "w", prefix="adw-worktree-", suffix=".log", delete=False, errors="backslashreplace"
+    ) as report:
+        report.write("".join(traceback.format_exception(error)))
+    unexpected = AdwError(
+        f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {report.name}"
+    )
+    unexpected.code = "unexpected"
+    print_error(unexpected, as_json=as_json)
+    return unexpected.exit_code

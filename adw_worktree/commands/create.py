@@ -1,0 +1,68 @@
+"""`adw-worktree create`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..create import Created, create
+from ..creation import Wish
+from ..output import Outcome
+from ..project import open_project
+
+EPILOG = """\
+examples:
+  adw-worktree create fix-login
+  adw-worktree create fix-login --from origin/main
+  adw-worktree create review-12 --pr 12
+  cd "$(adw-worktree create fix-login --json | jq -r .path)" """
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
+    parser.add_argument("--branch", metavar="B", help="branch to make or check out (default: ADW_ID)")
+    parser.add_argument("--from", dest="base", metavar="REF", help="what a new branch starts from")
+    parser.add_argument("--pr", type=int, metavar="N", help="start from pull or merge request N")
+    parser.add_argument("--detach", action="store_true", help="check out a commit, no branch")
+    parser.add_argument("--path", metavar="P", help="where the worktree goes")
+    parser.add_argument("--slot", type=int, metavar="N", help="ask for one slot")
+    parser.add_argument("--no-hooks", action="store_true", help="run no hooks")
+    parser.add_argument("--keep", action="store_true", help="keep it if a hook fails")
+
+
+def run(args: Namespace) -> Outcome:
+    project = open_project(args.directory)
+    wish = Wish(
+        branch=args.branch,
+        base=args.base,
+        pr=args.pr,
+        detach=args.detach,
+        path=args.directory / args.path if args.path else None,
+        slot=args.slot,
+        hooks=not args.no_hooks,
+        keep=args.keep,
+    )
+    made = create(project, args.adw_id, wish, output=2)
+    return Outcome(as_json(made), _text(made), [*project.notices, *made.notes])
+
+
+def as_json(made: Created) -> dict[str, object]:
+    """Return the keys that `create --json` promises."""
+    lease = made.lease
+    return {
+        "created": made.created,
+        "adw_id": lease.adw_id,
+        "slot": lease.slot,
+        "ports": dict(lease.ports),
+        "path": lease.path,
+        "branch": lease.branch,
+        "env_file": str(made.env_file),
+    }
+
+
+def _text(made: Created) -> str:
+    lease = made.lease
+    ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
+    verb = "created" if made.created else "already there:"
+    branch = f"branch {lease.branch}" if lease.branch else "detached"
+    return f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})\nslot {lease.slot}: {ports}"

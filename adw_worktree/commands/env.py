@@ -1,0 +1,47 @@
+"""`adw-worktree env`."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from shlex import quote
+
+from ..envfile import parse_variables
+from ..healing import heal
+from ..output import Outcome
+from ..overview import require_lease
+from ..project import open_project
+
+EPILOG = """\
+examples:
+  eval "$(adw-worktree env fix-login --format shell)"
+  adw-worktree env --format json      # of the worktree you are in"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("adw_id", nargs="?", metavar="ADW_ID", help="default: the current one")
+    parser.add_argument("--format", choices=["dotenv", "shell", "json"], default="dotenv")
+
+
+def run(args: Namespace) -> Outcome:
+    project = open_project(args.directory)
+    heal(project)
+    lease = require_lease(project, args.adw_id, args.directory)
+    variables = parse_variables(project.env_text(lease))
+    data = {"adw_id": lease.adw_id, "variables": variables}
+    return Outcome(data, _FORMATS[args.format](variables), project.notices)
+
+
+def _dotenv(variables: dict[str, str]) -> str:
+    return "\n".join(f"{name}={quote(value)}" for name, value in variables.items())
+
+
+def _shell(variables: dict[str, str]) -> str:
+    return "\n".join(f"export {name}={quote(value)}" for name, value in variables.items())
+
+
+def _json(variables: dict[str, str]) -> str:
+    return json.dumps(variables, indent=2)
+
+
+_FORMATS = {"dotenv": _dotenv, "shell": _shell, "json": _json}

@@ -1,0 +1,65 @@
+"""`adw-worktree run`."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..envfile import parse_variables
+from ..errors import AdwError, UsageError
+from ..healing import heal
+from ..output import Outcome
+from ..overview import require_lease, require_path
+from ..project import open_project
+
+EPILOG = """\
+examples:
+  adw-worktree run fix-login -- npm run dev
+  adw-worktree run fix-login -- sh -c 'python -m http.server $BACKEND_PORT'
+  adw-worktree run -- make test       # in the worktree you are in
+
+The exit code is the command's own; 127 if it was not found, 126 if it cannot be run."""
+
+
+class CommandNotFound(AdwError):
+    """The command to run does not exist."""
+
+    code = "command-not-found"
+    exit_code = 127
+
+
+class CommandNotExecutable(AdwError):
+    """The command to run cannot be executed."""
+
+    code = "command-not-executable"
+    exit_code = 126
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.usage = "adw-worktree run [-h] [ADW_ID] -- CMD…"
+    parser.add_argument("adw_id", nargs="?", metavar="ADW_ID", help="default: the current one")
+
+
+def run(args: Namespace) -> Outcome:
+    """Become the command: signals, streams and exit code are its own."""
+    if not args.trailing:
+        raise UsageError("no command to run", hint="adw-worktree run ADW_ID -- CMD…")
+    project = open_project(args.directory)
+    heal(project)
+    lease = require_lease(project, args.adw_id, args.directory)
+    worktree = require_path(project, lease)
+    variables = parse_variables(project.env_text(lease))
+    os.chdir(_start(args.directory, worktree))
+    try:
+        os.execvpe(args.trailing[0], args.trailing, {**os.environ, **variables})
+    except FileNotFoundError as exc:
+        raise CommandNotFound(f"{args.trailing[0]}: command not found") from exc
+    except (OSError, ValueError) as exc:
+        raise CommandNotExecutable(f"{args.trailing[0]} cannot be run: {exc}") from exc
+
+
+def _start(directory: Path, worktree: Path) -> Path:
+    """Return where the command starts: where the caller is, if that is inside the worktree."""
+    inside = directory.resolve().is_relative_to(worktree.resolve())
+    return directory if inside else worktree

@@ -1,0 +1,232 @@
+"""`create`: lease, branch, worktree, env file, files, hooks. All of it, or nothing.
+
+The order is the design: the lease is written first as `pending`, with everything that undoing
+needs; a file lock says that this process is at work; the env file is there before anything can
+start that reads it; `active` comes last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+
+from .creation import Plan, Wish, drop_fetched, plan_creation
+from .envfile import is_ours, load_header, write
+from .errors import (
+    AdwError,
+    BranchUnusable,
+    GitFailed,
+    HookFailed,
+    UsageError,
+    WorktreeUnavailable,
+)
+from .exclude import ensure_excluded
+from .gitrepo import admin_directory
+from .healing import heal, undo_creation
+from .ledger import tied
+from .locks import held, try_lock
+from .model import Lease, check_adw_id
+from .project import Project
+from .receipts import write_receipt
+from .userhooks import require_trusted, run_hooks
+from .worktrees import add_worktree, fill_submodules, fill_worktree, make_branch, track
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An ADW's worktree, and whether this call made it."""
+
+    created: bool
+    lease: Lease
+    env_file: Path
+    notes: list[str] = field(default_factory=list)
+
+
+def create(
+    project: Project, adw_id: str, wish: Wish | None = None, *, output: int | None = None
+) -> Created:
+    """Make the worktree of `adw_id` with its lease and env file, or return the one it has.
+
+    `output` is a file descriptor for what git and hooks print; None drops it. Safe to call from
+    many threads and processes. On any error or signal everything is undone.
+
+    Raises AdwError subclasses: PoolExhausted, BranchUnusable, PathOccupied, HookFailed, …
+    """
+    check_adw_id(adw_id)
+    wish = wish or Wish()
+    while True:
+        heal(project)
+        present = project.pool.leases().get(adw_id)
+        if present is not None and present.has_worktree:
+            if present.state == "active":
+                return _again(project, present, wish)
+            _wait_for_creator(project, present)
+            continue
+        made = _try_create(project, adw_id, wish, present, output)
+        if made is not None:
+            return made
+
+
+def _again(project: Project, lease: Lease, wish: Wish) -> Created:
+    """Return the worktree that is there; mend its env file if that is missing or a copy."""
+    finding = project.pool.finding(lease)
+    if finding.verdict != "alive" or finding.path is None:
+        raise WorktreeUnavailable(
+            f"{lease.adw_id} has a worktree that cannot be used: {finding.reason}",
+            hint="adw-worktree reconcile",
+        )
+    if wish.slot is not None and wish.slot != lease.slot:
+        raise UsageError(
+            f"{lease.adw_id} has slot {lease.slot}, not {wish.slot}",
+            hint=f"adw-worktree remove {lease.adw_id}, then create it with --slot {wish.slot}",
+        )
+    env_file = finding.path / project.settings.env_file
+    if not is_ours(load_header(env_file), lease):
+        write(finding.path, project.settings.env_file, project.env_text(lease))
+    return Created(False, replace(lease, path=str(finding.path)), env_file)
+
+
+def _wait_for_creator(project: Project, lease: Lease) -> None:
+    """Wait until the process that is making this worktree is done, or dead."""
+    what = f"the worktree of {lease.adw_id}, which another process is making,"
+    with held(project.pool.creator_lock(lease), project.settings.lock_timeout, what):
+        pass
+
+
+def _try_create(
+    project: Project, adw_id: str, wish: Wish, reserved: Lease | None, output: int | None
+) -> Created | None:
+    """Make the worktree; None if another process leased the id first."""
+    if wish.hooks:
+        moments = ("pre-create", "post-create")
+        require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
+    token = token_hex(16)
+    try:
+        plan = plan_creation(project, adw_id, wish, token)
+        return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
+    finally:
+        if wish.pr is not None:
+            drop_fetched(project, token)
+
+
+def _lease_and_make(
+    project: Project,
+    plan: Plan,
+    adw_id: str,
+    wish: Wish,
+    reserved: Lease | None,
+    token: str,
+    output: int | None,
+) -> Created | None:
+    draft = Lease(
+        adw_id=adw_id,
+        slot=-1,
+        ports={},
+        allocated_at=datetime.now(UTC),
+        state="pending",
+        token=token,
+        path=str(plan.path),
+        branch=plan.branch,
+        new_branch_at=plan.commit if plan.new_branch else None,
+    )
+    lock = try_lock(project.pool.creator_lock(draft))
+    assert lock is not None  # the token is ours alone
+    try:
+        if reserved is not None:
+            lease = project.pool.upgrade(reserved, draft)
+        else:
+            lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
+        if lease is None or lease.token != token:
+            return None
+        return _make(project, plan, lease, output)
+    finally:
+        project.pool.creator_lock(draft).unlink(missing_ok=True)
+        lock.release()
+
+
+def _make(
+    project: Project, plan: Plan, lease: Lease, output: int | None
+) -> Created:
+    """Take the steps from a pending lease to an active one; undo them all if one fails."""
+    try:
+        _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
+        if plan.new_branch and plan.branch is not None:
+            lease = _make_branch(project, plan, lease)
+        lease = _add(project, plan, lease)
+        env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
+        hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
+        if project.settings.submodules:
+            fill_submodules(project.repo, plan.path, output=output)
+        notes = _finish_hooks(project, plan, lease, hook_status, output)
+        lease = replace(lease, state="active", new_branch_at=None, reserved=None)
+        write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
+        project.pool.update(lease)
+    except BaseException as exc:
+        _undo(project, plan, lease, exc)
+        if isinstance(exc, OSError):
+            raise AdwError(f"the worktree {plan.path} cannot be made: {exc.strerror}") from exc
+        raise
+    return Created(True, lease, env_file, notes)
+
+
+def _undo(project: Project, plan: Plan, lease: Lease, cause: BaseException) -> None:
+    """Undo the creation; what cannot be undone now is left to the next command, and said."""
+    try:
+        undo_creation(project, lease, plan.made_parents)
+    except (AdwError, OSError) as exc:
+        cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")
+
+
+def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
+    assert plan.branch is not None
+    try:
+        make_branch(project.repo, plan.branch, plan.commit, plan.base)
+    except BranchUnusable:
+        # Somebody made it since we looked: it is not ours to delete.
+        project.pool.update(replace(lease, new_branch_at=None))
+        raise
+    track(project.repo, project.settings, plan.branch, plan.base)
+    return lease
+
+
+def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
+    """Make the worktree without its files, and tie the lease to it."""
+    ensure_excluded(project, plan.path)
+    plan.path.parent.mkdir(parents=True, exist_ok=True)
+    target = plan.branch or plan.commit
+    add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
+    admin = admin_directory(plan.path)
+    if admin is None:
+        raise GitFailed(f"git made no worktree at {plan.path}")
+    lease = tied(lease, plan.path, admin)
+    write_receipt(admin, lease)
+    project.pool.update(lease)
+    return lease
+
+
+def _finish_hooks(
+    project: Project, plan: Plan, lease: Lease, hook_status: int, output: int | None
+) -> list[str]:
+    """Run the post-create hooks; with `keep`, what fails becomes a note."""
+    try:
+        if hook_status != 0:
+            raise HookFailed(
+                f"git's post-checkout hook failed in {plan.path} (exit status {hook_status})",
+                hint="mend the hook, or create with --no-hooks or --keep",
+            )
+        _run_hooks(project, "post-create", lease, plan.path, plan.hooks, output)
+    except HookFailed as exc:
+        if not plan.keep:
+            raise
+        return [f"{exc.message}; the worktree was kept"]
+    return []
+
+
+def _run_hooks(
+    project: Project, moment: str, lease: Lease, cwd: Path, wanted: bool, output: int | None
+) -> None:
+    if wanted:
+        variables = project.hook_variables(lease)
+        run_hooks(moment, project.settings, cwd=cwd, variables=variables, output=output)

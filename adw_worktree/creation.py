@@ -1,0 +1,162 @@
+"""The plan of a `create`: every check that can be made before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import settings as reading
+from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
+from .gitrepo import branch_commit, is_branch_name, list_worktrees, resolve_commit, run_git
+from .project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the caller asks of a new worktree."""
+
+    branch: str | None = None
+    """None: the setting `branch_name`, by default the ADW id."""
+    base: str | None = None
+    """Branch, tag or commit to start from; None: the setting `base`."""
+    pr: int | None = None
+    """Number of a pull or merge request to start from, fetched from the remote."""
+    detach: bool = False
+    path: Path | None = None
+    slot: int | None = None
+    hooks: bool = True
+    """Whether the user's hooks and git's `post-checkout` run."""
+    keep: bool = False
+    """Whether a worktree whose post-create hook failed stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A wish after every check that needs no change."""
+
+    path: Path
+    commit: str
+    branch: str | None
+    new_branch: bool
+    base: str
+    made_parents: list[Path]
+    hooks: bool
+    keep: bool
+
+
+def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan:
+    """Return what to make. Raises the error of whatever makes it impossible."""
+    if wish.detach and wish.branch is not None:
+        raise UsageError("--detach and --branch exclude each other")
+    if wish.pr is not None and wish.base is not None:
+        raise UsageError("--pr and --from exclude each other")
+    branch = None if wish.detach else wish.branch or reading.branch_name(project.settings, adw_id)
+    path = _free_path(project, adw_id, branch, wish.path)
+    base, commit, new_branch = _start(project, branch, wish, token)
+    _check_env_file(project, commit)
+    missing = [parent for parent in path.parents if not parent.exists()]
+    return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
+
+
+def _start(
+    project: Project, branch: str | None, wish: Wish, token: str
+) -> tuple[str, str, bool]:
+    """Return base, commit, and whether the branch is to be made."""
+    home = project.repo.worktree or project.repo.home
+    present = None
+    if branch is not None:
+        if not is_branch_name(home, branch):
+            raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
+        present = branch_commit(home, branch)
+    if branch is not None and present is not None:
+        _check_branch_free(project, branch)
+        if wish.base is not None or wish.pr is not None:
+            raise BranchUnusable(
+                f"branch {branch} exists; --from and --pr are for a new one",
+                hint="leave them out to check it out, or choose another with --branch",
+            )
+        return branch, present, False
+    if wish.pr is not None:
+        return f"#{wish.pr}", _fetch_request(project, wish.pr, token), branch is not None
+    base = wish.base or project.settings.base
+    commit = None if base.startswith("-") else resolve_commit(home, base)
+    if commit is None:
+        raise BranchUnusable(
+            f"{base} names no commit in {home}",
+            hint="choose a branch, tag or commit with --from; an empty repository needs a first commit",
+        )
+    return base, commit, branch is not None
+
+
+def _check_branch_free(project: Project, branch: str) -> None:
+    for entry in list_worktrees(project.repo.home):
+        if entry.branch == branch:
+            raise BranchUnusable(
+                f"branch {branch} already has a worktree at {entry.path}",
+                hint=f"remove that worktree, or choose another branch with --branch",
+            )
+
+
+def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
+    path = wanted or project.worktree_path(adw_id, branch or adw_id)
+    path = path.parent.resolve() / path.name
+    if any(character in str(path) for character in "\n\r\0"):
+        raise UsageError(f"the path {str(path)!r} has a line break in it")
+    try:
+        occupied = path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
+    except OSError as exc:
+        raise PathOccupied(f"{path} cannot be looked into: {exc.strerror}") from exc
+    if occupied:
+        raise PathOccupied(
+            f"{path} exists and is not empty",
+            hint="move it away, or choose another place with --path",
+        )
+    return path
+
+
+def _check_env_file(project: Project, commit: str) -> None:
+    """Refuse if the commit tracks the env file: writing ours would dirty the worktree."""
+    name = project.settings.env_file
+    listed = run_git(["ls-tree", "--name-only", "-z", commit, "--", name], project.repo.home)
+    if listed.stdout:
+        raise SettingsError(
+            f"{name} is tracked in commit {commit[:12]}, and would be overwritten",
+            hint=f"git rm --cached {name}, or choose another name with the setting env_file",
+        )
+
+
+def _fetch_request(project: Project, number: int, token: str) -> str:
+    """Fetch the head of a pull or merge request and return its commit.
+
+    Into a ref of our own, since parallel fetches share FETCH_HEAD; `drop_fetched` deletes it.
+    """
+    remote = _remote(project)
+    ref = f"refs/adw-worktree/{token}"
+    failure = None
+    for source in (f"refs/pull/{number}/head", f"refs/merge-requests/{number}/head"):
+        command = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
+        done = run_git([*command, remote, f"+{source}:{ref}"], project.repo.home,
+                       check=False, timeout=None)  # fmt: skip
+        commit = resolve_commit(project.repo.home, ref) if done.returncode == 0 else None
+        if commit is not None:
+            return commit
+        failure = failure or done.stderr.strip()
+    raise GitFailed(
+        f"request {number} cannot be fetched from {remote}: {failure}",
+        hint="check its number, and the remote with the setting remote",
+    )
+
+
+def _remote(project: Project) -> str:
+    if project.settings.remote is not None:
+        return project.settings.remote
+    names = run_git(["remote"], project.repo.home).stdout.split()
+    if not names:
+        raise GitFailed(f"{project.repo.home} has no remote to fetch from", hint="git remote add")
+    return "origin" if "origin" in names else names[0]
+
+
+def drop_fetched(project: Project, token: str) -> None:
+    ref = f"refs/adw-worktree/{token}"
+    if resolve_commit(project.repo.home, ref) is not None:
+        run_git(["update-ref", "-d", ref], project.repo.home, check=False)

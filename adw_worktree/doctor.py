@@ -1,0 +1,86 @@
+"""What is wrong with a project, and the command that mends each thing. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import AdwError
+from .githooks import status
+from .gitrepo import git_version
+from .overview import pool_status
+from .project import Project
+from .reconcile import reconcile
+from .userhooks import commands_digest, is_trusted
+
+OLDEST_GIT = (2, 36)
+"""`worktree list -z` and `hook run` came with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong."""
+
+    code: str
+    message: str
+    fix: str
+    """The command, or what else a person does."""
+
+
+def examine(project: Project) -> list[Problem]:
+    """Return what is wrong; an examination that itself fails is a problem, too."""
+    problems: list[Problem] = []
+    for look in (_git, _leases, _pool, _hooks, _trust):
+        try:
+            problems += look(project)
+        except AdwError as exc:
+            problems.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
+    return problems
+
+
+def _git(project: Project) -> Iterator[Problem]:
+    version = git_version(project.repo.home)
+    if version < OLDEST_GIT:
+        shown, oldest = (".".join(map(str, one)) for one in (version, OLDEST_GIT))
+        yield Problem("git-too-old", f"git {shown} is older than {oldest}", "upgrade git")
+
+
+def _leases(project: Project) -> Iterator[Problem]:
+    done = reconcile(project, dry_run=True)
+    for action in [*done.released, *done.repaired, *done.adopted]:
+        message = f"{action.adw_id}: {action.kind}: {action.reason}"
+        yield Problem(f"needs-{action.kind}", message, "adw-worktree reconcile")
+    for action in done.kept:
+        lost = action.seen is None and action.lease is not None and action.lease.has_worktree
+        if lost and action.lease is not None and action.lease.state == "active":
+            yield Problem(
+                "worktree-unknown",
+                f"{action.adw_id} keeps slot {action.slot}: {action.reason}",
+                f"bring it back, or: adw-worktree remove {action.adw_id} --force",
+            )
+
+
+def _pool(project: Project) -> Iterator[Problem]:
+    status_now = pool_status(project.pool)
+    if status_now["available"] == 0:
+        total = status_now["total"]
+        yield Problem("pool-exhausted", f"none of the {total} slots is free", "adw-worktree status")
+
+
+def _hooks(project: Project) -> Iterator[Problem]:
+    states = status(project.repo)
+    if all(one.state in ("absent", "foreign") for one in states):
+        return  # hooks are a convenience: not to have them is no problem
+    for one in states:
+        if one.state == "refused":
+            continue  # said when they were installed; nothing here can mend it
+        if one.state != "installed":
+            message = f"the {one.event} hook is {one.state}"
+            yield Problem("hook-missing", message, "adw-worktree hooks install")
+
+
+def _trust(project: Project) -> Iterator[Problem]:
+    digest = commands_digest(project.settings)
+    if digest and not is_trusted(project.state_dir, project.repo.common_dir, digest):
+        message = "the repository's settings ask for commands that nobody approved"
+        yield Problem("hooks-untrusted", message, "adw-worktree trust")

@@ -1,0 +1,177 @@
+"""Every foreseeable failure: a stable code, an exit code, what happened, and what to do next.
+
+Errors are raised where the reason is known and caught once, in the command line's boundary.
+`code` is for programs and never changes its meaning; the text is for people and may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AdwError(Exception):
+    """A foreseeable failure.
+
+    Subclasses set `code` (stable, for programs) and `exit_code` (the process's).
+    The message states one fact with the names in it; the hint, if there is one, stands alone.
+    """
+
+    code = "error"
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(AdwError):
+    """The command line cannot be understood, or asks for what cannot be."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class InvalidAdwId(UsageError):
+    """A name that cannot be an ADW id."""
+
+    code = "invalid-adw-id"
+
+
+class SettingsError(AdwError):
+    """A settings file, variable or template that cannot be used as it is."""
+
+    code = "settings"
+    exit_code = 3
+
+
+class LedgerError(AdwError):
+    """A ledger, registry or state directory that cannot be read or written."""
+
+    code = "ledger"
+    exit_code = 3
+
+
+class LedgerTooNew(LedgerError):
+    """A ledger written by a later version; it is left untouched."""
+
+    code = "ledger-too-new"
+
+
+class NotARepository(AdwError):
+    """The directory is in no git repository."""
+
+    code = "not-a-repository"
+    exit_code = 4
+
+
+class GitFailed(AdwError):
+    """A git command exited non-zero. `argv`, `returncode` and `stderr` say which and why."""
+
+    code = "git-failed"
+    exit_code = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        argv: Sequence[str] = (),
+        returncode: int = 0,
+        stderr: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class BranchUnusable(AdwError):
+    """The branch or ref asked for does not exist, is no valid name, or is checked out elsewhere."""
+
+    code = "branch-unusable"
+    exit_code = 4
+
+
+class PoolExhausted(AdwError, RuntimeError):
+    """No slot is free. The text names every holder and every blocked slot."""
+
+    code = "pool-exhausted"
+    exit_code = 5
+
+
+class SlotUnavailable(AdwError):
+    """The one slot asked for is leased, blocked, or outside the pool."""
+
+    code = "slot-unavailable"
+    exit_code = 5
+
+
+class UnknownAdw(AdwError):
+    """No lease and no worktree goes by this name."""
+
+    code = "unknown-adw"
+    exit_code = 6
+
+
+class Refused(AdwError):
+    """Something a person made would be lost; nothing was changed."""
+
+    code = "refused"
+    exit_code = 7
+
+
+class DirtyWorktree(Refused):
+    """The worktree has uncommitted work."""
+
+    code = "dirty-worktree"
+
+
+class UnmergedBranch(Refused):
+    """The branch has commits that are nowhere else."""
+
+    code = "unmerged-branch"
+
+
+class LockedWorktree(Refused):
+    """Somebody ran `git worktree lock` on it."""
+
+    code = "locked-worktree"
+
+
+class PathOccupied(Refused):
+    """The directory for a new worktree exists and is not empty."""
+
+    code = "path-occupied"
+
+
+class WorktreeUnavailable(Refused):
+    """The worktree is neither there nor known to be gone: moved, locked, not mounted."""
+
+    code = "worktree-unavailable"
+
+
+class ServersRunning(Refused):
+    """A server that was asked to end is still running."""
+
+    code = "servers-running"
+
+
+class LockTimeout(AdwError):
+    """Another process holds a lock for longer than the setting `lock_timeout` allows."""
+
+    code = "lock-timeout"
+    exit_code = 8
+
+
+class HookFailed(AdwError):
+    """A hook command exited non-zero."""
+
+    code = "hook-failed"
+    exit_code = 9
+
+
+class HookUntrusted(HookFailed):
+    """The repository asks to run commands that nobody has approved."""
+
+    code = "hook-untrusted"

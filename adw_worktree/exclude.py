@@ -1,0 +1,73 @@
+"""Keeping what we write out of `git status`, through the common directory's `info/exclude`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .atomic import write_atomically
+from .errors import LedgerError
+from .locks import held
+from .project import Project
+
+BEGIN = "# >>> adw-worktree >>>"
+END = "# <<< adw-worktree <<<"
+
+
+def ensure_excluded(project: Project, worktree: Path) -> None:
+    """Make git ignore the ledger, the env files and the directory that holds `worktree`.
+
+    Writes only when a pattern is missing. Raises LedgerError if the file cannot be written.
+    """
+    wanted = _patterns(project, worktree)
+    path = project.repo.common_dir / "info" / "exclude"
+    if _missing(path, wanted):
+        lock = project.repo.tool_dir / "exclude.lock"
+        with held(lock, project.settings.lock_timeout, f"the file {path}"):
+            missing = _missing(path, wanted)
+            if missing:
+                _append(path, missing)
+
+
+def _patterns(project: Project, worktree: Path) -> list[str]:
+    """Return the patterns, anchored to the top where they are meant for one place.
+
+    By default all worktrees lie in one directory of ours; a setting may put them among a person's
+    own files, so there each is named by itself.
+    """
+    patterns = [_literal(project.settings.env_file)]
+    main, ledger = project.repo.main, project.pool.ledger.path
+    if main is None:
+        return patterns
+    own = worktree.parent if project.settings.worktree_path is None else worktree
+    if ledger.is_relative_to(main):
+        patterns.append(f"/{_literal(ledger.relative_to(main).as_posix())}*")
+    if worktree.is_relative_to(main) and own != main:
+        patterns.append(f"/{_literal(own.relative_to(main).as_posix())}/")
+    return patterns
+
+
+def _literal(name: str) -> str:
+    """Return the gitignore pattern that matches `name` to the letter (gitignore(5))."""
+    return "".join(f"\\{char}" if char in "\\*?[]!# " else char for char in name)
+
+
+def _missing(path: Path, wanted: list[str]) -> list[str]:
+    try:
+        present = path.read_bytes().decode(errors="surrogateescape").splitlines()
+    except OSError:
+        present = []
+    return [pattern for pattern in wanted if pattern not in present]
+
+
+def _append(path: Path, patterns: list[str]) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        before = path.read_bytes() if path.exists() else b""
+        if before and not before.endswith(b"\n"):
+            before += b"\n"
+        block = "\n".join([BEGIN, *patterns, END]) + "\n"
+        write_atomically(path, before + block.encode(errors="surrogateescape"))
+    except OSError as exc:
+        raise LedgerError(
+            f"{path} cannot be written: {exc.strerror}", hint=f"make {path.parent} writable"
+        ) from exc

@@ -1,0 +1,352 @@
+"""The one place that runs git, and what git says of a repository and its worktrees.
+
+What holds here: git gets an argument list, an explicit directory and an environment without the
+repository variables it sets for its own hooks; answers are read from porcelain and exit codes,
+never from English.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import AdwError, GitFailed, NotARepository
+
+# `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
+# works on the wrong repository.
+_REPOSITORY_VARIABLES = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_CONFIG_COUNT",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_GRAFT_FILE",
+        "GIT_INDEX_FILE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_PREFIX",
+        "GIT_SHALLOW_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REFLOG_ACTION",
+    }
+)
+
+BUSY_VARIABLE = "ADW_WORKTREE_BUSY"
+"""Set for every git child, so that managed hooks do not call the tool back."""
+
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+"""git options under which no hook of the repository runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What a git command left: exit code and both streams, undecodable bytes kept as surrogates."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorktreeEntry:
+    """One worktree as `git worktree list --porcelain -z` tells it."""
+
+    path: Path
+    head: str | None = None
+    branch: str | None = None
+    """Short name; None when detached or bare."""
+    bare: bool = False
+    locked: str | None = None
+    """The reason, empty if none was given; None when not locked."""
+    prunable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """Where a repository's parts lie."""
+
+    common_dir: Path
+    """The directory all its worktrees share, resolved."""
+    main: Path | None
+    """The main worktree; None for a bare repository."""
+    worktree: Path | None
+    """The worktree the search began in; None outside of any."""
+
+    @property
+    def home(self) -> Path:
+        """Where commands for the repository as a whole run."""
+        return self.main or self.common_dir
+
+    @property
+    def tool_dir(self) -> Path:
+        """Our own directory inside the common git directory: locks, stamp, bare ledger."""
+        return self.common_dir / "adw-worktree"
+
+    @property
+    def admin_root(self) -> Path:
+        """Where git keeps the admin directory of each linked worktree."""
+        return self.common_dir / "worktrees"
+
+
+def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return `environ` (default: the process's) without git's repository variables."""
+    source = os.environ if environ is None else environ
+    return {
+        name: value
+        for name, value in source.items()
+        if name not in _REPOSITORY_VARIABLES
+        and not name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
+    }
+
+
+def run_git(
+    args: Sequence[str],
+    cwd: Path,
+    *,
+    check: bool = True,
+    stdin: str | None = None,
+    timeout: float | None = 300.0,
+    output: int | None = None,
+) -> GitResult:
+    """Run `git ARGS…` in `cwd` and return what it left.
+
+    `timeout` is in seconds, None for commands that fill a tree or fetch. `output` is a file
+    descriptor that gets what git and its hooks print, instead of the result. Raises GitFailed if
+    git is missing, takes too long, or (with `check`) exits non-zero.
+    """
+    argv = ["git", *args]
+    env = clean_environment()
+    env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
+    env[BUSY_VARIABLE] = "1"
+    try:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=env,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE if output is None else output,
+            stderr=subprocess.PIPE if output is None else output,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=timeout,
+        )
+    except FileNotFoundError as exc:
+        if not cwd.is_dir():
+            raise GitFailed(f"the directory {cwd} does not exist", argv=argv) from exc
+        raise GitFailed(
+            "git was not found", hint="install git 2.36 or later and put it on PATH", argv=argv
+        ) from exc
+    except ValueError as exc:  # a NUL byte in an argument
+        raise GitFailed(f"git cannot be given {args[-1]!r}", argv=argv) from exc
+    except OSError as exc:
+        raise GitFailed(f"git could not be started: {exc.strerror}", argv=argv) from exc
+    except subprocess.TimeoutExpired as exc:
+        raise GitFailed(
+            f"git {_verb(args)} in {cwd} took longer than {timeout:.0f} seconds", argv=argv
+        ) from exc
+    if check and done.returncode != 0:
+        raise git_failure(argv, done.returncode, done.stderr or "")
+    return GitResult(done.returncode, done.stdout or "", done.stderr or "")
+
+
+def git_failure(argv: Sequence[str], returncode: int, stderr: str) -> GitFailed:
+    """Return the error for a git command that exited non-zero: its own last words."""
+    said = [line for line in stderr.strip().splitlines() if line.strip()]
+    fatal = [line for line in said if line.startswith(("fatal:", "error:"))]
+    reason = (fatal or said or [f"exit status {returncode}"])[-1]
+    return GitFailed(
+        f"git {_verb(argv[1:])} failed: {reason}",
+        argv=argv,
+        returncode=returncode,
+        stderr=stderr,
+    )
+
+
+def _verb(args: Sequence[str]) -> str:
+    """Return the subcommand of a git argument list, and its own where it has one."""
+    words = list(args)
+    while words and words[0].startswith("-"):
+        words = words[2 if words[0] in ("-c", "-C") else 1 :]
+    take = 2 if words[:1] in (["worktree"], ["submodule"], ["hook"]) else 1
+    return " ".join(words[:take])
+
+
+def find_repository(directory: Path) -> Repository:
+    """Return the repository that `directory` is in, found as git finds it.
+
+    Raises NotARepository outside of one; GitFailed if git itself cannot run.
+    """
+    if not directory.is_dir():
+        raise NotARepository(f"the directory {directory} does not exist")
+    questions = ["--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
+    answer = run_git(["rev-parse", *questions, "--is-inside-work-tree"], directory, check=False)
+    if answer.returncode != 0:
+        if "safe.directory" in answer.stderr:
+            raise git_failure(["git", "rev-parse"], answer.returncode, answer.stderr)
+        raise NotARepository(
+            f"{directory} is not inside a git repository",
+            hint="adw-worktree -C DIR …, with DIR inside a repository",
+        )
+    # The path comes first and may hold newlines; the two booleans are the last two lines.
+    common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
+    common_dir = Path(common).resolve()
+    worktree = _toplevel(directory) if inside == "true" else None
+    return Repository(common_dir, _main_worktree(common_dir, bare == "true", worktree), worktree)
+
+
+def repository_at(common_dir: Path) -> Repository:
+    """Return the repository whose common git directory is `common_dir`.
+
+    Raises NotARepository if there is none.
+    """
+    found = find_repository(common_dir)
+    if found.common_dir != common_dir.resolve():
+        raise NotARepository(f"{common_dir} is not a git directory")
+    return found
+
+
+def _toplevel(directory: Path) -> Path:
+    answer = run_git(["rev-parse", "--show-toplevel"], directory)
+    return Path(answer.stdout.removesuffix("\n"))
+
+
+def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path | None:
+    """Return the main worktree's path, or None for a bare repository.
+
+    Asked inside a linked worktree, git calls a bare repository not bare, and a main worktree may
+    lie elsewhere than above `.git` (`core.worktree`, `--separate-git-dir`). So the repository
+    itself is asked.
+    """
+    if bare:
+        return None
+    told = run_git(["config", "--file", str(common_dir / "config"), "--type=bool", "core.bare"],
+                   common_dir, check=False)  # fmt: skip
+    if told.stdout.strip() == "true":
+        return None
+    if common_dir.name == ".git":
+        return common_dir.parent
+    placed = run_git(
+        ["config", "--file", str(common_dir / "config"), "core.worktree"], common_dir, check=False
+    ).stdout.removesuffix("\n")
+    if placed:
+        return (common_dir / placed).resolve()
+    # --separate-git-dir records no way back: only the main worktree itself knows.
+    if worktree is not None and not (worktree / ".git").is_dir():
+        listed = list_worktrees(common_dir)
+        if all(entry.path != worktree for entry in listed[1:]):
+            return worktree
+    return None
+
+
+def list_worktrees(directory: Path) -> list[WorktreeEntry]:
+    """Return the repository's worktrees, the main one first."""
+    return parse_worktrees(run_git(["worktree", "list", "--porcelain", "-z"], directory).stdout)
+
+
+def parse_worktrees(text: str) -> list[WorktreeEntry]:
+    """Return the entries of `git worktree list --porcelain -z` output.
+
+    Unknown attributes are passed over, so that a later git can say more.
+    """
+    entries = []
+    for block in text.split("\0\0"):
+        fields: dict[str, str] = {}
+        for line in block.strip("\0").split("\0"):
+            name, _, value = line.partition(" ")
+            fields[name] = value
+        if "worktree" not in fields:
+            continue
+        branch = fields.get("branch")
+        entries.append(
+            WorktreeEntry(
+                path=Path(fields["worktree"]),
+                head=fields.get("HEAD"),
+                branch=branch.removeprefix("refs/heads/") if branch else None,
+                bare="bare" in fields,
+                locked=fields.get("locked"),
+                prunable="prunable" in fields,
+            )
+        )
+    return entries
+
+
+def admin_directory(worktree: Path) -> Path | None:
+    """Return git's admin directory of the linked worktree at `worktree`, read from its `.git` file.
+
+    None if it is no linked worktree. Costs no process.
+    """
+    try:
+        text = (worktree / ".git").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if not text.startswith("gitdir: "):
+        return None
+    path = Path(text.removeprefix("gitdir: ").rstrip("\n"))
+    admin = path if path.is_absolute() else worktree / path
+    admin = Path(os.path.normpath(admin))
+    return admin if admin.parent.name == "worktrees" else None
+
+
+def worktree_of_admin(admin: Path) -> Path | None:
+    """Return the worktree that git's admin directory `admin` names, whether it exists or not."""
+    try:
+        text = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    named = Path(text.rstrip("\n"))
+    # Relative since git 2.48 with worktree.useRelativePaths.
+    path = named if named.is_absolute() else Path(os.path.normpath(admin / named))
+    return path.parent
+
+
+def head_branch(admin: Path) -> str | None:
+    """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
+    try:
+        head = (admin / "HEAD").read_text(encoding="utf-8", errors="surrogateescape").strip()
+    except OSError:
+        return None
+    prefix = "ref: refs/heads/"
+    return head.removeprefix(prefix) if head.startswith(prefix) else None
+
+
+def resolve_commit(directory: Path, ref: str) -> str | None:
+    """Return the commit that `ref` names, or None if it names none."""
+    answer = run_git(
+        ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"],
+        directory,
+        check=False,
+    )
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def branch_commit(directory: Path, branch: str) -> str | None:
+    """Return the commit of the local branch, or None if there is no such branch."""
+    return resolve_commit(directory, f"refs/heads/{branch}")
+
+
+def is_branch_name(directory: Path, name: str) -> bool:
+    """Whether git would take `name` for a branch (git-check-ref-format(1))."""
+    if name.startswith("-") or "\0" in name:
+        return False
+    answer = run_git(["check-ref-format", f"refs/heads/{name}"], directory, check=False)
+    return answer.returncode == 0 and name != "HEAD"
+
+
+def git_version(directory: Path) -> tuple[int, ...]:
+    """Return git's version as numbers, `(2, 39, 5)`."""
+    words = run_git(["version"], directory).stdout.split()
+    try:
+        return tuple(int(part) for part in words[2].split(".")[:3] if part.isdigit())
+    except (IndexError, ValueError) as exc:
+        raise AdwError(f"git says of its version only {' '.join(words)!r}") from exc

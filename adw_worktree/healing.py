@@ -1,0 +1,145 @@
+"""Undoing half-made worktrees, and the cheap pass that every command makes first.
+
+What holds here: one undo serves a `create` that failed, one that was interrupted and one whose
+process died. It may run any number of times, and destroys only what `create` itself made.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .errors import AdwError, GitFailed
+from .gitrepo import admin_directory, branch_commit, list_worktrees, resolve_commit
+from .locks import try_lock
+from .model import Lease
+from .project import Project
+from .receipts import RECEIPT, receipt_token
+from .verdict import Finding
+from .workstate import uncommitted
+from .worktrees import drop_branch, remove_worktree
+
+
+@dataclass(frozen=True, slots=True)
+class Healed:
+    """What the cheap pass did."""
+
+    released: list[tuple[Lease, Finding]] = field(default_factory=list)
+    undone: list[Lease] = field(default_factory=list)
+    kept: list[Lease] = field(default_factory=list)
+    """Half-made worktrees that somebody has worked in since; they were finished instead."""
+
+
+def heal(project: Project) -> Healed:
+    """Undo what dead processes left half made, and release leases whose worktrees are gone.
+
+    Raises LockTimeout if another process holds the pool for too long.
+    """
+    undone, kept = [], []
+    for lease in project.pool.abandoned():
+        # Who holds this lock is the only one to undo; a second pass would find nothing left.
+        lock = try_lock(project.pool.creator_lock(lease))
+        if lock is None:
+            continue
+        try:
+            if _has_work(project, lease):
+                project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+                kept.append(lease)
+            else:
+                undo_creation(project, lease)
+                undone.append(lease)
+            project.pool.creator_lock(lease).unlink(missing_ok=True)
+        finally:
+            lock.release()
+    return Healed(project.pool.release_gone(), undone, kept)
+
+
+def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | None = None) -> None:
+    """Take back what `create` made for `lease`: worktree, branch, admin entry, the lease itself.
+
+    `made_parents` are the directories that it made above the worktree, innermost first. Goes on
+    past a step that fails and raises its error last, the lease then still pending, so that the
+    next command tries again.
+    """
+    steps: list[Callable[[], object]] = [
+        lambda: _discard_worktree(project, lease),
+        lambda: _discard_branch(project, lease),
+        lambda: _discard_directories(made_parents or []),
+    ]
+    failures: list[AdwError | OSError] = []
+    for step in steps:
+        try:
+            step()
+        except (AdwError, OSError) as exc:
+            failures.append(exc)
+    if failures:
+        raise failures[0]
+    if lease.reserved:
+        bare = Lease(lease.adw_id, lease.slot, lease.ports, lease.allocated_at, "active", lease.token)
+        project.pool.update(bare)
+    else:
+        project.pool.release(lease)
+
+
+def _discard_worktree(project: Project, lease: Lease) -> None:
+    """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
+    assert lease.path is not None
+    path = Path(lease.path)
+    listed = any(entry.path == path for entry in list_worktrees(project.repo.home))
+    if listed and _is_ours(lease, path):
+        try:
+            remove_worktree(project.repo, path, force=True, unlock=True)
+        except GitFailed:
+            # Killed inside `git worktree add`: git knows the entry, but does not take the
+            # directory for a worktree. Without a .git file it holds nothing.
+            if (path / ".git").exists():
+                raise
+            shutil.rmtree(path, ignore_errors=True)
+            remove_worktree(project.repo, path, force=True, unlock=True)
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+
+
+def _is_ours(lease: Lease, path: Path) -> bool:
+    """Whether the worktree at `path` is the one made for `lease`.
+
+    A receipt tells it; between git's making it and the receipt there is none, and then the path,
+    which was free when the lease was made, has to do.
+    """
+    admin = admin_directory(path)
+    if admin is None or not (admin / RECEIPT).exists():
+        return True
+    return receipt_token(admin) == lease.token
+
+
+def _discard_branch(project: Project, lease: Lease) -> None:
+    if lease.branch is None or lease.new_branch_at is None:
+        return
+    at = branch_commit(project.repo.home, lease.branch)
+    if at == lease.new_branch_at:
+        drop_branch(project.repo, lease.branch, at)
+
+
+def _discard_directories(made: list[Path]) -> None:
+    for directory in made:
+        try:
+            directory.rmdir()
+        except OSError:
+            return  # another worktree came to lie in it
+
+
+def _has_work(project: Project, lease: Lease) -> bool:
+    """Whether somebody worked in a half-made worktree before its `create` died.
+
+    Nobody can have before the files were filled in, and that is when git writes the index.
+    """
+    path = Path(lease.path or "")
+    admin = admin_directory(path)
+    if admin is None or not (admin / "index").exists() or receipt_token(admin) != lease.token:
+        return False
+    head = resolve_commit(path, "HEAD")
+    if lease.new_branch_at is not None and head != lease.new_branch_at:
+        return True
+    return bool(uncommitted(path))

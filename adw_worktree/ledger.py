@@ -1,0 +1,217 @@
+"""One repository's ledger: the file of its leases, its lock, and its rebuilding.
+
+What holds here: the file is read inside the lock every time and replaced atomically; damaged bytes
+are set aside, never overwritten; nothing outlives a call in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from . import registry
+from .atomic import write_atomically
+from .envfile import is_ours, load_header
+from .errors import LedgerError, LedgerTooNew
+from .gitrepo import head_branch, worktree_of_admin
+from .locks import held
+from .model import Lease, Settings, ports_of
+from .receipts import admin_directories, load_receipt, write_receipt
+from .schema import DocumentDamaged, decode_leases, encode_leases
+
+Leases = dict[str, Lease]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """A ledger file, the lock beside it, and where its leases are found again if it is lost."""
+
+    path: Path
+    lock_path: Path
+    lock_timeout: float
+    recover: Callable[[], Leases] = dict
+    """Return the leases that can be found without the file."""
+    attach: Callable[[Leases], Leases] = lambda leases: leases
+    """Return leases of the older shape with the worktrees that they belong to."""
+    notices: list[str] = field(default_factory=list)
+    """What a person should be told: that a ledger was damaged, or upgraded."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Return the lock of this ledger. Taken after the machine's, never before."""
+        return held(self.lock_path, self.lock_timeout, f"the ledger {self.path}")
+
+    def peek(self) -> Leases | None:
+        """Return the leases without the lock, or None if the file is missing or damaged.
+
+        For reports, and for a first look that is repeated inside the lock.
+        """
+        try:
+            data = self._read()
+            return None if data is None else decode_leases(data)[0]
+        except DocumentDamaged:
+            return None
+
+    def load(self) -> Leases:
+        """Return the leases; call it inside the lock.
+
+        A missing ledger is rebuilt, a damaged one set aside and rebuilt, one in the older shape
+        upgraded. Raises LedgerTooNew for a later version's, LedgerError if it cannot be read.
+        """
+        data = self._read()
+        if data is None:
+            return self.recover()
+        try:
+            leases, older = decode_leases(data)
+        except DocumentDamaged as exc:
+            aside = self._set_aside(".corrupt-")
+            leases = self.recover()
+            self.notices.append(
+                f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}, and "
+                f"{len(leases)} leases were rebuilt from the worktrees"
+            )
+            self.commit(leases)
+            return leases
+        except LedgerTooNew as exc:
+            raise LedgerTooNew(f"{self.path} cannot be used: {exc.message}", hint=exc.hint) from exc
+        if older:
+            leases = self.attach(leases)
+            self.notices.append(f"the ledger {self.path} was upgraded from the older shape")
+            self.commit(leases)
+        return leases
+
+    def commit(self, leases: Mapping[str, Lease]) -> None:
+        """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, encode_leases(leases.values()))
+        except OSError as exc:
+            raise LedgerError(
+                f"the ledger {self.path} cannot be written: {exc.strerror}",
+                hint=f"free some space, or make {self.path.parent} writable",
+            ) from exc
+
+    def _read(self) -> bytes | None:
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            reason = "it is a symbolic link" if self.path.is_symlink() else exc.strerror
+            raise self._unreadable(str(reason)) from exc
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise self._unreadable("it is no regular file")
+            return file.read()
+
+    def _unreadable(self, reason: str) -> LedgerError:
+        return LedgerError(
+            f"the ledger {self.path} cannot be read: {reason}",
+            hint="move it away; it is rebuilt from the worktrees then",
+        )
+
+    def _set_aside(self, infix: str) -> Path:
+        now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        aside = self.path.with_name(f"{self.path.name}{infix}{now}")
+        try:
+            self.path.rename(aside)
+        except OSError as exc:
+            raise LedgerError(
+                f"the damaged ledger {self.path} cannot be set aside: {exc.strerror}",
+                hint=f"make {self.path.parent} writable",
+            ) from exc
+        return aside
+
+
+def recover_leases(
+    common_dir: Path, settings: Settings, state_dir: Path, ledger_path: Path
+) -> Leases:
+    """Return the leases that can be found without the ledger.
+
+    In this order of trust: the receipts in git's admin directories, the headers of the worktrees'
+    env files, the registry's copy (for leases that never had a worktree).
+    """
+    found = []
+    for admin in admin_directories(common_dir / "worktrees"):
+        lease = load_receipt(admin) or lease_of_env_file(admin, settings)
+        if lease is not None:
+            found.append(replace(lease, admin_id=admin.name))
+    leases: Leases = {}
+    for lease in sorted(found, key=lambda lease: (not names_slot(lease, settings), lease.allocated_at)):
+        _add(leases, lease)
+    known = registry.entry_of(state_dir, ledger_path)
+    for lease in known.leases.values() if known else ():
+        if not lease.has_worktree:
+            _add(leases, lease)
+    return leases
+
+
+def lease_of_env_file(admin: Path, settings: Settings) -> Lease | None:
+    """Return the lease that the env file in the worktree of `admin` tells of, or None.
+
+    A header that names another worktree is a copy and tells nothing.
+    """
+    worktree = worktree_of_admin(admin)
+    header = load_header(worktree / settings.env_file) if worktree else None
+    if worktree is None or header is None or header.worktree != admin.name:
+        return None
+    lease = Lease(
+        adw_id=header.adw_id,
+        slot=header.slot,
+        ports=ports_of(header.slot, settings.services),
+        allocated_at=datetime.now(UTC),
+        state="active",
+        token=header.token,
+    )
+    return tied(lease, worktree, admin)
+
+
+def names_slot(lease: Lease, settings: Settings) -> bool:
+    """Whether the worktree's env file says what `lease` says: who of two claimants is right."""
+    header = load_header(Path(lease.path) / settings.env_file) if lease.path else None
+    return is_ours(header, lease)
+
+
+def tied(lease: Lease, worktree: Path, admin: Path) -> Lease:
+    """Return `lease` bound to the worktree that is there now. Raises OSError if it is not."""
+    found = worktree.stat()
+    return replace(
+        lease,
+        path=str(worktree),
+        admin_id=admin.name,
+        branch=head_branch(admin),
+        device=found.st_dev,
+        inode=found.st_ino,
+        home_device=admin.stat().st_dev,
+    )
+
+
+def attach_worktrees(common_dir: Path, leases: Leases) -> Leases:
+    """Return leases of the older shape tied to the worktrees whose directories bear their ids."""
+    attached = dict(leases)
+    for admin in admin_directories(common_dir / "worktrees"):
+        worktree = worktree_of_admin(admin)
+        if worktree is None or worktree.name not in leases or load_receipt(admin) is not None:
+            continue
+        try:
+            lease = tied(leases[worktree.name], worktree, admin)
+            write_receipt(admin, lease)
+        except OSError:
+            continue  # it stays a lease without a worktree, which nothing frees by itself
+        attached[lease.adw_id] = lease
+    return attached
+
+
+def _add(leases: Leases, lease: Lease) -> None:
+    """Add `lease` unless its ADW id or slot is spoken for; reconciliation tells those apart."""
+    if lease.adw_id not in leases and lease.slot not in slots_of(leases.values()):
+        leases[lease.adw_id] = lease
+
+
+def slots_of(leases: Iterable[Lease]) -> set[int]:
+    """Return the slots that `leases` hold."""
+    return {lease.slot for lease in leases}

@@ -1,0 +1,92 @@
+"""The one place that prints: results on stdout, everything else on stderr, JSON as one document."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from .errors import AdwError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command has to say."""
+
+    data: Mapping[str, Any]
+    """The keys of the JSON document."""
+    text: str = ""
+    """The same for people, on stdout."""
+    notes: Sequence[str] = field(default_factory=list)
+    """What else a person should know, on stderr."""
+    exit_code: int = 0
+
+
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the result and its notes."""
+    for note in outcome.notes:
+        _say("note", note, "36")
+    if as_json:
+        _print_document({"ok": True, **outcome.data})
+    elif outcome.text:
+        _write(sys.stdout, outcome.text)
+
+
+def print_error(error: AdwError, *, as_json: bool) -> None:
+    """Print the failure: a JSON document on stdout, or two lines on stderr."""
+    if as_json:
+        failure = {"code": error.code, "message": error.message, "hint": error.hint}
+        _print_document({"ok": False, "error": failure})
+        return
+    _say("error", error.message, "31")
+    for note in getattr(error, "__notes__", []):
+        _say("note", note, "36")
+    if error.hint:
+        _say("hint", error.hint, "33")
+
+
+def _say(label: str, text: str, colour: str) -> None:
+    if _is_coloured(sys.stderr):
+        label = f"\033[{colour}m{label}:\033[0m"
+    else:
+        label = f"{label}:"
+    _write(sys.stderr, f"{label} {text}")
+
+
+def _print_document(document: Mapping[str, Any]) -> None:
+    _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2))
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line, with what the stream cannot encode shown as an escape."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def _is_coloured(stream: TextIO) -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters shown as escapes, so that no name moves the cursor."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows under their heads, in columns."""
+    shown = [[printable(cell) for cell in row] for row in rows]
+    lines = [list(head), *shown]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    padded = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+              for line in lines)  # fmt: skip
+    return "\n".join(line.rstrip() for line in padded)

@@ -1,0 +1,163 @@
+"""What there is: the repository's worktrees, and the pool of the whole machine. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import UnknownAdw
+from .gitrepo import admin_directory, list_worktrees
+from .model import Lease, Settings
+from .pool import Holding, Pool, blocked_slots
+from .ports import Listener, listeners
+from .project import Project
+from .verdict import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One worktree, one lease, or both."""
+
+    state: str
+    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen), `unmanaged`."""
+    path: Path | None
+    branch: str | None
+    lease: Lease | None = None
+    finding: Finding | None = None
+    listening: dict[str, list[Listener]] = field(default_factory=dict)
+    """Who listens on the port of each service."""
+    main: bool = False
+    locked: bool = False
+
+
+def rows(project: Project) -> list[Row]:
+    """Return every worktree of the repository and every lease without one, by slot."""
+    leases = project.pool.leases()
+    heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
+    entries = list_worktrees(project.repo.home)
+    of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
+    found = []
+    for entry in entries:
+        admin = admin_directory(entry.path)
+        lease = of_admin.pop(admin.name, None) if admin else None
+        main = entry == entries[0]
+        if lease is None:
+            if not (main and entry.bare) and not _is_pending(entry.path, leases.values()):
+                locked = entry.locked is not None
+                found.append(Row("unmanaged", entry.path, entry.branch, main=main, locked=locked))
+            continue
+        found.append(_row(project, lease, heard, entry.branch, entry.locked is not None))
+    shown = {row.lease.adw_id for row in found if row.lease}
+    hidden = [lease for lease in leases.values() if lease.adw_id not in shown]
+    found += [_row(project, lease, heard, lease.branch, False) for lease in hidden]
+    return sorted(found, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
+
+
+def _is_pending(path: Path, leases: Iterable[Lease]) -> bool:
+    return any(lease.path == str(path) for lease in leases)
+
+
+def _row(
+    project: Project,
+    lease: Lease,
+    heard: dict[int, list[Listener]],
+    branch: str | None,
+    locked: bool,
+) -> Row:
+    finding = project.pool.finding(lease)
+    if not lease.has_worktree:
+        state = "reserved"
+    elif lease.state == "pending":
+        state = "pending"
+    else:
+        state = "active" if finding.verdict == "alive" else "unknown"
+    by_service = {name: heard[port] for name, port in lease.ports.items() if heard.get(port)}
+    path = finding.path or (Path(lease.path) if lease.path else None)
+    return Row(state, path, branch, lease, finding, by_service, locked=locked)
+
+
+def require_lease(project: Project, adw_id: str | None, directory: Path) -> Lease:
+    """Return the lease of `adw_id`, or of the worktree that `directory` is in.
+
+    Raises UnknownAdw if there is none.
+    """
+    leases = project.pool.leases()
+    if adw_id is not None:
+        if adw_id in leases:
+            return leases[adw_id]
+        raise UnknownAdw(
+            f"no ADW called {adw_id!r} in {project.repo.home}",
+            hint="adw-worktree list shows those that there are",
+        )
+    admin = admin_directory(project.repo.worktree) if project.repo.worktree else None
+    for lease in leases.values():
+        if admin is not None and lease.admin_id == admin.name:
+            return lease
+    raise UnknownAdw(
+        f"{directory} is in no worktree that has a slot", hint="name the ADW, or go into its worktree"
+    )
+
+
+def require_path(project: Project, lease: Lease) -> Path:
+    """Return where the worktree of `lease` is. Raises UnknownAdw if it has none to be seen."""
+    finding = project.pool.finding(lease)
+    if finding.path is None or not finding.path.is_dir():
+        raise UnknownAdw(
+            f"{lease.adw_id} has no worktree: {finding.reason}",
+            hint=f"adw-worktree create {lease.adw_id}",
+        )
+    return finding.path
+
+
+# ---- the pool ----------------------------------------------------------------------------------
+
+
+def pool_status(pool: Pool) -> dict[str, Any]:
+    """Return the pool as the JSON of `status` has it, the machine over.
+
+    `allocated` + `available` + the number of `blocked` slots is `total`.
+    """
+    own = pool.leases()
+    others = pool.elsewhere()
+    total = pool.settings.slots
+    holdings = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in own.values()]
+    blocked = _blocked(pool.settings, [*holdings, *others])
+    allocated = len({holding.lease.slot for holding in [*holdings, *others]})
+    elsewhere: dict[str, dict[str, Any]] = {}
+    for holding in others:
+        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(holding.lease)
+    return {
+        "allocated": allocated,
+        "available": max(0, total - allocated - len(blocked)),
+        "total": total,
+        "utilization_percent": round(100 * allocated / total, 1),
+        "allocations": {adw_id: allocation(lease) for adw_id, lease in own.items()},
+        "elsewhere": elsewhere,
+        "blocked": blocked,
+    }
+
+
+def allocation(lease: Lease) -> dict[str, Any]:
+    """Return a lease as reports show it."""
+    return {
+        "slot": lease.slot,
+        **lease.ports,
+        "allocated_at": lease.allocated_at.isoformat(),
+        "state": lease.state if lease.has_worktree else "reserved",
+        "path": lease.path,
+        "branch": lease.branch,
+    }
+
+
+def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]]:
+    """Return the slots whose ports a foreign process holds, and who it is."""
+    slots = blocked_slots(settings, holdings)
+    heard = listeners([port for ports in slots.values() for port in ports]) if slots else {}
+    return [
+        {"slot": slot, "port": port, "pid": one.pid if one else None, "command": one.command if one else None}
+        for slot, ports in sorted(slots.items())
+        for port in ports
+        for one in heard.get(port, [None])[:1]  # type: ignore[list-item]
+    ]

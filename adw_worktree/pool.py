@@ -1,0 +1,412 @@
+"""The pool: handing out slots and taking them back, for one ledger among all of the machine's.
+
+What holds here: two leases never share a slot or a port, whoever asks and from wherever. Slots are
+handed out under the machine lock, after looking at every ledger of the registry; a ledger that
+cannot be read keeps the slots it was last seen with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+
+from . import registry
+from .errors import PoolExhausted, SlotUnavailable, UnknownAdw
+from .ledger import Leases, Ledger
+from .locks import try_lock
+from .model import Lease, Settings, ports_of
+from .ports import busy_ports
+from .verdict import Finding, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A lease and the ledger it stands in."""
+
+    lease: Lease
+    ledger: Path
+    common_dir: Path | None
+
+    @property
+    def repository(self) -> str:
+        """The repository's directory as people know it."""
+        place = self.common_dir or self.ledger
+        return str(place.parent if place.name == ".git" else place)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The leases of one ledger, among those of the whole machine.
+
+    With `state_dir` and `common_dir` None the ledger stands alone: no registry, no worktrees.
+    """
+
+    ledger: Ledger
+    settings: Settings
+    state_dir: Path | None = None
+    common_dir: Path | None = None
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def leases(self) -> Leases:
+        """Return the leases by ADW id, from the ledger or, if that is lost, from the worktrees."""
+        leases = self.ledger.peek()
+        if leases is not None:
+            return leases
+        with self._locked():
+            return self.ledger.load()
+
+    def elsewhere(self) -> list[Holding]:
+        """Return what the other ledgers of this machine hold."""
+        if self.state_dir is None:
+            return []
+        holdings = []
+        for entry in registry.entries(self.state_dir):
+            if not self._is_own(entry):
+                leases = _other_ledger(entry, self.settings).peek()
+                for lease in (entry.leases if leases is None else leases).values():
+                    holdings.append(Holding(lease, entry.ledger, entry.common_dir))
+        return holdings
+
+    def finding(self, lease: Lease) -> Finding:
+        """Return what became of the worktree of `lease`."""
+        if self.common_dir is None:
+            return Finding("unknown", "reserved without a worktree")
+        return judge(lease, self.common_dir)
+
+    def creator_lock(self, lease: Lease) -> Path:
+        """Return the lock file that the `create` behind a pending lease holds."""
+        assert self.common_dir is not None
+        return self.common_dir / "adw-worktree" / "creating" / f"{lease.token}.lock"
+
+    # ---- changing ------------------------------------------------------------------------
+
+    def reserve(self, adw_id: str, *, wanted: int | None = None, draft: Lease | None = None) -> Lease:
+        """Lease a slot to `adw_id` and return the lease; the one it has, if it has one.
+
+        `wanted` asks for one slot. `draft` gives what a worktree's lease carries beside its slot,
+        ports and time; without it the lease has no worktree. A slot is passed over while any
+        process holds one of its ports.
+
+        Raises SlotUnavailable if the wanted slot is not to be had, PoolExhausted if none is.
+        """
+        with self._transaction() as leases:
+            self._release_gone(leases)
+            present = leases.get(adw_id)
+            if present is not None:
+                return present
+            slot = self._free_slot(leases, wanted)
+            if slot is None:
+                self._release_gone_elsewhere()
+                slot = self._free_slot(leases, wanted)
+            if slot is None:
+                raise self._exhausted(leases)
+            draft = draft or Lease(adw_id, slot, {}, datetime.now(UTC), "active", token_hex(16))
+            ports = ports_of(slot, self.settings.services)
+            leases[adw_id] = replace(draft, adw_id=adw_id, slot=slot, ports=ports)
+            self._settle_doubt(slot)
+            return leases[adw_id]
+
+    def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
+        """Give back the slot of `lease`; False if that very lease stands no more.
+
+        `doubtful` says that the worktree was only seen to be absent, so that the slot is handed
+        out last.
+        """
+        with self._transaction() as leases:
+            present = leases.get(lease.adw_id)
+            if present is None or present.token != lease.token:
+                return False
+            del leases[lease.adw_id]
+            if doubtful:
+                self._doubt({lease.slot})
+            return True
+
+    def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
+        """Turn a lease without a worktree into `draft` with its slot; None if it stands no more."""
+        with self._transaction() as leases:
+            present = leases.get(reserved.adw_id)
+            if present is None or present.token != reserved.token:
+                return None
+            lease = replace(draft, slot=present.slot, ports=present.ports, reserved=True)
+            leases[lease.adw_id] = lease
+            return lease
+
+    def update(self, lease: Lease) -> None:
+        """Replace what the ledger says of `lease`, keeping its slot and ports.
+
+        Raises UnknownAdw if that very lease stands no more.
+        """
+        with self.ledger.locked():
+            leases = self.ledger.load()
+            present = leases.get(lease.adw_id)
+            if present is None or present.token != lease.token:
+                raise UnknownAdw(
+                    f"the lease of {lease.adw_id} was released meanwhile",
+                    hint="adw-worktree reconcile",
+                )
+            leases[lease.adw_id] = replace(lease, slot=present.slot, ports=present.ports)
+            self.ledger.commit(leases)
+
+    def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
+        """Lease a slot to a worktree that is there and has none; return the lease.
+
+        With `keep_slot`, its own slot if nobody holds it, busy ports or not: they are its own.
+        """
+        with self._transaction() as leases:
+            present = leases.get(lease.adw_id)
+            if present is not None:
+                return present
+            if keep_slot and lease.slot not in self._taken_slots(leases):
+                leases[lease.adw_id] = lease
+                self._settle_doubt(lease.slot)
+                return lease
+        return self.reserve(lease.adw_id, draft=lease)
+
+    def reassign(self, lease: Lease) -> Lease:
+        """Give a lease whose slot somebody else rightly holds another one; return it."""
+        self.release(lease)
+        return self.reserve(lease.adw_id, draft=lease)
+
+    def release_gone(self) -> list[tuple[Lease, Finding]]:
+        """Release every lease whose worktree is gone; return them with the evidence.
+
+        Looks first without a lock, so that a pool in order costs no more than reading it.
+        """
+        if all(self._gone(lease) is None for lease in self.leases().values()):
+            return []
+        with self._transaction() as leases:
+            return self._release_gone(leases)
+
+    def release_aged(self, max_age: timedelta) -> list[Lease]:
+        """Release the leases without a worktree that are older than `max_age`."""
+        with self._transaction() as leases:
+            aged = [lease for lease in leases.values() if is_aged(lease, max_age)]
+            for lease in aged:
+                del leases[lease.adw_id]
+            return aged
+
+    def abandoned(self) -> list[Lease]:
+        """Return the pending leases whose `create` is dead: nobody holds its lock."""
+        pending = [lease for lease in self.leases().values() if lease.state == "pending"]
+        return [lease for lease in pending if not self._creator_lives(lease)]
+
+    # ---- inside the locks ----------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Leases]:
+        """Hold the machine's and the ledger's lock; write what the block changed."""
+        with self._locked():
+            leases = self.ledger.load()
+            before = dict(leases)
+            yield leases
+            if leases != before:
+                self.ledger.commit(leases)
+            self._register(leases, changed=leases != before)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self.state_dir is None:
+            with self.ledger.locked():
+                yield
+            return
+        registry.prepare_state_directory(self.state_dir)
+        with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
+            with self.ledger.locked():
+                yield
+
+    def _register(self, leases: Leases, *, changed: bool) -> None:
+        """Tell the registry where this ledger is and what it holds."""
+        if self.state_dir is None or self.common_dir is None:
+            return
+        if not changed and (not leases or registry.entry_of(self.state_dir, self.ledger.path)):
+            return
+        if not leases and not changed:
+            return
+        found = self.common_dir.stat()
+        registry.record(
+            self.state_dir,
+            registry.Entry(self.ledger.path, self.common_dir, found.st_dev, found.st_ino, leases),
+        )
+
+    def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
+        """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
+        taken = self._taken_slots(leases)
+        taken_ports = self._taken_ports(leases)
+        if wanted is not None:
+            self._require_available(wanted, leases, taken, taken_ports)
+            return wanted
+        doubtful = registry.doubtful_slots(self.state_dir) if self.state_dir else set()
+        for slot in sorted(range(self.settings.slots), key=lambda slot: (slot in doubtful, slot)):
+            if slot in taken:
+                continue
+            ports = set(ports_of(slot, self.settings.services).values())
+            if not ports & taken_ports and not busy_ports(ports):
+                return slot
+        return None
+
+    def _require_available(
+        self, slot: int, leases: Leases, taken: set[int], taken_ports: set[int]
+    ) -> None:
+        if not 0 <= slot < self.settings.slots:
+            raise SlotUnavailable(
+                f"slot {slot} is outside the pool", hint=f"choose 0 to {self.settings.slots - 1}"
+            )
+        ports = set(ports_of(slot, self.settings.services).values())
+        hint = "adw-worktree status shows which slots are free"
+        if slot in taken or ports & taken_ports:
+            holders = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
+            for holding in [*holders, *self.elsewhere()]:
+                if holding.lease.slot == slot or set(holding.lease.ports.values()) & ports:
+                    who = f"{holding.lease.adw_id} in {holding.repository}"
+                    raise SlotUnavailable(f"slot {slot} is leased to {who}", hint=hint)
+        for port in sorted(busy_ports(ports)):
+            raise SlotUnavailable(f"slot {slot}: another process holds port {port}", hint=hint)
+
+    def _taken_slots(self, leases: Leases) -> set[int]:
+        return {lease.slot for lease in self._all(leases)}
+
+    def _taken_ports(self, leases: Leases) -> set[int]:
+        return {port for lease in self._all(leases) for port in lease.ports.values()}
+
+    def _all(self, leases: Leases) -> Iterable[Lease]:
+        return [*leases.values(), *(holding.lease for holding in self.elsewhere())]
+
+    def _release_gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
+        released = []
+        for lease in list(leases.values()):
+            finding = self._gone(lease)
+            if finding is not None:
+                del leases[lease.adw_id]
+                released.append((lease, finding))
+        self._doubt({lease.slot for lease, finding in released if finding.doubtful})
+        return released
+
+    def _gone(self, lease: Lease) -> Finding | None:
+        """Return the evidence that the worktree of `lease` is gone, or None.
+
+        A pending lease is never gone: its worktree is not there yet, or `abandoned` has it.
+        """
+        if self.common_dir is None or lease.state == "pending":
+            return None
+        finding = judge(lease, self.common_dir)
+        return finding if finding.verdict == "gone" else None
+
+    def _release_gone_elsewhere(self) -> None:
+        """Release the gone worktrees of every other repository; the machine lock is held."""
+        if self.state_dir is None:
+            return
+        for entry in list(registry.entries(self.state_dir)):
+            if self._is_own(entry):
+                continue
+            located = registry.locate(entry)
+            if located is None:
+                self._doubt({lease.slot for lease in entry.leases.values()})
+                registry.forget(self.state_dir, entry.ledger)
+            elif located.common_dir.is_dir():
+                other_ledger = _other_ledger(located, self.settings)
+                if other_ledger.peek() is not None:
+                    other = replace(self, ledger=other_ledger, common_dir=located.common_dir)
+                    other._release_gone_here()
+
+    def _release_gone_here(self) -> None:
+        with self.ledger.locked():
+            leases = self.ledger.load()
+            if self._release_gone(leases):
+                self.ledger.commit(leases)
+                self._register(leases, changed=True)
+
+    def _creator_lives(self, lease: Lease) -> bool:
+        lock = try_lock(self.creator_lock(lease))
+        if lock is None:
+            return True
+        lock.release()
+        return False
+
+    def _is_own(self, entry: registry.Entry) -> bool:
+        """Whether `entry` is this very ledger's, perhaps from before it changed its place."""
+        return entry.ledger == self.ledger.path or entry.common_dir == self.common_dir
+
+    def _doubt(self, slots: set[int]) -> None:
+        if slots and self.state_dir is not None:
+            registry.record_doubtful(
+                self.state_dir, registry.doubtful_slots(self.state_dir) | slots
+            )
+
+    def _settle_doubt(self, slot: int) -> None:
+        if self.state_dir is not None:
+            doubtful = registry.doubtful_slots(self.state_dir)
+            if slot in doubtful:
+                registry.record_doubtful(self.state_dir, doubtful - {slot})
+
+    def _exhausted(self, leases: Leases) -> PoolExhausted:
+        own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
+        blocked = blocked_slots(self.settings, [*own, *self.elsewhere()])
+        return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
+
+
+def is_aged(lease: Lease, max_age: timedelta) -> bool:
+    """Whether `lease` has no worktree and is older than `max_age`."""
+    return not lease.has_worktree and datetime.now(UTC) - lease.allocated_at > max_age
+
+
+def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, list[int]]:
+    """Return the slots that nobody leases but whose ports (given) some process holds."""
+    holdings = list(holdings)
+    taken = {holding.lease.slot for holding in holdings}
+    free = [slot for slot in range(settings.slots) if slot not in taken]
+    ports = {slot: list(ports_of(slot, settings.services).values()) for slot in free}
+    busy = busy_ports(port for wanted in ports.values() for port in wanted)
+    found = {slot: [port for port in wanted if port in busy] for slot, wanted in ports.items()}
+    return {slot: busy_here for slot, busy_here in found.items() if busy_here}
+
+
+def exhausted(
+    total: int, holdings: Iterable[Holding], blocked: Mapping[int, list[int]]
+) -> PoolExhausted:
+    """Return the error that names every holder and every blocked slot."""
+    from .ports import listeners
+
+    holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
+    lines = [f"Pool exhausted: none of the {total} slots is free"]
+    lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]
+    found = listeners([port for ports in blocked.values() for port in ports]) if blocked else {}
+    for slot, ports in sorted(blocked.items()):
+        for port in ports:
+            who = [f"{one.command} (pid {one.pid})" for one in found.get(port, [])]
+            lines.append(f"  slot {slot}: port {port} is held by {', '.join(who) or 'a process'}")
+    return PoolExhausted("\n".join(lines), hint=_best_release(holdings))
+
+
+def _describe(holding: Holding) -> str:
+    lease = holding.lease
+    verdict = judge(lease, holding.common_dir).verdict if holding.common_dir else "unknown"
+    age = datetime.now(UTC) - lease.allocated_at
+    place = lease.path or "no worktree"
+    return f"{lease.adw_id} in {holding.repository}, {_hours(age)} old, {verdict}, {place}"
+
+
+def _hours(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"
+
+
+def _best_release(holdings: list[Holding]) -> str:
+    """Return the command that would free the most: aged reservations, else the oldest worktree."""
+    reserved = [holding for holding in holdings if not holding.lease.has_worktree]
+    if reserved:
+        return f"adw-worktree reconcile --all --max-age 24 would look at {len(reserved)} reservations"
+    if not holdings:
+        return "end the processes that hold the ports, or set other bases with the setting services"
+    oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
+    return f"adw-worktree -C {oldest.repository} remove {oldest.lease.adw_id}, the oldest"
+
+
+def _other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
+    """Return the ledger of another repository; it is never rebuilt from here."""
+    lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
+    return Ledger(entry.ledger, lock_path, settings.lock_timeout, recover=lambda: dict(entry.leases))

@@ -1,0 +1,111 @@
+"""A project: one repository, its settings, and its place in the machine's pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import settings as reading
+from .errors import SettingsError
+from .gitrepo import Repository, find_repository
+from .ledger import Ledger, attach_worktrees, recover_leases
+from .model import Lease, Settings, port_variable
+from .pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything a command needs to know before it starts; nothing of it changes."""
+
+    repo: Repository
+    settings: Settings
+    state_dir: Path
+    pool: Pool
+
+    @property
+    def name(self) -> str:
+        """The repository's name as people know it: its directory, without `.git`."""
+        place = self.repo.main or self.repo.common_dir
+        if place.name in (".git", ".bare"):
+            place = place.parent
+        return place.name.removesuffix(".git")
+
+    @property
+    def notices(self) -> list[str]:
+        """What happened on the way that a person should be told."""
+        return self.pool.ledger.notices
+
+    def worktree_path(self, adw_id: str, branch: str) -> Path:
+        """Return where the worktree of a new ADW goes."""
+        return reading.worktree_path(
+            self.settings,
+            adw_id=adw_id,
+            branch=branch,
+            home=self.repo.home,
+            bare=self.repo.main is None,
+            repo_name=self.name,
+        )
+
+    def template(self) -> str | None:
+        """Return the repository's own template of the env file, None if it brings none.
+
+        Raises SettingsError if the file it names cannot be read.
+        """
+        if self.settings.template is None:
+            return None
+        path = self.repo.home / self.settings.template
+        try:
+            if not path.resolve().is_relative_to(self.repo.home.resolve()):
+                raise SettingsError(f"the template {path} lies outside of the repository")
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SettingsError(
+                f"the template {path} cannot be read: {exc}",
+                hint="mend the file or the setting `template`",
+            ) from exc
+
+    def hook_variables(self, lease: Lease) -> dict[str, str]:
+        """Return what a user's hook finds in its environment about `lease`."""
+        variables = {
+            "ADW_ID": lease.adw_id,
+            "ADW_SLOT": str(lease.slot),
+            "ADW_WORKTREE": lease.path or "",
+            "ADW_BRANCH": lease.branch or "",
+            "ADW_REPO": str(self.repo.home),
+        }
+        ports = {port_variable(name): str(port) for name, port in lease.ports.items()}
+        return variables | ports
+
+    def env_text(self, lease: Lease) -> str:
+        """Return the env file of `lease`. Raises SettingsError if the template cannot be used."""
+        from .envfile import render
+
+        return render(lease, repo_name=self.name, template=self.template())
+
+
+def open_project(directory: Path, **overrides: Any) -> Project:
+    """Return the project that `directory` is in.
+
+    `overrides` are settings given on the command line. Raises NotARepository, SettingsError.
+    """
+    repo = find_repository(directory)
+    return project_of(repo, **overrides)
+
+
+def project_of(repo: Repository, **overrides: Any) -> Project:
+    """Return the project of a repository already found. Raises SettingsError."""
+    bare = repo.main is None
+    settings = replace(reading.load_settings(repo.home, bare=bare), **overrides)
+    state_dir = reading.state_directory()
+    path = reading.ledger_path(
+        settings, home=repo.home, common_dir=repo.common_dir, bare=bare
+    )
+    ledger = Ledger(
+        path,
+        repo.tool_dir / "ledger.lock",
+        settings.lock_timeout,
+        recover=lambda: recover_leases(repo.common_dir, settings, state_dir, path),
+        attach=lambda leases: attach_worktrees(repo.common_dir, leases),
+    )
+    return Project(repo, settings, state_dir, Pool(ledger, settings, state_dir, repo.common_dir))

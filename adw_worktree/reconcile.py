@@ -1,0 +1,327 @@
+"""`reconcile`: compare leases with git's worktrees, and mend what differs.
+
+`plan_reconciliation` is pure: what was seen goes in, the actions come out. `reconcile` looks, plans
+and applies. A lease is released only if its worktree is gone; what cannot be read is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from typing import Literal
+
+from .envfile import Header, is_ours, load_header, write
+from .errors import AdwError, InvalidAdwId
+from .exclude import ensure_excluded
+from .gitrepo import admin_directory, list_worktrees, run_git
+from .healing import heal
+from .ledger import Leases, lease_of_env_file, names_slot, tied
+from .model import Lease, check_adw_id, ports_of
+from .pool import Holding, is_aged
+from .project import Project
+from .receipts import load_receipt, write_receipt
+from .verdict import Finding
+from .worktrees import remove_worktree
+
+Kind = Literal[
+    "undo", "release", "prune", "move", "refresh", "receipt", "env", "reassign", "adopt", "keep"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A linked worktree as it was found."""
+
+    path: Path
+    admin: Path
+    branch: str | None
+    header: Header | None
+    """What its env file says of itself."""
+    told: Lease | None = None
+    """The lease that its receipt or, failing that, its env file tells of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do, or to leave as it is, and why."""
+
+    kind: Kind
+    adw_id: str
+    slot: int | None
+    reason: str
+    path: Path | None = None
+    lease: Lease | None = None
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What a pass did, or with `check` would do."""
+
+    released: list[Action] = field(default_factory=list)
+    kept: list[Action] = field(default_factory=list)
+    repaired: list[Action] = field(default_factory=list)
+    adopted: list[Action] = field(default_factory=list)
+    failed: list[tuple[Action, AdwError]] = field(default_factory=list)
+
+    @property
+    def found_something(self) -> bool:
+        """Whether there was anything to do."""
+        return bool(self.released or self.repaired or self.adopted or self.failed)
+
+
+def reconcile(
+    project: Project, *, dry_run: bool = False, max_age: timedelta | None = None
+) -> Reconciled:
+    """Make the full pass over one repository.
+
+    `dry_run` changes nothing. `max_age` also releases leases without a worktree that are older.
+    An action that fails is reported and does not stop the others. Raises LockTimeout.
+    """
+    # Worktrees first: one made meanwhile has its lease by then, and is not taken for unmanaged.
+    seen = look(project)
+    abandoned = project.pool.abandoned()
+    leases = project.pool.leases()
+    findings = {lease.adw_id: project.pool.finding(lease) for lease in leases.values()}
+    actions = [
+        *(_undo_action(lease) for lease in abandoned),
+        *plan_reconciliation(
+            {key: lease for key, lease in leases.items() if lease not in abandoned},
+            findings,
+            seen,
+            adopt_all=project.settings.adopt,
+            max_age=max_age,
+            losers=_losers(project, leases),
+        ),
+    ]
+    result = Reconciled()
+    for action in actions:
+        if dry_run:
+            _file_under(result, action)
+            continue
+        try:
+            _file_under(result, apply_action(project, action))
+        except AdwError as exc:
+            result.failed.append((action, exc))
+        except OSError as exc:
+            place = action.path or action.adw_id
+            result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
+    if not dry_run:
+        heal(project)
+    return result
+
+
+def look(project: Project) -> list[Seen]:
+    """Return the linked worktrees whose directories are there."""
+    seen = []
+    for entry in list_worktrees(project.repo.home):
+        admin = admin_directory(entry.path)
+        if admin is None or not admin.is_dir():
+            continue
+        told = load_receipt(admin) or lease_of_env_file(admin, project.settings)
+        header = load_header(entry.path / project.settings.env_file)
+        seen.append(Seen(entry.path, admin, entry.branch, header, told))
+    return seen
+
+
+# ---- the plan ----------------------------------------------------------------------------------
+
+
+def plan_reconciliation(
+    leases: Leases,
+    findings: Mapping[str, Finding],
+    worktrees: Iterable[Seen],
+    *,
+    adopt_all: bool = False,
+    max_age: timedelta | None = None,
+    losers: Iterable[str] = (),
+) -> list[Action]:
+    """Return the actions that bring leases and worktrees together. Pure.
+
+    `losers` are the ADW ids whose slot somebody else rightly holds.
+    """
+    in_the_making = {lease.path for lease in leases.values() if lease.state == "pending"}
+    by_admin = {seen.admin.name: seen for seen in worktrees if str(seen.path) not in in_the_making}
+    actions: list[Action] = []
+    for lease in leases.values():
+        finding = findings[lease.adw_id]
+        seen = by_admin.pop(lease.admin_id, None) if lease.admin_id is not None else None
+        if finding.verdict == "gone" and seen is not None and seen.told is not None:
+            by_admin[seen.admin.name] = seen  # the place was taken by another of ours
+        actions += _plan_lease(lease, finding, seen, max_age, lease.adw_id in set(losers))
+    names = set(leases)
+    for seen in by_admin.values():
+        if seen.told is not None or adopt_all:
+            action = _plan_adoption(seen, names)
+            names.add(action.adw_id)
+            actions.append(action)
+    return actions
+
+
+def _plan_lease(
+    lease: Lease, finding: Finding, seen: Seen | None, max_age: timedelta | None, loses: bool
+) -> list[Action]:
+    def action(kind: Kind, reason: str, path: Path | None = finding.path) -> Action:
+        return Action(kind, lease.adw_id, lease.slot, reason, path, lease, seen)
+
+    if lease.state == "pending":
+        return [action("keep", "in the making")]
+    if max_age is not None and is_aged(lease, max_age):
+        return [action("release", f"no worktree, and older than {max_age}")]
+    if finding.verdict == "gone":
+        pruned = [action("prune", "git still lists it")] if finding.doubtful else []
+        return [action("release", finding.reason), *pruned]
+    if finding.moved_to is not None:
+        return [action("move", finding.reason)]
+    if finding.verdict == "unknown" or seen is None:
+        return [action("keep", finding.reason)]
+    mended = []
+    if loses:
+        return [action("reassign", f"slot {lease.slot} belongs to another worktree")]
+    if lease.path != str(seen.path) or lease.branch != seen.branch:
+        mended.append(action("refresh", "its path or branch changed"))
+    if seen.told is None or seen.told.token != lease.token:
+        mended.append(action("receipt", "its receipt was missing"))
+    if not is_ours(seen.header, lease):
+        mended.append(action("env", "its env file was missing or another's"))
+    return mended or [action("keep", finding.reason)]
+
+
+def _plan_adoption(seen: Seen, names: set[str]) -> Action:
+    """Return the action that gives a worktree without a lease one; its own again if it had one."""
+    if seen.told is not None and seen.told.adw_id not in names:
+        reason = "its receipt or env file names a slot, but it had no lease"
+        return Action("adopt", seen.told.adw_id, seen.told.slot, reason, seen.path, seen.told, seen)
+    adw_id = _free_name(seen.path.name, names)
+    return Action("adopt", adw_id, None, "made by plain git", seen.path, None, seen)
+
+
+def _free_name(directory: str, names: set[str]) -> str:
+    """Return an ADW id after the directory's name that no lease has."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+|\.\.+", "-", directory).strip("._-")[:58] or "worktree"
+    stem = stem.removesuffix(".lock").rstrip(".") or "worktree"
+    try:
+        check_adw_id(stem)
+    except InvalidAdwId:
+        stem = "worktree"
+    candidates = [stem, *(f"{stem}-{number}" for number in range(2, len(names) + 3))]
+    return next(name for name in candidates if name not in names)
+
+
+def _losers(project: Project, leases: Leases) -> list[str]:
+    """Return the ADW ids whose slot or port another repository's lease rightly has.
+
+    Whose env file names the slot is right; if both do, or neither, who had it first. Either side
+    comes to the same answer.
+    """
+    others = [holding for holding in project.pool.elsewhere() if holding.lease.state == "active"]
+    return [
+        lease.adw_id
+        for lease in leases.values()
+        if any(_clash(lease, other.lease) and _yields(project, lease, other) for other in others)
+    ]
+
+
+def _clash(one: Lease, other: Lease) -> bool:
+    shared_port = set(one.ports.values()) & set(other.ports.values())
+    return one.token != other.token and (one.slot == other.slot or bool(shared_port))
+
+
+def _yields(project: Project, lease: Lease, other: Holding) -> bool:
+    def rank(claim: Lease) -> tuple[bool, datetime, str]:
+        return (not names_slot(claim, project.settings), claim.allocated_at, claim.token)
+
+    return rank(lease) > rank(other.lease)
+
+
+def _undo_action(lease: Lease) -> Action:
+    path = Path(lease.path) if lease.path else None
+    return Action("undo", lease.adw_id, lease.slot, "its create died half-way", path, lease)
+
+
+# ---- doing it ----------------------------------------------------------------------------------
+
+
+def apply_action(project: Project, action: Action) -> Action:
+    """Do what `action` says and return it as it was done. Raises AdwError, OSError."""
+    lease, seen = action.lease, action.seen
+    if action.kind == "adopt" and seen is not None:
+        return _adopt(project, action, seen)
+    if lease is None or action.kind == "keep":
+        return action
+    if action.kind == "undo":
+        heal(project)
+    elif action.kind == "release":
+        project.pool.release(lease, doubtful=lease.has_worktree)
+    elif action.kind == "prune":
+        _prune(project, lease)
+    elif action.kind == "move" and action.path is not None:
+        run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
+        project.pool.update(replace(lease, path=str(action.path)))
+    elif action.kind == "reassign" and seen is not None:
+        return _reassign(project, action, lease, seen)
+    elif seen is not None:
+        _mend(project, action.kind, lease, seen)
+    return action
+
+
+def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
+    current = replace(tied(lease, seen.path, seen.admin), branch=seen.branch)
+    if kind == "refresh":
+        project.pool.update(current)
+    elif kind == "receipt":
+        write_receipt(seen.admin, current)
+        project.pool.update(current)
+    elif kind == "env":
+        write(seen.path, project.settings.env_file, project.env_text(current))
+
+
+def _prune(project: Project, lease: Lease) -> None:
+    """Take the stale entry of this very worktree out of git's list; no other's."""
+    for entry in list_worktrees(project.repo.home):
+        if str(entry.path) == lease.path and entry.locked is None and not entry.path.exists():
+            remove_worktree(project.repo, entry.path, force=True)
+
+
+def _adopt(project: Project, action: Action, seen: Seen) -> Action:
+    """Give the worktree a lease: the one it tells of, or a new one."""
+    if not seen.admin.is_dir():
+        return replace(action, kind="keep", reason="removed meanwhile")
+    told = seen.told if action.lease is not None else None
+    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
+    lease = replace(tied(told or fresh, seen.path, seen.admin), state="active", new_branch_at=None)
+    if told is not None and not told.ports:
+        lease = replace(lease, ports=ports_of(told.slot, project.settings.services))
+    adopted = project.pool.adopt(lease, keep_slot=told is not None)
+    if adopted.token != lease.token:
+        raise AdwError(
+            f"{seen.path} cannot be adopted: another lease is called {lease.adw_id}",
+            hint=f"adw-worktree release {lease.adw_id}, if that is a reservation not needed",
+        )
+    _settle(project, adopted, seen)
+    return replace(action, slot=adopted.slot, lease=adopted)
+
+
+def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Action:
+    moved = project.pool.reassign(tied(lease, seen.path, seen.admin))
+    _settle(project, moved, seen)
+    return replace(action, slot=moved.slot, lease=moved)
+
+
+def _settle(project: Project, lease: Lease, seen: Seen) -> None:
+    ensure_excluded(project, seen.path)
+    write_receipt(seen.admin, lease)
+    write(seen.path, project.settings.env_file, project.env_text(lease))
+
+
+def _file_under(result: Reconciled, action: Action) -> None:
+    heading = {
+        "release": result.released,
+        "keep": result.kept,
+        "adopt": result.adopted,
+    }.get(action.kind, result.repaired)
+    heading.append(action)

@@ -1,0 +1,195 @@
+"""The state directory: the machine-wide lock, the list of ledgers, the slots in doubt.
+
+Each ledger has an entry file of its own, so that damage to one says nothing of the others. The
+entry keeps the leases as they last were: while a repository is not mounted its slots stay taken.
+
+Everything here but `machine_lock` is called with the machine lock held.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .atomic import write_atomically
+from .errors import LedgerError
+from .locks import held
+from .model import Lease
+from .schema import DocumentDamaged, lease_document, read_document
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the machine knows of one ledger."""
+
+    ledger: Path
+    common_dir: Path
+    device: int
+    """st_dev and `inode` st_ino of the common git directory, to know it when it was renamed."""
+    inode: int
+    leases: Mapping[str, Lease] = field(default_factory=dict)
+    """As they were when a slot was last taken or given back."""
+
+
+def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None]:
+    """Return the lock that every hand-out of a slot on this machine takes first."""
+    return held(state_dir / "machine.lock", timeout, "the pool of this machine")
+
+
+def prepare_state_directory(state_dir: Path) -> None:
+    """Make the state directory, private to the user. Raises LedgerError if that cannot be."""
+    try:
+        (state_dir / "ledgers").mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise LedgerError(
+            f"the state directory {state_dir} cannot be made: {exc.strerror}",
+            hint="make it writable, or choose another with ADW_STATE_HOME",
+        ) from exc
+
+
+def entries(state_dir: Path) -> Iterator[Entry]:
+    """Yield the entry of every ledger on this machine.
+
+    Raises LedgerError on one that cannot be read: its slots are unknown, which is not free.
+    """
+    folder = state_dir / "ledgers"
+    try:
+        files = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return
+    for file in files:
+        yield _load(file)
+
+
+def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
+    """Return the entry of the ledger at `ledger`, or None if there is none that can be read."""
+    try:
+        return _load(_entry_file(state_dir, ledger))
+    except LedgerError:
+        return None
+
+
+def record(state_dir: Path, entry: Entry) -> None:
+    """Write down `entry`, in place of an earlier one of the same ledger."""
+    document = {
+        "schema_version": 1,
+        "ledger": str(entry.ledger),
+        "common_dir": str(entry.common_dir),
+        "device": entry.device,
+        "inode": entry.inode,
+        "leases": lease_document(entry.leases.values()),
+    }
+    data = json.dumps(document, indent=2).encode() + b"\n"
+    try:
+        write_atomically(_entry_file(state_dir, entry.ledger), data, mode=0o600)
+    except OSError as exc:
+        raise LedgerError(
+            f"the registry in {state_dir} cannot be written: {exc.strerror}",
+            hint="free some space or make the directory writable",
+        ) from exc
+
+
+def forget(state_dir: Path, ledger: Path) -> None:
+    """Take the ledger at `ledger` off the list."""
+    _entry_file(state_dir, ledger).unlink(missing_ok=True)
+
+
+def locate(entry: Entry) -> Entry | None:
+    """Return `entry` where its repository is now, or None if the repository is gone.
+
+    A common git directory that is missing was renamed if a directory beside it, or its own name
+    one level further up, has its inode; it is gone if it cannot be a file system that is not
+    mounted. What cannot be told is returned as it was.
+    """
+    if entry.common_dir.is_dir():
+        return entry
+    renamed = _renamed(entry)
+    if renamed is not None:
+        return renamed
+    ancestor = _nearest_directory(entry.common_dir)
+    try:
+        same_file_system = ancestor.stat().st_dev == entry.device
+    except OSError:
+        return entry
+    return None if same_file_system else entry
+
+
+def doubtful_slots(state_dir: Path) -> set[int]:
+    """Return the slots that were freed on circumstantial evidence and not handed out since."""
+    try:
+        stored = json.loads((state_dir / "doubtful.json").read_bytes())
+    except (OSError, ValueError):
+        return set()  # only an order of preference is lost
+    if not isinstance(stored, list):
+        return set()
+    return {slot for slot in stored if isinstance(slot, int)}
+
+
+def record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
+    """Remember which slots are handed out last."""
+    data = json.dumps(sorted(slots)).encode() + b"\n"
+    write_atomically(state_dir / "doubtful.json", data, mode=0o600)
+
+
+def _entry_file(state_dir: Path, ledger: Path) -> Path:
+    name = hashlib.sha256(str(ledger).encode(errors="surrogateescape")).hexdigest()[:32]
+    return state_dir / "ledgers" / f"{name}.json"
+
+
+def _load(file: Path) -> Entry:
+    try:
+        document: dict[str, Any] = json.loads(file.read_bytes())
+        if document["schema_version"] != 1:
+            raise DocumentDamaged(f"its schema version is {document['schema_version']!r}")
+        return Entry(
+            ledger=Path(document["ledger"]),
+            common_dir=Path(document["common_dir"]),
+            device=int(document["device"]),
+            inode=int(document["inode"]),
+            leases=read_document(document["leases"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DocumentDamaged) as exc:
+        raise LedgerError(
+            f"the registry entry {file} cannot be read: {exc}",
+            hint=f"find out which repository's it was, then: mv {file} {file}.damaged",
+        ) from exc
+
+
+def _renamed(entry: Entry) -> Entry | None:
+    """Return `entry` at the place its directory was renamed to, if that is near."""
+    wanted = (entry.device, entry.inode)
+    # `<repo>/.git`: the repository's own directory was renamed. `<repo>.git`: itself.
+    tail = Path(entry.common_dir.name) if entry.common_dir.name in (".git", ".bare") else Path()
+    around = entry.common_dir.parent.parent if tail.name else entry.common_dir.parent
+    try:
+        candidates = [path / tail for path in around.iterdir()]
+    except OSError:
+        return None
+    for candidate in candidates:
+        try:
+            found = candidate.stat()
+        except OSError:
+            continue
+        if (found.st_dev, found.st_ino) == wanted:
+            return replace(entry, common_dir=candidate, ledger=_follow(entry, candidate))
+    return None
+
+
+def _follow(entry: Entry, common_dir: Path) -> Path:
+    """Return the ledger's path after its repository moved to `common_dir`."""
+    for old, new in ((entry.common_dir.parent, common_dir.parent), (entry.common_dir, common_dir)):
+        if entry.ledger.is_relative_to(old) and (new / entry.ledger.relative_to(old)).exists():
+            return new / entry.ledger.relative_to(old)
+    return entry.ledger
+
+
+def _nearest_directory(path: Path) -> Path:
+    for ancestor in path.parents:
+        if ancestor.is_dir():
+            return ancestor
+    return Path(path.anchor)

@@ -1,0 +1,289 @@
+"""`remove`: servers, worktree, lease, branch. Refuses before it changes anything.
+
+Each risk has its own flag: `force` for uncommitted work, `delete_branch="always"` for commits that
+are nowhere else, `unlock` for a locked worktree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .errors import (
+    AdwError,
+    DirtyWorktree,
+    HookFailed,
+    LockedWorktree,
+    ServersRunning,
+    UnknownAdw,
+    UnmergedBranch,
+    UsageError,
+    WorktreeUnavailable,
+)
+from .gitrepo import (
+    Repository,
+    WorktreeEntry,
+    admin_directory,
+    branch_commit,
+    list_worktrees,
+    run_git,
+)
+from .healing import Healed, heal
+from .model import Lease
+from .ports import Listener, listeners, stop_servers
+from .project import Project
+from .userhooks import require_trusted, run_hooks
+from .verdict import Finding
+from .workstate import is_integrated, is_on_a_ref, uncommitted
+from .worktrees import drop_branch, remove_worktree
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What may be lost."""
+
+    force: bool = False
+    """Uncommitted work."""
+    delete_branch: Literal["never", "integrated", "always"] = "never"
+    unlock: bool = False
+    """The lock that somebody put on the worktree."""
+    stop: bool = False
+    """Servers that run inside the worktree."""
+    hooks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What a removal did."""
+
+    removed: bool
+    """Whether there was a worktree to remove."""
+    adw_id: str | None
+    path: Path | None
+    released: Lease | None
+    branch_deleted: str | None
+    stopped: list[Listener] = field(default_factory=list)
+    listening: list[Listener] = field(default_factory=list)
+    """Servers that still hold a port of the slot."""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a name or a directory stands for: a worktree, a lease, or both."""
+
+    lease: Lease | None
+    entry: WorktreeEntry | None
+
+    @property
+    def name(self) -> str:
+        return self.lease.adw_id if self.lease else str(self.entry.path if self.entry else "?")
+
+
+def remove(
+    project: Project, target: str | Path, consent: Consent | None = None, *, output: int | None = None
+) -> Removed:
+    """Take back the worktree and the lease that `target`, an ADW id or a path, stands for.
+
+    A lease whose worktree is gone already is released. `output` is a file descriptor for what
+    hooks print. Raises UnknownAdw, or a subclass of Refused with nothing changed.
+    """
+    consent = consent or Consent()
+    healed = heal(project)
+    found = _find(project, target)
+    if found is None:
+        return _already_gone(project, target, healed)
+    if found.entry is None:
+        return _release_only(project, found.lease, consent)
+    _check(project, found, found.entry, consent)
+    return _remove(project, found, found.entry, consent, output)
+
+
+def _remove(
+    project: Project, target: _Target, entry: WorktreeEntry, consent: Consent, output: int | None
+) -> Removed:
+    lease, notes = target.lease, []
+    if lease is not None:
+        _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
+    stopped, listening = _stop(lease, entry.path, consent)
+    remove_worktree(project.repo, entry.path, force=_needs_force(entry, consent), unlock=consent.unlock)
+    _remove_empty_parent(project, entry.path)
+    if lease is not None:
+        project.pool.release(lease)
+    branch = _delete_branch(project, entry, consent)
+    if lease is not None:
+        try:
+            _run_hooks(project, "post-remove", lease, project.repo.home, consent, output)
+        except HookFailed as exc:
+            notes.append(exc.message)
+    adw_id = lease.adw_id if lease else None
+    return Removed(True, adw_id, entry.path, lease, branch, stopped, listening, notes)
+
+
+# ---- what is meant -----------------------------------------------------------------------------
+
+
+def _find(project: Project, target: str | Path) -> _Target | None:
+    """Return what `target` stands for: first an ADW id, then a path; None if nothing."""
+    leases = project.pool.leases()
+    entries = list_worktrees(project.repo.home)
+    lease = leases.get(target) if isinstance(target, str) else None
+    if lease is not None:
+        place = project.pool.finding(lease).path
+        exact = [entry for entry in entries[1:] if entry.path == place]
+        return _Target(lease, exact[0] if exact else None)
+    place = Path(target).absolute()
+    entry = entry_around(entries, place)
+    if entry is None or (entry == entries[0] and place.resolve() != entry.path.resolve()):
+        return None
+    if entry == entries[0]:
+        raise UsageError(
+            f"{entry.path} is the main worktree, which is never removed",
+            hint="name an ADW, as in adw-worktree remove fix-login",
+        )
+    admin = admin_directory(entry.path)
+    owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]
+    return _Target(owners[0] if owners else None, entry)
+
+
+def entry_around(entries: list[WorktreeEntry], place: Path) -> WorktreeEntry | None:
+    """Return the worktree that `place` is, or lies in; the innermost, since they may be nested."""
+    real = place.resolve()
+    holding = [entry for entry in entries if real.is_relative_to(entry.path.resolve())]
+    return max(holding, key=lambda entry: len(entry.path.parts), default=None)
+
+
+def _already_gone(project: Project, target: str | Path, healed: Healed) -> Removed:
+    """Report a lease that the first pass released; raise UnknownAdw if there was none."""
+    gone = [lease for lease, _ in healed.released] + healed.undone
+    for lease in gone:
+        if lease.adw_id == target or lease.path == str(Path(target).absolute()):
+            return Removed(False, lease.adw_id, None, lease, None)
+    raise UnknownAdw(
+        f"no ADW and no worktree in {project.repo.home} goes by {str(target)!r}",
+        hint="adw-worktree list shows those that there are",
+    )
+
+
+def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Removed:
+    """Release a lease that git has no worktree for, if that is not merely out of sight."""
+    assert lease is not None
+    finding = project.pool.finding(lease)
+    if lease.has_worktree and not consent.force:
+        raise _unavailable(lease, finding)
+    project.pool.release(lease, doubtful=lease.has_worktree)
+    return Removed(False, lease.adw_id, None, lease, None)
+
+
+def _unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
+    if lease.state == "pending":
+        return WorktreeUnavailable(
+            f"another process is making the worktree of {lease.adw_id}", hint="wait until it is done"
+        )
+    return WorktreeUnavailable(
+        f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
+        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} -f to release the slot",
+    )
+
+
+# ---- what may not be lost ----------------------------------------------------------------------
+
+
+def _check(project: Project, target: _Target, entry: WorktreeEntry, consent: Consent) -> None:
+    """Raise the refusal, if there is one. Changes nothing."""
+    if target.lease is not None:
+        if target.lease.state == "pending":
+            raise _unavailable(target.lease, Finding("unknown", "in the making"))
+        if consent.hooks:
+            moments = ("pre-remove", "post-remove")
+            require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
+    again = f"adw-worktree remove {target.name}"
+    if entry.locked is not None and not consent.unlock:
+        why = f" ({entry.locked})" if entry.locked else ""
+        raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
+    if not entry.path.exists():
+        if target.lease is not None and not consent.force:
+            raise _unavailable(target.lease, project.pool.finding(target.lease))
+        return
+    if not consent.force:
+        work = uncommitted(entry.path)
+        if work:
+            raise DirtyWorktree(
+                f"the worktree {entry.path} has uncommitted work: {work}",
+                hint=f"commit it, or {again} --force to lose it",
+            )
+    _check_commits(project, entry, consent, again)
+
+
+def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
+    if consent.delete_branch == "always":
+        return
+    if entry.branch is None:
+        if entry.head and not is_on_a_ref(project.repo, entry.head):
+            raise UnmergedBranch(
+                f"the worktree {entry.path} is detached at {entry.head[:12]}, a commit on no branch",
+                hint=f"git branch NAME {entry.head[:12]}, or {again} -D to lose it",
+            )
+    elif consent.delete_branch == "integrated":
+        if not is_integrated(project.repo, entry.branch, project.settings.base):
+            raise UnmergedBranch(
+                f"branch {entry.branch} has commits that are nowhere else",
+                hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
+            )
+
+
+def _needs_force(entry: WorktreeEntry, consent: Consent) -> bool:
+    """Whether git has to be forced: with consent, or for submodules, which were looked into."""
+    return consent.force or (entry.path / ".gitmodules").is_file()
+
+
+# ---- what goes ---------------------------------------------------------------------------------
+
+
+def _stop(
+    lease: Lease | None, worktree: Path, consent: Consent
+) -> tuple[list[Listener], list[Listener]]:
+    """End the servers inside the worktree, if asked to; return those ended and those left."""
+    if lease is None:
+        return [], []
+    found = [one for group in listeners(set(lease.ports.values())).values() for one in group]
+    if not consent.stop or not found:
+        return [], found
+    stopped, left = stop_servers(found, worktree)
+    inside = [one for one in left if one.cwd and Path(one.cwd).is_relative_to(worktree.resolve())]
+    if inside:
+        names = ", ".join(f"{one.command} (pid {one.pid})" for one in inside)
+        raise ServersRunning(f"cannot end {names} on the ports of {lease.adw_id}",
+                             hint="end it, and repeat")  # fmt: skip
+    return stopped, left
+
+
+def _delete_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> str | None:
+    if entry.branch is None or consent.delete_branch == "never":
+        return None
+    commit = branch_commit(project.repo.home, entry.branch)
+    if commit is None or _is_checked_out(project.repo, entry.branch):
+        return None
+    return entry.branch if drop_branch(project.repo, entry.branch, commit) else None
+
+
+def _is_checked_out(repo: Repository, branch: str) -> bool:
+    return any(entry.branch == branch for entry in list_worktrees(repo.home))
+
+
+def _remove_empty_parent(project: Project, path: Path) -> None:
+    """Remove the directory of all worktrees when the last one is gone, if it is our own."""
+    if project.settings.worktree_path is None:
+        try:
+            path.parent.rmdir()
+        except OSError:
+            return  # not empty, or not ours to remove
+
+
+def _run_hooks(
+    project: Project, moment: str, lease: Lease, cwd: Path, consent: Consent, output: int | None
+) -> None:
+    if consent.hooks:
+        variables = project.hook_variables(lease)
+        run_hooks(moment, project.settings, cwd=cwd, variables=variables, output=output)

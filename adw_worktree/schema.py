@@ -1,0 +1,243 @@
+"""The ledger's document: how leases are written, and how bytes are believed.
+
+A document that carries its own digest is what this tool wrote, and is read as it stands. Anything
+else came from outside (a person, a merge, an older version) and is checked by pydantic first.
+
+Shape: an object keyed by ADW id, and the reserved key `_schema`, which no ADW id can be.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from .errors import AdwError, LedgerTooNew
+from .model import DEFAULT_SERVICES, SCHEMA_VERSION, Lease, State, check_adw_id
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_SCHEMA = "_schema"
+# Fields that are left out of the file while their value is None.
+_OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
+_PENDING = ("new_branch_at", "reserved")
+
+
+class DocumentDamaged(Exception):
+    """The bytes are no ledger of any version; the text says what is wrong."""
+
+
+def encode_leases(leases: Iterable[Lease]) -> bytes:
+    """Return the ledger's bytes: JSON for people to read, sorted by slot."""
+    return json.dumps(lease_document(leases), indent=2).encode() + b"\n"
+
+
+def lease_document(leases: Iterable[Lease]) -> dict[str, Any]:
+    """Return the ledger's document, for a file that holds more than it."""
+    entries = {lease.adw_id: encode_lease(lease) for lease in sorted(leases, key=_by_slot)}
+    return {_SCHEMA: {"version": SCHEMA_VERSION, "digest": _digest(entries)}, **entries}
+
+
+def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
+    """Return the leases by ADW id, and whether `data` is in the older shape.
+
+    The older shape has only `backend`, `frontend` and a naive local `allocated_at` per id.
+
+    Raises DocumentDamaged if it is no ledger or contradicts itself, LedgerTooNew if a later
+    version wrote it.
+    """
+    document = _parse(data)
+    if _SCHEMA in document:
+        return read_document(document), False
+    return _decode_older(document), True
+
+
+def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
+    """Return the leases of a document in the present shape; raises as `decode_leases` does."""
+    entries = {key: entry for key, entry in document.items() if key != _SCHEMA}
+    header = document.get(_SCHEMA)
+    version = header.get("version") if isinstance(header, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise DocumentDamaged(f"its schema version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise LedgerTooNew(
+            f"its schema version is {version}; this adw-worktree knows up to {SCHEMA_VERSION}",
+            hint="upgrade adw-worktree",
+        )
+    if header.get("digest") == _digest(entries):
+        return {key: _believe(key, entry) for key, entry in entries.items()}
+    leases = {key: decode_lease(key, entry) for key, entry in entries.items()}
+    _check_distinct(leases.values())
+    return leases
+
+
+def encode_lease(lease: Lease) -> dict[str, Any]:
+    """Return one entry: what older readers expect first, then the rest."""
+    further = {name: port for name, port in lease.ports.items() if name not in DEFAULT_SERVICES}
+    entry: dict[str, Any] = {
+        "backend": lease.backend,
+        "frontend": lease.frontend,
+        "allocated_at": lease.allocated_at.isoformat(),
+        "slot": lease.slot,
+        "state": lease.state,
+        "token": lease.token,
+    }
+    if further:
+        entry["services"] = further
+    values = {name: getattr(lease, name) for name in (*_OPTIONAL, *_PENDING)}
+    return entry | {name: value for name, value in values.items() if value is not None}
+
+
+def decode_lease(adw_id: str, entry: object) -> Lease:
+    """Return the lease that `entry` describes, every field checked.
+
+    Raises DocumentDamaged naming the ADW id and the field.
+    """
+    from pydantic import ValidationError
+
+    try:
+        check_adw_id(adw_id)
+        checked = _record().model_validate(entry)
+    except AdwError as exc:
+        raise DocumentDamaged(exc.message) from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise DocumentDamaged(f"{adw_id}: {where}: {first['msg']}") from exc
+    return _believe(adw_id, checked.model_dump(exclude_none=True))
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise DocumentDamaged(f"it is not JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise DocumentDamaged(f"it holds {type(document).__name__}, not an object")
+    return document
+
+
+def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
+    """Return the lease of an entry whose fields are known to be right."""
+    allocated_at = entry["allocated_at"]
+    if isinstance(allocated_at, str):
+        allocated_at = datetime.fromisoformat(allocated_at)
+    ports = {name: entry[name] for name in DEFAULT_SERVICES} | dict(entry.get("services", {}))
+    state: State = entry["state"]
+    return Lease(
+        adw_id=adw_id,
+        slot=entry["slot"],
+        ports=ports,
+        allocated_at=allocated_at,
+        state=state,
+        token=entry["token"],
+        **{name: entry.get(name) for name in (*_OPTIONAL, *_PENDING)},
+    )
+
+
+def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
+    """Return the leases of a document in the older shape, under new tokens.
+
+    The slot is what both ports agree on. Raises DocumentDamaged if they do not, or if two ids
+    share one: that scheme could do both, and only the worktrees can tell who is right.
+    """
+    from secrets import token_hex
+
+    leases = {}
+    for adw_id, entry in document.items():
+        if not isinstance(entry, dict):
+            raise DocumentDamaged(f"{adw_id!r} is not an object")
+        slots = {entry.get(name, -1) - base if isinstance(entry.get(name), int) else None
+                 for name, base in DEFAULT_SERVICES.items()}  # fmt: skip
+        slot = slots.pop()
+        if slots or slot is None:
+            raise DocumentDamaged(f"{adw_id!r} has no two ports of one slot")
+        stated = {"state": "active", "slot": slot, "token": token_hex(16)}
+        aware = {"allocated_at": _aware(adw_id, entry.get("allocated_at"))}
+        leases[adw_id] = decode_lease(adw_id, {**entry, **stated, **aware})
+    _check_distinct(leases.values())
+    return leases
+
+
+def _aware(adw_id: str, text: object) -> str:
+    """Return a timestamp of the older shape, local and naive, as UTC with its offset."""
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as exc:
+        raise DocumentDamaged(f"{adw_id!r}: allocated_at is {text!r}") from exc
+
+
+def _check_distinct(leases: Iterable[Lease]) -> None:
+    holders: dict[int, str] = {}
+    for lease in leases:
+        other = holders.setdefault(lease.slot, lease.adw_id)
+        if other != lease.adw_id:
+            raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
+
+
+def _digest(entries: Mapping[str, Any]) -> str:
+    canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _by_slot(lease: Lease) -> int:
+    return lease.slot
+
+
+def _record() -> type[BaseModel]:
+    """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
+    global _record_model  # noqa: PLW0603
+    if _record_model is None:
+        _record_model = _define_record()
+    return _record_model
+
+
+_record_model: type[BaseModel] | None = None
+
+
+def _define_record() -> type[BaseModel]:
+    from typing import Annotated, Literal
+
+    from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+
+    port = Annotated[int, Field(ge=1, le=65535)]
+    text = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]+$")]
+
+    class LeaseRecord(BaseModel):
+        model_config = ConfigDict(strict=True, extra="ignore")
+
+        backend: port  # type: ignore[valid-type]
+        frontend: port  # type: ignore[valid-type]
+        allocated_at: Annotated[AwareDatetime, Field(strict=False)]
+        slot: Annotated[int, Field(ge=0, le=9999)]
+        state: Literal["pending", "active"]
+        token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}  # type: ignore[valid-type]  # noqa: RUF012
+        path: text | None = None  # type: ignore[valid-type]
+        branch: text | None = None  # type: ignore[valid-type]
+        admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
+        device: int | None = None
+        inode: int | None = None
+        home_device: int | None = None
+        new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
+
+        reserved: bool | None = None
+
+        @field_validator("admin_id")
+        @classmethod
+        def _is_one_name(cls, value: str | None) -> str | None:
+            if value in (".", ".."):
+                raise ValueError("is no name of a directory")
+            return value
+
+        @field_validator("allocated_at", mode="before")
+        @classmethod
+        def _is_text(cls, value: object) -> object:
+            if not isinstance(value, str):
+                raise ValueError("is not ISO 8601 text")  # noqa: TRY004
+            return value
+
+    return LeaseRecord

@@ -1,0 +1,36 @@
+"""The stamp that managed hooks compare with: is there anything to reconcile?
+
+Its time is that of git's `worktrees` directory as it was before the last pass, so that any later
+change makes the directory newer; its content is non-empty while leases have worktrees, since git
+deletes the directory with the last one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .gitrepo import Repository
+from .model import Lease
+
+
+def stamp_file(repo: Repository) -> Path:
+    """Return where the stamp lies; it exists while managed hooks are installed."""
+    return repo.tool_dir / "stamp"
+
+
+def observe(repo: Repository) -> int:
+    """Return the time, in nanoseconds, to stamp after a pass that begins now."""
+    try:
+        return repo.admin_root.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
+    """Say that a pass saw everything up to `observed`. Raises OSError."""
+    stamp = stamp_file(repo)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text("leased\n" if any(lease.has_worktree for lease in leases) else "")
+    if observed:
+        os.utime(stamp, ns=(observed, observed))

@@ -1,0 +1,140 @@
+"""What became of a lease's worktree: alive, gone, or unknown. Reads a few small files; no process.
+
+What holds here: only `gone` frees a slot, and it takes evidence. What is locked, moved, not
+mounted or cannot be read is `unknown`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from .gitrepo import admin_directory, worktree_of_admin
+from .model import Lease, Verdict
+from .receipts import receipt_token
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict and what it rests on."""
+
+    verdict: Verdict
+    reason: str
+    path: Path | None = None
+    """Where the worktree is, as far as known."""
+    moved_to: Path | None = None
+    """Where a directory that somebody moved by hand was found; git does not know it there yet."""
+    doubtful: bool = False
+    """Whether `gone` rests on a directory's absence alone, while git still lists it."""
+
+
+def judge(lease: Lease, common_dir: Path) -> Finding:
+    """Return what became of the worktree of `lease`, in the repository at `common_dir`.
+
+    A lease without a worktree is `unknown`: nothing but a person or its age can end it.
+    """
+    if lease.path is None:
+        return Finding("unknown", "reserved without a worktree")
+    path = Path(lease.path)
+    if lease.admin_id is None:
+        return _judge_unlinked(lease, path, common_dir)
+    admin = common_dir / "worktrees" / lease.admin_id
+    try:
+        admin.stat()
+    except FileNotFoundError:
+        return _judge_unlinked(lease, path, common_dir)
+    except OSError as exc:
+        return Finding("unknown", f"git's admin directory cannot be read: {exc.strerror}", path)
+    return _judge_linked(lease, admin, common_dir)
+
+
+def _judge_linked(lease: Lease, admin: Path, common_dir: Path) -> Finding:
+    """Judge a lease whose admin directory exists: still its own, and the tree there?"""
+    token = receipt_token(admin)
+    named = worktree_of_admin(admin)
+    if named is None:
+        return Finding("unknown", "git's admin directory names no worktree")
+    if token is not None and token != lease.token:
+        return Finding("gone", "another worktree has its place")
+    identity = _identity(named)
+    link = _identity(named / ".git")
+    for place in (identity, link):
+        if isinstance(place, OSError):
+            return Finding("unknown", f"{named} cannot be read: {place.strerror}", named)
+    ours = identity is not None and _is_recorded(lease, identity)
+    if identity is not None and link is not None:
+        if token is None and not ours:
+            return Finding("gone", "another worktree has its place")
+        return Finding("alive", "its worktree is there", named)
+    if ours:
+        return Finding("unknown", f"{named} is there, but its .git file is missing", named)
+    if (admin / "locked").exists():
+        return Finding("unknown", "locked, and its directory is missing", named)
+    return _judge_missing(lease, named, common_dir)
+
+
+def _judge_unlinked(lease: Lease, path: Path, common_dir: Path) -> Finding:
+    """Judge a lease that git has no admin directory for (any more, or yet)."""
+    identity = _identity(path)
+    if isinstance(identity, OSError):
+        return Finding("unknown", f"{path} cannot be read: {identity.strerror}", path)
+    if identity is None:
+        found = _judge_missing(lease, path, common_dir)
+        return Finding(found.verdict, found.reason, found.path, found.moved_to)
+    if lease.inode is not None and not _is_recorded(lease, identity):
+        return Finding("gone", "git removed it, and something else has its place")
+    return Finding("unknown", f"git lists it no more, but {path} is there", path)
+
+
+def _judge_missing(lease: Lease, path: Path, common_dir: Path) -> Finding:
+    """Judge a worktree whose directory is not where it was: deleted, moved, or not mounted?"""
+    ancestor = next((parent for parent in path.parents if parent.is_dir()), Path(path.anchor))
+    try:
+        found = ancestor.stat()
+        home = common_dir.stat()
+        beside = _beside(lease, ancestor) if ancestor == path.parent else None
+    except OSError as exc:
+        return Finding("unknown", f"{ancestor} cannot be read: {exc.strerror}", path)
+    if beside is not None:
+        return Finding("unknown", f"moved to {beside}", beside, moved_to=beside)
+    was_at_home = lease.device == lease.home_device and found.st_dev == home.st_dev
+    if lease.device is not None and lease.device != found.st_dev and not was_at_home:
+        return Finding("unknown", f"the file system of {path} is not mounted", path)
+    return Finding("gone", "its directory is gone", doubtful=True)
+
+
+def _beside(lease: Lease, parent: Path) -> Path | None:
+    """Return the directory in `parent` that has the recorded inode. Raises OSError."""
+    if lease.inode is None:
+        return None
+    with os.scandir(parent) as found:
+        for item in found:
+            if item.is_dir(follow_symlinks=False) and item.inode() == lease.inode:
+                return Path(item.path) if _links_back(lease, Path(item.path)) else None
+    return None
+
+
+def _links_back(lease: Lease, directory: Path) -> bool:
+    """Whether `directory` is a worktree of the lease's admin id, not a stranger's reused inode."""
+    admin = admin_directory(directory)
+    return admin is not None and admin.name == lease.admin_id
+
+
+def _identity(path: Path) -> os.stat_result | OSError | None:
+    """Return the directory's stat, None if there is none, or why it cannot be known."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as exc:
+        return exc
+    return found
+
+
+def _is_recorded(lease: Lease, identity: os.stat_result | OSError) -> bool:
+    """Whether the directory is the one the lease was made for.
+
+    The inode alone is compared: device numbers change with a reboot.
+    """
+    return isinstance(identity, os.stat_result) and identity.st_ino == lease.inode

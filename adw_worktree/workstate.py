@@ -1,0 +1,127 @@
+"""What work a worktree or a branch holds that removing it would lose. Reads; changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .gitrepo import Repository, admin_directory, branch_commit, resolve_commit, run_git
+
+# Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
+_UNFINISHED = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisection",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Uncommitted:
+    """What is in a worktree and in no commit."""
+
+    changed: int = 0
+    """Files changed, staged or in conflict, submodules included."""
+    untracked: int = 0
+    """Files git does not know and does not ignore."""
+    unfinished: str | None = None
+    """The operation that waits for its user."""
+    submodules: tuple[str, ...] = ()
+    """Submodules with commits that no remote of theirs has; they would go with the worktree."""
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.untracked or self.unfinished or self.submodules)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.changed} changed" if self.changed else "",
+            f"{self.untracked} untracked" if self.untracked else "",
+            f"{self.unfinished} in progress" if self.unfinished else "",
+            f"unpushed commits in {', '.join(self.submodules)}" if self.submodules else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+def uncommitted(worktree: Path) -> Uncommitted:
+    """Return what the worktree holds that is in no commit. Raises GitFailed."""
+    status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
+    changed, untracked = _count(run_git(status, worktree).stdout)
+    admin = admin_directory(worktree)
+    found = [word for name, word in _UNFINISHED.items() if admin and (admin / name).exists()]
+    unpushed = tuple(path for path in _submodules(worktree) if _has_unpushed(worktree / path))
+    return Uncommitted(changed, untracked, found[0] if found else None, unpushed)
+
+
+def _count(status: str) -> tuple[int, int]:
+    """Return how many entries of `git status -z` are changed, and how many untracked."""
+    changed = untracked = 0
+    items = iter(status.split("\0"))
+    for item in items:
+        if item.startswith("??"):
+            untracked += 1
+        elif item:
+            changed += 1
+            if item[0] in "RC":
+                next(items, None)  # the other name of a rename
+    return changed, untracked
+
+
+def _submodules(worktree: Path) -> list[str]:
+    """Return the paths of the submodules that are checked out in `worktree`."""
+    if not (worktree / ".gitmodules").is_file():
+        return []
+    import git
+
+    with git.Repo(worktree) as repository:
+        return [str(module.path) for module in repository.submodules if module.module_exists()]
+
+
+def _has_unpushed(submodule: Path) -> bool:
+    """Whether the submodule has commits that none of its remote branches has."""
+    command = ["rev-list", "--max-count=1", "HEAD", "--branches", "--not", "--remotes"]
+    answer = run_git(command, submodule, check=False)
+    return answer.returncode != 0 or bool(answer.stdout.strip())
+
+
+def is_on_a_ref(repo: Repository, commit: str, *, but: str | None = None) -> bool:
+    """Whether some branch or tag other than `but` (a full ref name) has `commit`."""
+    command = ["for-each-ref", "--format=%(refname)", f"--contains={commit}"]
+    kinds = ["refs/heads", "refs/remotes", "refs/tags"]
+    holders = run_git([*command, *kinds], repo.home, check=False).stdout.splitlines()
+    return any(holder != but for holder in holders)
+
+
+def is_integrated(repo: Repository, branch: str, base: str) -> bool:
+    """Whether the work of `branch` is elsewhere, so that deleting the branch loses nothing.
+
+    It is if another ref has its commits; or if merging it into `base`, or into what HEAD of the
+    main worktree is on, would change nothing (squash merge), or every commit of it is there as an
+    equal patch (rebase, cherry-pick).
+    """
+    commit = branch_commit(repo.home, branch)
+    if commit is None or is_on_a_ref(repo, commit, but=f"refs/heads/{branch}"):
+        return True
+    targets = {resolve_commit(repo.home, name) for name in (base, "HEAD", "origin/HEAD")}
+    return any(
+        target != commit and (_adds_nothing(repo, target, commit) or _is_picked(repo, target, commit))
+        for target in targets
+        if target is not None
+    )
+
+
+def _adds_nothing(repo: Repository, target: str, commit: str) -> bool:
+    """Whether merging `commit` into `target` gives the tree of `target` (git ≥ 2.38)."""
+    merged = run_git(["merge-tree", "--write-tree", target, commit], repo.home, check=False)
+    tree = run_git(["rev-parse", f"{target}^{{tree}}"], repo.home, check=False)
+    return merged.returncode == 0 and merged.stdout.strip() == tree.stdout.strip()
+
+
+def _is_picked(repo: Repository, target: str, commit: str) -> bool:
+    """Whether `target` has an equal patch for every commit it lacks (git-cherry(1))."""
+    answer = run_git(["cherry", target, commit], repo.home, check=False)
+    lines = answer.stdout.splitlines()
+    merges = run_git(["rev-list", "--merges", "--max-count=1", f"{target}..{commit}"], repo.home)
+    picked = all(line.startswith("-") for line in lines)
+    return answer.returncode == 0 and picked and not merges.stdout.strip()

@@ -1,0 +1,140 @@
+"""Making and removing git's worktrees: the commands that race, and how they do not.
+
+What holds here: `git worktree add` runs under a lock of ours for the milliseconds it takes to make
+the admin entry; files are checked out after it. Parallel adds and removes by others still race
+(`failed to read commondir`, `Invalid path`), so what changed nothing is tried again. A directory
+that git refuses to remove is not removed.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from .errors import BranchUnusable, GitFailed
+from .gitrepo import NO_HOOKS, Repository, list_worktrees, run_git
+from .locks import held
+from .model import Settings
+
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.05
+
+
+def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> None:
+    """Make the branch at `commit`; only if there is none. Raises BranchUnusable."""
+    reason = f"branch: Created from {came_from}"
+    made = run_git(
+        ["update-ref", "-m", reason, f"refs/heads/{branch}", commit, "0" * len(commit)],
+        repo.home,
+        check=False,
+    )
+    if made.returncode != 0:
+        raise BranchUnusable(
+            f"branch {branch} cannot be made: {made.stderr.strip()}",
+            hint="choose another with --branch",
+        )
+
+
+def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
+    """Delete the branch if it is still at `commit`; return whether it was deleted."""
+    ref = f"refs/heads/{branch}"
+    dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False)
+    if dropped.returncode == 0:
+        run_git(["config", "--remove-section", f"branch.{branch}"], repo.home, check=False)
+    return dropped.returncode == 0
+
+
+def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
+    """Let `branch` track `base` if that is a remote's branch and git would have done so.
+
+    Under our lock, since parallel writers of git's configuration fail. Raises GitFailed.
+    """
+    full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
+                   repo.worktree or repo.home, check=False)  # fmt: skip
+    upstream = full.stdout.strip().splitlines()[-1:] or [""]
+    if not upstream[0].startswith("refs/remotes/"):
+        return
+    wish = run_git(["config", "branch.autoSetupMerge"], repo.home, check=False).stdout.strip()
+    same_name = upstream[0].split("/", 3)[-1] == branch
+    if wish in ("false", "no", "off", "0") or (wish == "simple" and not same_name):
+        return
+    command = ["branch", "--quiet", f"--set-upstream-to={upstream[0]}", branch]
+    with _git_lock(repo, settings):
+        for attempt in range(_ATTEMPTS):
+            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
+            if done.returncode == 0:
+                return
+            time.sleep(_PAUSE_SECONDS)
+
+
+def add_worktree(repo: Repository, settings: Settings, path: Path, target: str, detach: bool) -> None:
+    """Make an empty worktree at `path` for the branch or commit `target`.
+
+    No hook runs under the lock; `post-checkout` is run by `fill_worktree`. Raises GitFailed.
+    """
+    how = ["--detach"] if detach else []
+    command = [*NO_HOOKS, "worktree", "add", "--no-checkout", *how, "--", str(path), target]
+    for attempt in range(_ATTEMPTS):
+        with _git_lock(repo, settings):
+            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
+            if done.returncode == 0:
+                return
+            if any(entry.path == path for entry in list_worktrees(repo.home)):
+                run_git(["worktree", "remove", "--force", "--force", "--", str(path)], repo.home)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def fill_worktree(path: Path, commit: str, *, hooks: bool, output: int | None) -> int:
+    """Check out the files of an empty worktree, and run git's `post-checkout` as git would.
+
+    Returns the hook's exit status. Raises GitFailed.
+    """
+    run_git(["-c", "checkout.workers=0", "reset", "--hard", "--quiet"], path, timeout=None)
+    if not hooks:
+        return 0
+    arguments = ["0" * len(commit), commit, "1"]
+    command = ["hook", "run", "--ignore-missing", "post-checkout", "--", *arguments]
+    quiet = run_git(command, path, check=False, timeout=None, output=output)
+    return quiet.returncode
+
+
+def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:
+    """Check out the submodules that the main worktree has checked out. Raises GitFailed."""
+    main = repo.main
+    if main is None or not (path / ".gitmodules").is_file():
+        return
+    listed = run_git(
+        ["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"],
+        path,
+        check=False,
+    ).stdout
+    paths = [item.partition("\n")[2] for item in listed.split("\0") if item]
+    wanted = [name for name in paths if name and (main / name / ".git").exists()]
+    if wanted:
+        update = ["submodule", "--quiet", "update", "--init", "--recursive", "--", *wanted]
+        run_git(update, path, timeout=None, output=output)
+
+
+def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool = False) -> None:
+    """Let git remove the worktree at `path` with its admin entry, the directory there or not.
+
+    `force` takes uncommitted work along, `unlock` a lock. Raises GitFailed if git refuses.
+    """
+    flags = ["--force"] * (2 if unlock else int(force))
+    for attempt in range(_ATTEMPTS):
+        try:
+            run_git(["worktree", "remove", *flags, "--", str(path)], repo.home, timeout=None)
+        except GitFailed:
+            listed = any(entry.path == path for entry in list_worktrees(repo.home))
+            if not listed and not path.exists():
+                return
+            if attempt == _ATTEMPTS - 1 or not listed:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _git_lock(repo: Repository, settings: Settings) -> AbstractContextManager[None]:
+    return held(repo.tool_dir / "git.lock", settings.lock_timeout, f"git in {repo.home}")

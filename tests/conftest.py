@@ -1,0 +1,178 @@
+"""Every test is sealed: its own HOME, state, configuration and ports; nothing of the machine's."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The real home, before any test is sealed: nothing may write there.
+_REAL_HOME = Path.home()
+
+
+@pytest.fixture(autouse=True)
+def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test a home of its own, and git no configuration but what is written here."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("GIT_", "ADW_", "XDG_")) or name == "PYTEST_ADDOPTS":
+            monkeypatch.delenv(name)
+    settings = {
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "ADW_SERVICES": free_services(),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": str(home / "missing-gitconfig"),
+        "GIT_AUTHOR_NAME": "A U Thor",
+        "GIT_AUTHOR_EMAIL": "author@example.com",
+        "GIT_COMMITTER_NAME": "C O Mitter",
+        "GIT_COMMITTER_EMAIL": "committer@example.com",
+        "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
+        "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
+        "GIT_ALLOW_PROTOCOL": "file",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    assert Path.home() != _REAL_HOME
+    return home
+
+
+def free_services() -> str:
+    """Return bases for `backend` and `frontend` whose 100 ports each are free just now.
+
+    Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes one.
+    """
+    choice = random.Random(os.getpid() ^ random.randrange(2**32))
+    while True:
+        base = choice.randrange(12000, 32000, 200)
+        if all(_is_bindable(port) for port in range(base, base + 200, 7)):
+            return f"backend={base},frontend={base + 100}"
+
+
+def _is_bindable(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
+
+
+def git(*args: str, cwd: Path, check: bool = True) -> str:
+    """Run git as a person would and return its stdout."""
+    done = subprocess.run(
+        ["git", *args], cwd=cwd, check=False, capture_output=True, text=True, errors="replace"
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"git {args} exited {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def make_repo(path: Path) -> Path:
+    """Make a repository with one commit on `main`."""
+    path.mkdir(parents=True)
+    git("init", "--quiet", "--initial-branch=main", cwd=path)
+    (path / "README").write_text("hello\n")
+    git("add", "README", cwd=path)
+    git("commit", "--quiet", "-m", "first", cwd=path)
+    return path
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """Return a fresh repository with one commit on `main`."""
+    return make_repo(tmp_path / "repo")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command line left."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        document = json.loads(self.stdout)
+        assert isinstance(document, dict)
+        assert document["schema_version"] == 1
+        return document
+
+
+class Adw:
+    """Runs the command line in a real process, in a repository."""
+
+    command = (sys.executable, "-m", "adw_worktree")
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def __call__(self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str) -> Ran:
+        done = subprocess.run(
+            [*self.command, *args],
+            cwd=cwd or self.directory,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=120,
+        )
+        ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert code is None or ran.code == code, f"{args}: exit {ran.code}\n{ran.stdout}{ran.stderr}"
+        assert "Traceback" not in ran.stderr, ran.stderr
+        return ran
+
+    def json(self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str) -> dict[str, Any]:
+        """Run with `--json` and return the document."""
+        return self(*args, "--json", cwd=cwd, code=code, **env).json
+
+    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
+        """Start it and return the process."""
+        return subprocess.Popen(
+            [*self.command, *args],
+            cwd=self.directory,
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def adw(repo: Path) -> Adw:
+    """Return the command line in the fresh repository."""
+    return Adw(repo)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Sequence[str], Path], subprocess.Popen[bytes]]]:
+    """Return a way to start processes that are ended with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(command: Sequence[str], cwd: Path) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
