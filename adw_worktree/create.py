@@ -24,7 +24,7 @@ from .errors import (
 )
 from .exclude import ensure_excluded
 from .gitrepo import admin_directory
-from .healing import heal, undo_creation
+from .healing import heal, prune_entry, stale_entries, undo_creation
 from .ledger import tied
 from .locks import held, try_lock
 from .model import Lease, check_adw_id
@@ -102,6 +102,9 @@ def _try_create(
     if wish.hooks:
         moments = ("pre-create", "post-create")
         require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
+    for admin, gone in stale_entries(project):
+        if adw_id == gone.adw_id:
+            prune_entry(project, admin)  # it would keep the path and the branch from use
     token = token_hex(16)
     try:
         plan = plan_creation(project, adw_id, wish, token)
@@ -146,9 +149,7 @@ def _lease_and_make(
         lock.release()
 
 
-def _make(
-    project: Project, plan: Plan, lease: Lease, output: int | None
-) -> Created:
+def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
     """Take the steps from a pending lease to an active one; undo them all if one fails."""
     try:
         _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)

@@ -58,9 +58,7 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
 
 
-def _start(
-    project: Project, branch: str | None, wish: Wish, token: str
-) -> tuple[str, str, bool]:
+def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tuple[str, str, bool]:
     """Return base, commit, and whether the branch is to be made."""
     home = project.repo.worktree or project.repo.home
     present = None
@@ -93,7 +91,7 @@ def _check_branch_free(project: Project, branch: str) -> None:
         if entry.branch == branch:
             raise BranchUnusable(
                 f"branch {branch} already has a worktree at {entry.path}",
-                hint=f"remove that worktree, or choose another branch with --branch",
+                hint="remove that worktree, or choose another branch with --branch",
             )
 
 
@@ -103,7 +101,9 @@ def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path |
     if any(character in str(path) for character in "\n\r\0"):
         raise UsageError(f"the path {str(path)!r} has a line break in it")
     try:
-        occupied = path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir())))
+        occupied = path.is_symlink() or (
+            path.exists() and (not path.is_dir() or any(path.iterdir()))
+        )
     except OSError as exc:
         raise PathOccupied(f"{path} cannot be looked into: {exc.strerror}") from exc
     if occupied:

@@ -12,13 +12,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import AdwError, GitFailed
-from .gitrepo import admin_directory, branch_commit, list_worktrees, resolve_commit
-from .locks import try_lock
+from .gitrepo import (
+    admin_directory,
+    branch_commit,
+    list_worktrees,
+    resolve_commit,
+    worktree_of_admin,
+)
 from .model import Lease
 from .project import Project
-from .receipts import RECEIPT, receipt_token
+from .receipts import RECEIPT, admin_directories, load_receipt, receipt_token
 from .verdict import Finding
-from .workstate import uncommitted
+from .workstate import is_pruning_safe, uncommitted
 from .worktrees import drop_branch, remove_worktree
 
 
@@ -38,22 +43,42 @@ def heal(project: Project) -> Healed:
     Raises LockTimeout if another process holds the pool for too long.
     """
     undone, kept = [], []
-    for lease in project.pool.abandoned():
-        # Who holds this lock is the only one to undo; a second pass would find nothing left.
-        lock = try_lock(project.pool.creator_lock(lease))
-        if lock is None:
-            continue
-        try:
+    for lease in project.pool.leases().values():
+        with project.pool.taken_over(lease) as dead:
+            if not dead:
+                continue
             if _has_work(project, lease):
                 project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
                 kept.append(lease)
             else:
                 undo_creation(project, lease)
                 undone.append(lease)
-            project.pool.creator_lock(lease).unlink(missing_ok=True)
-        finally:
-            lock.release()
     return Healed(project.pool.release_gone(), undone, kept)
+
+
+def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
+    """Return git's admin directories of our worktrees whose directories are gone, not locked.
+
+    The slot may be released already; the entry still keeps its path and branch from use.
+    """
+    found = []
+    for admin in admin_directories(project.repo.admin_root):
+        lease = load_receipt(admin)
+        if lease is None or (admin / "locked").exists():
+            continue
+        lease = replace(lease, admin_id=admin.name)
+        if project.pool.finding(lease).verdict == "gone":
+            found.append((admin, lease))
+    return found
+
+
+def prune_entry(project: Project, admin: Path) -> bool:
+    """Take a stale entry out of git's list, if nothing is lost with it. Raises GitFailed."""
+    worktree = worktree_of_admin(admin)
+    if worktree is None or worktree.exists() or not is_pruning_safe(project.repo, admin):
+        return False
+    remove_worktree(project.repo, worktree, force=True)
+    return True
 
 
 def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | None = None) -> None:
@@ -67,6 +92,7 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
         lambda: _discard_worktree(project, lease),
         lambda: _discard_branch(project, lease),
         lambda: _discard_directories(made_parents or []),
+        lambda: remove_empty_parent(project, Path(lease.path or "")),
     ]
     failures: list[AdwError | OSError] = []
     for step in steps:
@@ -77,7 +103,9 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
     if failures:
         raise failures[0]
     if lease.reserved:
-        bare = Lease(lease.adw_id, lease.slot, lease.ports, lease.allocated_at, "active", lease.token)
+        bare = Lease(
+            lease.adw_id, lease.slot, lease.ports, lease.allocated_at, "active", lease.token
+        )
         project.pool.update(bare)
     else:
         project.pool.release(lease)
@@ -128,6 +156,12 @@ def _discard_directories(made: list[Path]) -> None:
             directory.rmdir()
         except OSError:
             return  # another worktree came to lie in it
+
+
+def remove_empty_parent(project: Project, path: Path) -> None:
+    """Remove the directory of all worktrees when the last one is gone, if it is our own."""
+    if project.settings.worktree_path is None and path.parent.name == "trees":
+        _discard_directories([path.parent])
 
 
 def _has_work(project: Project, lease: Lease) -> bool:

@@ -141,7 +141,9 @@ def recover_leases(
         if lease is not None:
             found.append(replace(lease, admin_id=admin.name))
     leases: Leases = {}
-    for lease in sorted(found, key=lambda lease: (not names_slot(lease, settings), lease.allocated_at)):
+    for lease in sorted(
+        found, key=lambda lease: (not names_slot(lease, settings), lease.allocated_at)
+    ):
         _add(leases, lease)
     known = registry.entry_of(state_dir, ledger_path)
     for lease in known.leases.values() if known else ():

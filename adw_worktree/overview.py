@@ -9,8 +9,9 @@ from typing import Any
 
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
+from .holdings import Holding, blocked_slots
 from .model import Lease, Settings
-from .pool import Holding, Pool, blocked_slots
+from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project
 from .verdict import Finding
@@ -96,7 +97,8 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
         if admin is not None and lease.admin_id == admin.name:
             return lease
     raise UnknownAdw(
-        f"{directory} is in no worktree that has a slot", hint="name the ADW, or go into its worktree"
+        f"{directory} is in no worktree that has a slot",
+        hint="name the ADW, or go into its worktree",
     )
 
 
@@ -120,14 +122,16 @@ def pool_status(pool: Pool) -> dict[str, Any]:
     `allocated` + `available` + the number of `blocked` slots is `total`.
     """
     own = pool.leases()
-    others = pool.elsewhere()
+    others = pool.elsewhere(living=True)
     total = pool.settings.slots
     holdings = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in own.values()]
     blocked = _blocked(pool.settings, [*holdings, *others])
     allocated = len({holding.lease.slot for holding in [*holdings, *others]})
     elsewhere: dict[str, dict[str, Any]] = {}
     for holding in others:
-        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(holding.lease)
+        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
+            holding.lease
+        )
     return {
         "allocated": allocated,
         "available": max(0, total - allocated - len(blocked)),
@@ -155,9 +159,10 @@ def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]
     """Return the slots whose ports a foreign process holds, and who it is."""
     slots = blocked_slots(settings, holdings)
     heard = listeners([port for ports in slots.values() for port in ports]) if slots else {}
-    return [
-        {"slot": slot, "port": port, "pid": one.pid if one else None, "command": one.command if one else None}
-        for slot, ports in sorted(slots.items())
-        for port in ports
-        for one in heard.get(port, [None])[:1]  # type: ignore[list-item]
-    ]
+    shown = []
+    for slot, ports in sorted(slots.items()):
+        for port in ports:
+            who = heard.get(port, [])
+            pid, command = (who[0].pid, who[0].command) if who else (None, None)
+            shown.append({"slot": slot, "port": port, "pid": pid, "command": command})
+    return shown

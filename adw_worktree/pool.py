@@ -7,7 +7,7 @@ cannot be read keeps the slots it was last seen with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,26 +16,12 @@ from secrets import token_hex
 
 from . import registry
 from .errors import PoolExhausted, SlotUnavailable, UnknownAdw
+from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
 from .locks import try_lock
 from .model import Lease, Settings, ports_of
 from .ports import busy_ports
 from .verdict import Finding, judge
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """A lease and the ledger it stands in."""
-
-    lease: Lease
-    ledger: Path
-    common_dir: Path | None
-
-    @property
-    def repository(self) -> str:
-        """The repository's directory as people know it."""
-        place = self.common_dir or self.ledger
-        return str(place.parent if place.name == ".git" else place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +46,22 @@ class Pool:
         with self._locked():
             return self.ledger.load()
 
-    def elsewhere(self) -> list[Holding]:
-        """Return what the other ledgers of this machine hold."""
+    def elsewhere(self, *, living: bool = False) -> list[Holding]:
+        """Return what the other ledgers of this machine hold.
+
+        With `living`, leave out what is gone and only not released yet: for reports, never for
+        handing out.
+        """
         if self.state_dir is None:
             return []
         holdings = []
         for entry in registry.entries(self.state_dir):
-            if not self._is_own(entry):
+            gone = living and registry.locate(entry) is None
+            if not self._is_own(entry) and not gone:
                 leases = _other_ledger(entry, self.settings).peek()
                 for lease in (entry.leases if leases is None else leases).values():
                     holdings.append(Holding(lease, entry.ledger, entry.common_dir))
-        return holdings
+        return [one for one in holdings if _lives(one)] if living else holdings
 
     def finding(self, lease: Lease) -> Finding:
         """Return what became of the worktree of `lease`."""
@@ -85,7 +76,9 @@ class Pool:
 
     # ---- changing ------------------------------------------------------------------------
 
-    def reserve(self, adw_id: str, *, wanted: int | None = None, draft: Lease | None = None) -> Lease:
+    def reserve(
+        self, adw_id: str, *, wanted: int | None = None, draft: Lease | None = None
+    ) -> Lease:
         """Lease a slot to `adw_id` and return the lease; the one it has, if it has one.
 
         `wanted` asks for one slot. `draft` gives what a worktree's lease carries beside its slot,
@@ -177,7 +170,8 @@ class Pool:
 
         Looks first without a lock, so that a pool in order costs no more than reading it.
         """
-        if all(self._gone(lease) is None for lease in self.leases().values()):
+        leases = self.leases()
+        if all(self._gone(lease) is None for lease in leases.values()) and self._is_known(leases):
             return []
         with self._transaction() as leases:
             return self._release_gone(leases)
@@ -190,10 +184,39 @@ class Pool:
                 del leases[lease.adw_id]
             return aged
 
+    def forget_lost(self) -> None:
+        """Take repositories that are gone off the registry, and release what is gone elsewhere."""
+        if self.state_dir is not None:
+            registry.prepare_state_directory(self.state_dir)
+            with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
+                self._release_gone_elsewhere()
+
     def abandoned(self) -> list[Lease]:
         """Return the pending leases whose `create` is dead: nobody holds its lock."""
-        pending = [lease for lease in self.leases().values() if lease.state == "pending"]
-        return [lease for lease in pending if not self._creator_lives(lease)]
+        found = []
+        for lease in self.leases().values():
+            with self.taken_over(lease) as dead:
+                if dead:
+                    found.append(lease)
+        return found
+
+    @contextmanager
+    def taken_over(self, lease: Lease) -> Iterator[bool]:
+        """Hold the lock of the `create` behind `lease` and say whether it died half-way.
+
+        False if it lives, or if another process has finished or undone it: a creator holds its
+        lock until the lease is no longer pending, so what is read inside the lock is final.
+        """
+        lock = try_lock(self.creator_lock(lease)) if lease.state == "pending" else None
+        if lock is None:
+            yield False
+            return
+        try:
+            present = self.leases().get(lease.adw_id)
+            yield present is not None and present.token == lease.token and present.state == "pending"
+        finally:
+            self.creator_lock(lease).unlink(missing_ok=True)
+            lock.release()
 
     # ---- inside the locks ----------------------------------------------------------------
 
@@ -228,6 +251,9 @@ class Pool:
         if not leases and not changed:
             return
         found = self.common_dir.stat()
+        for entry in list(registry.entries(self.state_dir)):
+            if self._is_own(entry) and entry.ledger != self.ledger.path:
+                registry.forget(self.state_dir, entry.ledger)
         registry.record(
             self.state_dir,
             registry.Entry(self.ledger.path, self.common_dir, found.st_dev, found.st_ino, leases),
@@ -259,7 +285,9 @@ class Pool:
         ports = set(ports_of(slot, self.settings.services).values())
         hint = "adw-worktree status shows which slots are free"
         if slot in taken or ports & taken_ports:
-            holders = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
+            holders = [
+                Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()
+            ]
             for holding in [*holders, *self.elsewhere()]:
                 if holding.lease.slot == slot or set(holding.lease.ports.values()) & ports:
                     who = f"{holding.lease.adw_id} in {holding.repository}"
@@ -320,16 +348,20 @@ class Pool:
                 self.ledger.commit(leases)
                 self._register(leases, changed=True)
 
-    def _creator_lives(self, lease: Lease) -> bool:
-        lock = try_lock(self.creator_lock(lease))
-        if lock is None:
+    def _is_known(self, leases: Leases) -> bool:
+        """Whether the registry has this ledger; it may have been lost with the state directory."""
+        if self.state_dir is None or not leases:
             return True
-        lock.release()
-        return False
+        return registry.entry_of(self.state_dir, self.ledger.path) is not None
 
     def _is_own(self, entry: registry.Entry) -> bool:
         """Whether `entry` is this very ledger's, perhaps from before it changed its place."""
-        return entry.ledger == self.ledger.path or entry.common_dir == self.common_dir
+        if entry.ledger == self.ledger.path or entry.common_dir == self.common_dir:
+            return True
+        if self.common_dir is None or entry.common_dir.exists():
+            return False
+        found = self.common_dir.stat()
+        return (entry.device, entry.inode) == (found.st_dev, found.st_ino)
 
     def _doubt(self, slots: set[int]) -> None:
         if slots and self.state_dir is not None:
@@ -349,64 +381,22 @@ class Pool:
         return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
 
 
+def _lives(holding: Holding) -> bool:
+    """Whether a lease of another repository is more than a note not yet crossed out."""
+    home = holding.common_dir
+    if home is None or not home.is_dir():
+        return True
+    return holding.lease.state == "pending" or judge(holding.lease, home).verdict != "gone"
+
+
 def is_aged(lease: Lease, max_age: timedelta) -> bool:
     """Whether `lease` has no worktree and is older than `max_age`."""
     return not lease.has_worktree and datetime.now(UTC) - lease.allocated_at > max_age
 
 
-def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, list[int]]:
-    """Return the slots that nobody leases but whose ports (given) some process holds."""
-    holdings = list(holdings)
-    taken = {holding.lease.slot for holding in holdings}
-    free = [slot for slot in range(settings.slots) if slot not in taken]
-    ports = {slot: list(ports_of(slot, settings.services).values()) for slot in free}
-    busy = busy_ports(port for wanted in ports.values() for port in wanted)
-    found = {slot: [port for port in wanted if port in busy] for slot, wanted in ports.items()}
-    return {slot: busy_here for slot, busy_here in found.items() if busy_here}
-
-
-def exhausted(
-    total: int, holdings: Iterable[Holding], blocked: Mapping[int, list[int]]
-) -> PoolExhausted:
-    """Return the error that names every holder and every blocked slot."""
-    from .ports import listeners
-
-    holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
-    lines = [f"Pool exhausted: none of the {total} slots is free"]
-    lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]
-    found = listeners([port for ports in blocked.values() for port in ports]) if blocked else {}
-    for slot, ports in sorted(blocked.items()):
-        for port in ports:
-            who = [f"{one.command} (pid {one.pid})" for one in found.get(port, [])]
-            lines.append(f"  slot {slot}: port {port} is held by {', '.join(who) or 'a process'}")
-    return PoolExhausted("\n".join(lines), hint=_best_release(holdings))
-
-
-def _describe(holding: Holding) -> str:
-    lease = holding.lease
-    verdict = judge(lease, holding.common_dir).verdict if holding.common_dir else "unknown"
-    age = datetime.now(UTC) - lease.allocated_at
-    place = lease.path or "no worktree"
-    return f"{lease.adw_id} in {holding.repository}, {_hours(age)} old, {verdict}, {place}"
-
-
-def _hours(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
-    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"
-
-
-def _best_release(holdings: list[Holding]) -> str:
-    """Return the command that would free the most: aged reservations, else the oldest worktree."""
-    reserved = [holding for holding in holdings if not holding.lease.has_worktree]
-    if reserved:
-        return f"adw-worktree reconcile --all --max-age 24 would look at {len(reserved)} reservations"
-    if not holdings:
-        return "end the processes that hold the ports, or set other bases with the setting services"
-    oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
-    return f"adw-worktree -C {oldest.repository} remove {oldest.lease.adw_id}, the oldest"
-
-
 def _other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
     """Return the ledger of another repository; it is never rebuilt from here."""
     lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
-    return Ledger(entry.ledger, lock_path, settings.lock_timeout, recover=lambda: dict(entry.leases))
+    return Ledger(
+        entry.ledger, lock_path, settings.lock_timeout, recover=lambda: dict(entry.leases)
+    )

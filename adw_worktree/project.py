@@ -98,9 +98,7 @@ def project_of(repo: Repository, **overrides: Any) -> Project:
     bare = repo.main is None
     settings = replace(reading.load_settings(repo.home, bare=bare), **overrides)
     state_dir = reading.state_directory()
-    path = reading.ledger_path(
-        settings, home=repo.home, common_dir=repo.common_dir, bare=bare
-    )
+    path = reading.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
     ledger = Ledger(
         path,
         repo.tool_dir / "ledger.lock",

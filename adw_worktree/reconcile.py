@@ -17,15 +17,15 @@ from typing import Literal
 from .envfile import Header, is_ours, load_header, write
 from .errors import AdwError, InvalidAdwId
 from .exclude import ensure_excluded
-from .gitrepo import admin_directory, list_worktrees, run_git
-from .healing import heal
+from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
+from .healing import heal, prune_entry, stale_entries
+from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
 from .model import Lease, check_adw_id, ports_of
-from .pool import Holding, is_aged
+from .pool import is_aged
 from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
-from .worktrees import remove_worktree
 
 Kind = Literal[
     "undo", "release", "prune", "move", "refresh", "receipt", "env", "reassign", "adopt", "keep"
@@ -97,6 +97,7 @@ def reconcile(
             max_age=max_age,
             losers=_losers(project, leases),
         ),
+        *(_prune_action(admin, lease) for admin, lease in stale_entries(project)),
     ]
     result = Reconciled()
     for action in actions:
@@ -112,6 +113,7 @@ def reconcile(
             result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
     if not dry_run:
         heal(project)
+        project.pool.forget_lost()
     return result
 
 
@@ -173,8 +175,7 @@ def _plan_lease(
     if max_age is not None and is_aged(lease, max_age):
         return [action("release", f"no worktree, and older than {max_age}")]
     if finding.verdict == "gone":
-        pruned = [action("prune", "git still lists it")] if finding.doubtful else []
-        return [action("release", finding.reason), *pruned]
+        return [action("release", finding.reason)]
     if finding.moved_to is not None:
         return [action("move", finding.reason)]
     if finding.verdict == "unknown" or seen is None:
@@ -238,6 +239,11 @@ def _yields(project: Project, lease: Lease, other: Holding) -> bool:
     return rank(lease) > rank(other.lease)
 
 
+def _prune_action(admin: Path, lease: Lease) -> Action:
+    reason = "git still lists its worktree, which is gone"
+    return Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
+
+
 def _undo_action(lease: Lease) -> Action:
     path = Path(lease.path) if lease.path else None
     return Action("undo", lease.adw_id, lease.slot, "its create died half-way", path, lease)
@@ -258,7 +264,7 @@ def apply_action(project: Project, action: Action) -> Action:
     elif action.kind == "release":
         project.pool.release(lease, doubtful=lease.has_worktree)
     elif action.kind == "prune":
-        _prune(project, lease)
+        prune_entry(project, project.repo.admin_root / str(lease.admin_id))
     elif action.kind == "move" and action.path is not None:
         run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
         project.pool.update(replace(lease, path=str(action.path)))
@@ -278,13 +284,6 @@ def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
         project.pool.update(current)
     elif kind == "env":
         write(seen.path, project.settings.env_file, project.env_text(current))
-
-
-def _prune(project: Project, lease: Lease) -> None:
-    """Take the stale entry of this very worktree out of git's list; no other's."""
-    for entry in list_worktrees(project.repo.home):
-        if str(entry.path) == lease.path and entry.locked is None and not entry.path.exists():
-            remove_worktree(project.repo, entry.path, force=True)
 
 
 def _adopt(project: Project, action: Action, seen: Seen) -> Action:

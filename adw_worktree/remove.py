@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import (
-    AdwError,
     DirtyWorktree,
     HookFailed,
     LockedWorktree,
@@ -27,9 +26,8 @@ from .gitrepo import (
     admin_directory,
     branch_commit,
     list_worktrees,
-    run_git,
 )
-from .healing import Healed, heal
+from .healing import Healed, heal, remove_empty_parent
 from .model import Lease
 from .ports import Listener, listeners, stop_servers
 from .project import Project
@@ -82,7 +80,11 @@ class _Target:
 
 
 def remove(
-    project: Project, target: str | Path, consent: Consent | None = None, *, output: int | None = None
+    project: Project,
+    target: str | Path,
+    consent: Consent | None = None,
+    *,
+    output: int | None = None,
 ) -> Removed:
     """Take back the worktree and the lease that `target`, an ADW id or a path, stands for.
 
@@ -107,8 +109,10 @@ def _remove(
     if lease is not None:
         _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
-    remove_worktree(project.repo, entry.path, force=_needs_force(entry, consent), unlock=consent.unlock)
-    _remove_empty_parent(project, entry.path)
+    remove_worktree(
+        project.repo, entry.path, force=_needs_force(entry, consent), unlock=consent.unlock
+    )
+    remove_empty_parent(project, entry.path)
     if lease is not None:
         project.pool.release(lease)
     branch = _delete_branch(project, entry, consent)
@@ -179,7 +183,8 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
 def _unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
     if lease.state == "pending":
         return WorktreeUnavailable(
-            f"another process is making the worktree of {lease.adw_id}", hint="wait until it is done"
+            f"another process is making the worktree of {lease.adw_id}",
+            hint="wait until it is done",
         )
     return WorktreeUnavailable(
         f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
@@ -270,15 +275,6 @@ def _delete_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> 
 
 def _is_checked_out(repo: Repository, branch: str) -> bool:
     return any(entry.branch == branch for entry in list_worktrees(repo.home))
-
-
-def _remove_empty_parent(project: Project, path: Path) -> None:
-    """Remove the directory of all worktrees when the last one is gone, if it is our own."""
-    if project.settings.worktree_path is None:
-        try:
-            path.parent.rmdir()
-        except OSError:
-            return  # not empty, or not ours to remove
 
 
 def _run_hooks(

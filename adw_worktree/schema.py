@@ -59,7 +59,9 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
     """Return the leases of a document in the present shape; raises as `decode_leases` does."""
     entries = {key: entry for key, entry in document.items() if key != _SCHEMA}
     header = document.get(_SCHEMA)
-    version = header.get("version") if isinstance(header, dict) else None
+    if not isinstance(header, dict):
+        raise DocumentDamaged(f"its {_SCHEMA} is no object")
+    version = header.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise DocumentDamaged(f"its schema version is {version!r}")
     if version > SCHEMA_VERSION:
@@ -209,15 +211,15 @@ def _define_record() -> type[BaseModel]:
     class LeaseRecord(BaseModel):
         model_config = ConfigDict(strict=True, extra="ignore")
 
-        backend: port  # type: ignore[valid-type]
-        frontend: port  # type: ignore[valid-type]
+        backend: port
+        frontend: port
         allocated_at: Annotated[AwareDatetime, Field(strict=False)]
         slot: Annotated[int, Field(ge=0, le=9999)]
         state: Literal["pending", "active"]
         token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}  # type: ignore[valid-type]  # noqa: RUF012
-        path: text | None = None  # type: ignore[valid-type]
-        branch: text | None = None  # type: ignore[valid-type]
+        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}  # noqa: RUF012
+        path: text | None = None
+        branch: text | None = None
         admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
         device: int | None = None
         inode: int | None = None

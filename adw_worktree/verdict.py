@@ -96,6 +96,7 @@ def _judge_missing(lease: Lease, path: Path, common_dir: Path) -> Finding:
         beside = _beside(lease, ancestor) if ancestor == path.parent else None
     except OSError as exc:
         return Finding("unknown", f"{ancestor} cannot be read: {exc.strerror}", path)
+    beside = beside or _under(lease, path, common_dir.parent)
     if beside is not None:
         return Finding("unknown", f"moved to {beside}", beside, moved_to=beside)
     was_at_home = lease.device == lease.home_device and found.st_dev == home.st_dev
@@ -112,6 +113,16 @@ def _beside(lease: Lease, parent: Path) -> Path | None:
         for item in found:
             if item.is_dir(follow_symlinks=False) and item.inode() == lease.inode:
                 return Path(item.path) if _links_back(lease, Path(item.path)) else None
+    return None
+
+
+def _under(lease: Lease, path: Path, home: Path) -> Path | None:
+    """Return where the worktree lies if the repository was moved to `home` with it inside."""
+    for depth in range(1, len(path.parts)):
+        candidate = home.joinpath(*path.parts[depth:])
+        identity = _identity(candidate)
+        if identity is not None and _is_recorded(lease, identity):
+            return candidate if _links_back(lease, candidate) else None
     return None
 
 

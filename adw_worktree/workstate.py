@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .gitrepo import Repository, admin_directory, branch_commit, resolve_commit, run_git
+from .gitrepo import Repository, admin_directory, branch_commit, head_branch, resolve_commit, run_git
 
 # Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
 _UNFINISHED = {
@@ -52,6 +52,22 @@ def uncommitted(worktree: Path) -> Uncommitted:
     found = [word for name, word in _UNFINISHED.items() if admin and (admin / name).exists()]
     unpushed = tuple(path for path in _submodules(worktree) if _has_unpushed(worktree / path))
     return Uncommitted(changed, untracked, found[0] if found else None, unpushed)
+
+
+def is_pruning_safe(repo: Repository, admin: Path) -> bool:
+    """Whether git's admin directory of a vanished worktree holds nothing that is nowhere else.
+
+    That is an unfinished operation, or the last name of commits on no branch.
+    """
+    if any((admin / name).exists() for name in _UNFINISHED):
+        return False
+    if head_branch(admin) is not None:
+        return True
+    try:
+        commit = (admin / "HEAD").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return is_on_a_ref(repo, commit)
 
 
 def _count(status: str) -> tuple[int, int]:
@@ -105,7 +121,8 @@ def is_integrated(repo: Repository, branch: str, base: str) -> bool:
         return True
     targets = {resolve_commit(repo.home, name) for name in (base, "HEAD", "origin/HEAD")}
     return any(
-        target != commit and (_adds_nothing(repo, target, commit) or _is_picked(repo, target, commit))
+        target != commit
+        and (_adds_nothing(repo, target, commit) or _is_picked(repo, target, commit))
         for target in targets
         if target is not None
     )

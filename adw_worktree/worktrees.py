@@ -68,7 +68,9 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
             time.sleep(_PAUSE_SECONDS)
 
 
-def add_worktree(repo: Repository, settings: Settings, path: Path, target: str, detach: bool) -> None:
+def add_worktree(
+    repo: Repository, settings: Settings, path: Path, target: str, detach: bool
+) -> None:
     """Make an empty worktree at `path` for the branch or commit `target`.
 
     No hook runs under the lock; `post-checkout` is run by `fill_worktree`. Raises GitFailed.

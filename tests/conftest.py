@@ -8,6 +8,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,30 @@ def repo(tmp_path: Path) -> Path:
     return make_repo(tmp_path / "repo")
 
 
+def branches(repo: Path) -> set[str]:
+    return set(git("for-each-ref", "--format=%(refname:short)", "refs/heads", cwd=repo).split())
+
+
+def worktrees(repo: Path) -> list[str]:
+    listed = git("worktree", "list", "--porcelain", cwd=repo).splitlines()
+    return [line.removeprefix("worktree ") for line in listed if line.startswith("worktree ")]
+
+
+def settle(condition: Callable[[], bool], what: str) -> None:
+    """Wait until `condition()` holds, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def user_hook(moment: str, command: str) -> None:
+    """Set a hook in the user's own settings, where it needs no approval."""
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f'[hooks]\n{moment} = ["""{command}"""]\n')
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a run of the command line left."""
@@ -122,7 +147,9 @@ class Adw:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def __call__(self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str) -> Ran:
+    def __call__(
+        self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str
+    ) -> Ran:
         done = subprocess.run(
             [*self.command, *args],
             cwd=cwd or self.directory,
@@ -134,11 +161,15 @@ class Adw:
             timeout=120,
         )
         ran = Ran(done.returncode, done.stdout, done.stderr)
-        assert code is None or ran.code == code, f"{args}: exit {ran.code}\n{ran.stdout}{ran.stderr}"
+        assert code is None or ran.code == code, (
+            f"{args}: exit {ran.code}\n{ran.stdout}{ran.stderr}"
+        )
         assert "Traceback" not in ran.stderr, ran.stderr
         return ran
 
-    def json(self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str) -> dict[str, Any]:
+    def json(
+        self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str
+    ) -> dict[str, Any]:
         """Run with `--json` and return the document."""
         return self(*args, "--json", cwd=cwd, code=code, **env).json
 

@@ -20,7 +20,9 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
-    parser.add_argument("--branch", metavar="B", help="branch to make or check out (default: ADW_ID)")
+    parser.add_argument(
+        "--branch", metavar="B", help="branch to make or check out (default: ADW_ID)"
+    )
     parser.add_argument("--from", dest="base", metavar="REF", help="what a new branch starts from")
     parser.add_argument("--pr", type=int, metavar="N", help="start from pull or merge request N")
     parser.add_argument("--detach", action="store_true", help="check out a commit, no branch")
@@ -65,4 +67,6 @@ def _text(made: Created) -> str:
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     verb = "created" if made.created else "already there:"
     branch = f"branch {lease.branch}" if lease.branch else "detached"
-    return f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})\nslot {lease.slot}: {ports}"
+    return (
+        f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})\nslot {lease.slot}: {ports}"
+    )

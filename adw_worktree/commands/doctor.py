@@ -24,9 +24,7 @@ def run(args: Namespace) -> Outcome:
     project = open_project(args.directory)
     problems = examine(project)
     data = {
-        "problems": [
-            {"code": one.code, "message": one.message, "fix": one.fix} for one in problems
-        ]
+        "problems": [{"code": one.code, "message": one.message, "fix": one.fix} for one in problems]
     }
     return Outcome(data, _text(problems), project.notices, 10 if problems else 0)
 

@@ -28,7 +28,13 @@ def run(args: Namespace) -> Outcome:
     data = {
         "action": args.action,
         "hooks": [
-            {"event": one.event, "state": one.state, "how": one.how, "path": one.path, "note": one.note}
+            {
+                "event": one.event,
+                "state": one.state,
+                "how": one.how,
+                "path": one.path,
+                "note": one.note,
+            }
             for one in states
         ],
     }

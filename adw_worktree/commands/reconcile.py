@@ -62,7 +62,9 @@ def run(args: Namespace) -> Outcome:
     data = {
         "dry_run": dry_run,
         **{
-            heading: [_as_json(one, action) for one, done in passes for action in getattr(done, heading)]
+            heading: [
+                _as_json(one, action) for one, done in passes for action in getattr(done, heading)
+            ]
             for heading in ("released", "kept", "repaired", "adopted")
         },
         "failed": [
@@ -156,4 +158,8 @@ def _slot(action: Action) -> str:
 
 
 def _reason(action: Action) -> str:
-    return action.reason if action.kind in ("release", "keep", "adopt") else f"{action.kind}: {action.reason}"
+    return (
+        action.reason
+        if action.kind in ("release", "keep", "adopt")
+        else f"{action.kind}: {action.reason}"
+    )

@@ -32,7 +32,9 @@ def _text(status: dict[str, Any]) -> str:
         f"{status['allocated']} of {status['total']} slots allocated "
         f"({status['utilization_percent']} %), {status['available']} available"
     ]
-    held = [[adw_id, *_cells(one), "this repository"] for adw_id, one in status["allocations"].items()]
+    held = [
+        [adw_id, *_cells(one), "this repository"] for adw_id, one in status["allocations"].items()
+    ]
     for repository, leases in status["elsewhere"].items():
         held += [[adw_id, *_cells(one), repository] for adw_id, one in leases.items()]
     if held:

@@ -1,0 +1,80 @@
+"""Who holds what: leases with their repositories, blocked slots, and the word when none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from .errors import PoolExhausted
+from .model import Lease, Settings, ports_of
+from .ports import busy_ports, listeners
+from .verdict import judge
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A lease and the ledger it stands in."""
+
+    lease: Lease
+    ledger: Path
+    common_dir: Path | None
+
+    @property
+    def repository(self) -> str:
+        """The repository's directory as people know it."""
+        place = self.common_dir or self.ledger
+        return str(place.parent if place.name == ".git" else place)
+
+
+def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, list[int]]:
+    """Return the slots that nobody leases but whose ports (given) some process holds."""
+    holdings = list(holdings)
+    taken = {holding.lease.slot for holding in holdings}
+    free = [slot for slot in range(settings.slots) if slot not in taken]
+    ports = {slot: list(ports_of(slot, settings.services).values()) for slot in free}
+    busy = busy_ports(port for wanted in ports.values() for port in wanted)
+    found = {slot: [port for port in wanted if port in busy] for slot, wanted in ports.items()}
+    return {slot: busy_here for slot, busy_here in found.items() if busy_here}
+
+
+def exhausted(
+    total: int, holdings: Iterable[Holding], blocked: Mapping[int, list[int]]
+) -> PoolExhausted:
+    """Return the error that names every holder and every blocked slot."""
+    holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
+    lines = [f"Pool exhausted: none of the {total} slots is free"]
+    lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]
+    found = listeners([port for ports in blocked.values() for port in ports]) if blocked else {}
+    for slot, ports in sorted(blocked.items()):
+        for port in ports:
+            who = [f"{one.command} (pid {one.pid})" for one in found.get(port, [])]
+            lines.append(f"  slot {slot}: port {port} is held by {', '.join(who) or 'a process'}")
+    return PoolExhausted("\n".join(lines), hint=_best_release(holdings))
+
+
+def _describe(holding: Holding) -> str:
+    lease = holding.lease
+    verdict = judge(lease, holding.common_dir).verdict if holding.common_dir else "unknown"
+    age = datetime.now(UTC) - lease.allocated_at
+    place = lease.path or "no worktree"
+    return f"{lease.adw_id} in {holding.repository}, {_hours(age)} old, {verdict}, {place}"
+
+
+def _hours(age: timedelta) -> str:
+    hours = age.total_seconds() / 3600
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"
+
+
+def _best_release(holdings: list[Holding]) -> str:
+    """Return the command that would free the most: aged reservations, else the oldest worktree."""
+    reserved = [holding for holding in holdings if not holding.lease.has_worktree]
+    if reserved:
+        return (
+            f"adw-worktree reconcile --all --max-age 24 would look at {len(reserved)} reservations"
+        )
+    if not holdings:
+        return "end the processes that hold the ports, or set other bases with the setting services"
+    oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
+    return f"adw-worktree -C {oldest.repository} remove {oldest.lease.adw_id}, the oldest"

@@ -1,0 +1,246 @@
+"""`remove`: takes everything back, and refuses where work would be lost."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Adw, branches, git, make_repo, settle, user_hook, worktrees
+
+
+@pytest.fixture
+def tree(adw: Adw) -> Path:
+    """Return a fresh worktree of ADW `a`."""
+    return Path(adw.json("create", "a")["path"])
+
+
+def commit(tree: Path, name: str = "work") -> None:
+    (tree / name).write_text(name)
+    git("add", name, cwd=tree)
+    git("commit", "--quiet", "-m", name, cwd=tree)
+
+
+def refused(adw: Adw, *args: str) -> tuple[str, str]:
+    """Return code and hint of a removal that is refused, everything still there."""
+    before = worktrees(adw.directory), branches(adw.directory), adw.json("status")["allocations"]
+    error = adw.json("remove", *args, code=7)["error"]
+    after = worktrees(adw.directory), branches(adw.directory), adw.json("status")["allocations"]
+    assert before == after
+    return error["code"], error["hint"]
+
+
+def test_remove_takes_worktree_and_lease_and_leaves_the_branch(adw: Adw, tree: Path) -> None:
+    slot = adw.json("status")["allocations"]["a"]["slot"]
+    gone = adw.json("remove", "a")
+    assert gone["removed"] is True
+    assert gone["released"]["slot"] == slot
+    assert gone["branch_deleted"] is None
+    assert not tree.exists()
+    assert worktrees(adw.directory) == [str(adw.directory)]
+    assert branches(adw.directory) == {"main", "a"}
+    assert adw.json("status")["allocated"] == 0
+
+
+def test_remove_by_path(adw: Adw, tree: Path) -> None:
+    assert adw.json("remove", "trees/a")["adw_id"] == "a"
+
+
+def test_remove_from_inside_the_worktree(adw: Adw, tree: Path) -> None:
+    assert adw.json("remove", cwd=tree)["adw_id"] == "a"
+    assert not tree.exists()
+
+
+def test_remove_never_takes_the_main_worktree(adw: Adw) -> None:
+    assert "main worktree" in adw("remove", code=2).stderr
+    assert (adw.directory / "README").exists()
+
+
+def test_remove_of_an_unknown_adw(adw: Adw) -> None:
+    assert adw.json("remove", "nope", code=6)["error"]["code"] == "unknown-adw"
+    assert adw.json("remove", "README", code=6)["error"]["code"] == "unknown-adw"
+
+
+@pytest.mark.parametrize("kind", ["changed", "staged", "untracked", "deleted"])
+def test_remove_refuses_uncommitted_work(adw: Adw, tree: Path, kind: str) -> None:
+    """An agent's unfinished work would be lost."""
+    if kind == "changed":
+        (tree / "README").write_text("changed")
+    elif kind == "deleted":
+        (tree / "README").unlink()
+    else:
+        (tree / "new").write_text("new")
+        if kind == "staged":
+            git("add", "new", cwd=tree)
+    code, hint = refused(adw, "a")
+    assert code == "dirty-worktree"
+    assert "--force" in hint
+    assert adw.json("remove", "a", "-f")["removed"] is True
+
+
+def test_remove_refuses_a_rebase_in_progress(adw: Adw, tree: Path) -> None:
+    commit(tree)
+    git("-c", "sequence.editor=sed -i s/pick/break/", "rebase", "-i", "HEAD~1", cwd=tree, check=False)
+    (tree / ".git").read_text()
+    if not any((adw.directory / ".git" / "worktrees" / "a").glob("rebase-*")):
+        pytest.skip("git did not stop the rebase")
+    assert refused(adw, "a")[0] == "dirty-worktree"
+
+
+def test_remove_ignores_ignored_files(adw: Adw, tree: Path) -> None:
+    (adw.directory / ".git" / "info" / "exclude").open("a").write("*.log\n")
+    (tree / "x.log").write_text("noise")
+    assert adw.json("remove", "a")["removed"] is True
+
+
+def test_remove_d_deletes_a_merged_branch(adw: Adw, tree: Path) -> None:
+    commit(tree)
+    git("merge", "--quiet", "a", cwd=adw.directory)
+    assert adw.json("remove", "a", "-d")["branch_deleted"] == "a"
+    assert branches(adw.directory) == {"main"}
+
+
+@pytest.mark.parametrize("how", ["squash", "cherry-pick", "rebase"])
+def test_remove_d_deletes_an_integrated_branch(adw: Adw, tree: Path, how: str) -> None:
+    commit(tree, "one")
+    commit(tree, "two")
+    git("commit", "--quiet", "--allow-empty", "-m", "meanwhile", cwd=adw.directory)
+    if how == "squash":
+        git("merge", "--quiet", "--squash", "a", cwd=adw.directory)
+        git("commit", "--quiet", "-m", "squashed", cwd=adw.directory)
+    elif how == "cherry-pick":
+        git("cherry-pick", "a~1", "a", cwd=adw.directory)
+    else:
+        git("checkout", "--quiet", "--detach", "a", cwd=adw.directory)
+        git("rebase", "--quiet", "main", cwd=adw.directory)
+        head = git("rev-parse", "HEAD", cwd=adw.directory).strip()
+        git("checkout", "--quiet", "main", cwd=adw.directory)
+        git("merge", "--quiet", "--ff-only", head, cwd=adw.directory)
+    assert adw.json("remove", "a", "-d")["branch_deleted"] == "a"
+
+
+def test_remove_d_refuses_an_unmerged_branch(adw: Adw, tree: Path) -> None:
+    """Commits that are nowhere else would be lost."""
+    commit(tree)
+    code, hint = refused(adw, "a", "-d")
+    assert code == "unmerged-branch"
+    assert "-D" in hint
+    assert adw.json("remove", "a", "-D")["branch_deleted"] == "a"
+
+
+def test_remove_refuses_detached_commits(adw: Adw, tree: Path) -> None:
+    """With the worktree, the last name of these commits would go."""
+    git("checkout", "--quiet", "--detach", cwd=tree)
+    commit(tree)
+    assert refused(adw, "a")[0] == "unmerged-branch"
+    adw("remove", "a", "-D")
+
+
+def test_remove_refuses_a_locked_worktree(adw: Adw, tree: Path) -> None:
+    git("worktree", "lock", "--reason", "an agent runs", str(tree), cwd=adw.directory)
+    code, hint = refused(adw, "a", "-f")
+    assert code == "locked-worktree"
+    assert "--unlock" in hint
+    adw("remove", "a", "--unlock")
+    assert not tree.exists()
+
+
+def test_remove_of_a_directory_that_is_gone_releases(adw: Adw, tree: Path) -> None:
+    shutil.rmtree(tree)
+    gone = adw.json("remove", "a")
+    assert gone["removed"] is False
+    assert gone["released"] is not None
+    assert adw.json("status")["allocated"] == 0
+
+
+def test_remove_of_a_moved_worktree_is_refused(adw: Adw, tree: Path) -> None:
+    """It is there, elsewhere; its ports are in use."""
+    tree.rename(tree.with_name("b"))
+    code, hint = refused(adw, "a")
+    assert code == "worktree-unavailable"
+    assert "reconcile" in hint
+
+
+def test_remove_of_an_unmanaged_worktree_by_path(adw: Adw) -> None:
+    git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
+    gone = adw.json("remove", "./plain")
+    assert gone["removed"] is True
+    assert gone["released"] is None
+
+
+def test_remove_with_submodules(adw: Adw, tmp_path: Path) -> None:
+    part = make_repo(tmp_path / "part")
+    repo = adw.directory
+    git("config", "protocol.file.allow", "always", cwd=repo)
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "lib", cwd=repo)
+    git("commit", "--quiet", "-m", "with a part", cwd=repo)
+    tree = Path(adw.json("create", "a")["path"])
+    git("checkout", "--quiet", "-B", "main", cwd=tree / "lib")
+    commit(tree / "lib")
+    git("add", "lib", cwd=tree)
+    git("commit", "--quiet", "-m", "part moved", cwd=tree)
+    # The commit in the submodule lives in this worktree's admin directory alone.
+    assert refused(adw, "a")[0] == "dirty-worktree"
+    git("push", "--quiet", "origin", "HEAD:refs/heads/kept", cwd=tree / "lib")
+    git("fetch", "--quiet", "origin", cwd=tree / "lib")
+    assert adw.json("remove", "a")["removed"] is True
+
+
+Serve = Callable[..., Any]
+
+
+def test_remove_names_servers_and_stop_ends_those_inside(
+    adw: Adw, tree: Path, serve: Serve, tmp_path: Path
+) -> None:
+    ports = adw.json("status")["allocations"]["a"]
+    inside = serve([sys.executable, "-m", "http.server", str(ports["backend"])], tree)
+    outside = serve([sys.executable, "-m", "http.server", str(ports["frontend"])], tmp_path)
+
+    def both_listen() -> bool:
+        rows = [row for row in adw.json("list")["worktrees"] if row["adw_id"] == "a"]
+        return {one["pid"] for one in rows[0]["listening"]} == {inside.pid, outside.pid}
+
+    settle(both_listen, "the servers never listened")
+    gone = adw.json("remove", "a", "--stop")
+    assert [one["pid"] for one in gone["stopped"]] == [inside.pid]
+    assert [one["pid"] for one in gone["listening"]] == [outside.pid]
+    assert inside.wait(timeout=30) != 0
+    assert outside.poll() is None
+    again = adw.json("create", "b")
+    assert again["slot"] != ports["slot"], "a slot whose port is held was handed out"
+
+
+def test_remove_runs_its_hooks(adw: Adw, tree: Path) -> None:
+    log = adw.directory.parent / "log"
+    user_hook("pre-remove", f"pwd >> '{log}'; echo $ADW_ID $ADW_SLOT $BACKEND_PORT >> '{log}'")
+    adw("remove", "a")
+    lines = log.read_text().splitlines()
+    assert lines[0] == str(tree)
+    assert lines[1].startswith("a ")
+
+
+def test_failing_pre_remove_aborts(adw: Adw, tree: Path) -> None:
+    user_hook("pre-remove", "exit 3")
+    assert adw.json("remove", "a", code=9)["error"]["code"] == "hook-failed"
+    assert tree.exists()
+    adw("remove", "a", "--no-hooks")
+
+
+def test_failing_post_remove_warns(adw: Adw, tree: Path) -> None:
+    user_hook("post-remove", "exit 3")
+    assert "post-remove" in adw("remove", "a").stderr
+    assert adw.json("status")["allocated"] == 0
+
+
+def test_parallel_removes_leave_nothing(adw: Adw) -> None:
+    for number in range(12):
+        adw("create", f"a{number}")
+    processes = [adw.start("remove", f"a{number}", "-D") for number in range(12)]
+    answers = [process.communicate(timeout=180) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 12, answers
+    assert worktrees(adw.directory) == [str(adw.directory)]
+    assert branches(adw.directory) == {"main"}
+    assert adw.json("status")["allocated"] == 0
