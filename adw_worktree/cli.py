@@ -48,8 +48,8 @@ exit codes: 0 done, 1 unexpected, 2 usage, 3 settings or ledger, 4 git, 5 pool e
 6 no such ADW, 7 refused, 8 locked for too long, 9 hook failed, 10 check found something"""
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end; what was begun is undone on the way out."""
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP asked the process to end; what was begun is undone on the way out."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AdwError as exc:
         print_error(exc, as_json=as_json)
         return exc.exit_code
-    except Interrupted as exc:
+    except Terminated as exc:
         return 128 + exc.signum
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -199,7 +199,8 @@ def _watch_signals() -> None:
         for number in watched:
             # Ignored signals stay ignored in children: git finishes the undoing, too.
             signal.signal(number, signal.SIG_IGN)
-        raise Interrupted(signum)
+        # At the terminal, children got the Ctrl-C as well; a kill is told to us alone.
+        raise KeyboardInterrupt if signum == signal.SIGINT else Terminated(signum)
 
     watched = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     watched = [number for number in watched if signal.getsignal(number) != signal.SIG_IGN]

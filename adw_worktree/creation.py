@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import settings as reading
+from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
 from .gitrepo import branch_commit, is_branch_name, list_worktrees, resolve_commit, run_git
 from .project import Project
@@ -50,7 +50,7 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
         raise UsageError("--detach and --branch exclude each other")
     if wish.pr is not None and wish.base is not None:
         raise UsageError("--pr and --from exclude each other")
-    branch = None if wish.detach else wish.branch or reading.branch_name(project.settings, adw_id)
+    branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
     path = _free_path(project, adw_id, branch, wish.path)
     base, commit, new_branch = _start(project, branch, wish, token)
     _check_env_file(project, commit)

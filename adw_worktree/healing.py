@@ -48,7 +48,9 @@ def heal(project: Project) -> Healed:
             if not dead:
                 continue
             if _has_work(project, lease):
-                project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+                project.pool.update(
+                    replace(lease, state="active", new_branch_at=None, reserved=None)
+                )
                 kept.append(lease)
             else:
                 undo_creation(project, lease)

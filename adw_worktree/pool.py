@@ -213,7 +213,9 @@ class Pool:
             return
         try:
             present = self.leases().get(lease.adw_id)
-            yield present is not None and present.token == lease.token and present.state == "pending"
+            yield (
+                present is not None and present.token == lease.token and present.state == "pending"
+            )
         finally:
             self.creator_lock(lease).unlink(missing_ok=True)
             lock.release()

@@ -49,6 +49,7 @@ def busy_ports(ports: Iterable[int]) -> set[int]:
 
 def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
     import psutil
+
     found: dict[int, list[Listener]] = {}
     if not ports:
         return found
@@ -66,11 +67,16 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
     return found
 
 
-def stop_servers(found: Iterable[Listener], worktree: Path, *, grace: float = 5.0) -> tuple[list[Listener], list[Listener]]:
+def stop_servers(
+    found: Iterable[Listener], worktree: Path, *, grace: float = 5.0
+) -> tuple[list[Listener], list[Listener]]:
     import psutil
+
     s, l = [], []
     for one in found:
         if one.cwd and Path(one.cwd).is_relative_to(worktree.resolve()):
-            psutil.Process(one.pid).terminate(); s.append(one)
-        else: l.append(one)
+            psutil.Process(one.pid).terminate()
+            s.append(one)
+        else:
+            l.append(one)
     return s, l

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import settings as reading
+from . import places
 from .errors import SettingsError
 from .gitrepo import Repository, find_repository
 from .ledger import Ledger, attach_worktrees, recover_leases
 from .model import Lease, Settings, port_variable
 from .pool import Pool
+from .settings import load_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Project:
 
     def worktree_path(self, adw_id: str, branch: str) -> Path:
         """Return where the worktree of a new ADW goes."""
-        return reading.worktree_path(
+        return places.worktree_path(
             self.settings,
             adw_id=adw_id,
             branch=branch,
@@ -96,9 +97,9 @@ def open_project(directory: Path, **overrides: Any) -> Project:
 def project_of(repo: Repository, **overrides: Any) -> Project:
     """Return the project of a repository already found. Raises SettingsError."""
     bare = repo.main is None
-    settings = replace(reading.load_settings(repo.home, bare=bare), **overrides)
-    state_dir = reading.state_directory()
-    path = reading.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
+    settings = replace(load_settings(repo.home, bare=bare), **overrides)
+    state_dir = places.state_directory()
+    path = places.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
     ledger = Ledger(
         path,
         repo.tool_dir / "ledger.lock",

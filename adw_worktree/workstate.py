@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .gitrepo import Repository, admin_directory, branch_commit, head_branch, resolve_commit, run_git
+from .gitrepo import (
+    Repository,
+    admin_directory,
+    branch_commit,
+    head_branch,
+    resolve_commit,
+    run_git,
+)
 
 # Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
 _UNFINISHED = {

@@ -193,7 +193,16 @@ def test_create_tracks_a_remote_branch(repo: Path, tmp_path: Path) -> None:
 
 def test_create_checks_out_submodules_that_main_has(repo: Path, tmp_path: Path) -> None:
     part = make_repo(tmp_path / "part")
-    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "lib", cwd=repo)
+    git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(part),
+        "lib",
+        cwd=repo,
+    )
     git("commit", "--quiet", "-m", "with a part", cwd=repo)
     git("config", "protocol.file.allow", "always", cwd=repo)
     adw = Adw(repo)

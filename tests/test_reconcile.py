@@ -159,7 +159,9 @@ def test_two_worktrees_with_one_slot_are_told_apart(adw: Adw, tree: Path) -> Non
     adw("reconcile", "--check")
 
 
-def test_two_repositories_with_one_slot_are_told_apart(adw: Adw, tree: Path, tmp_path: Path) -> None:
+def test_two_repositories_with_one_slot_are_told_apart(
+    adw: Adw, tree: Path, tmp_path: Path
+) -> None:
     """As after the state directory was lost: neither knew of the other."""
     state = Path(os.environ["XDG_STATE_HOME"])
     shutil.rmtree(state)
@@ -206,7 +208,15 @@ def test_reconcile_prunes_only_our_own_stale_entries(adw: Adw, tree: Path) -> No
 
 
 def test_reconcile_adopts_plain_worktrees_if_the_setting_asks(adw: Adw) -> None:
-    git("worktree", "add", "--quiet", "-b", "topic/ä b'c".replace(" ", "-"), "plain tree", cwd=adw.directory)
+    git(
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "topic/ä b'c".replace(" ", "-"),
+        "plain tree",
+        cwd=adw.directory,
+    )
     assert adw.json("reconcile")["adopted"] == []
     (adopted,) = adw.json("reconcile", ADW_ADOPT="true")["adopted"]
     assert adopted["adw_id"] == "plain-tree"

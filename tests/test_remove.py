@@ -83,7 +83,15 @@ def test_remove_refuses_uncommitted_work(adw: Adw, tree: Path, kind: str) -> Non
 
 def test_remove_refuses_a_rebase_in_progress(adw: Adw, tree: Path) -> None:
     commit(tree)
-    git("-c", "sequence.editor=sed -i s/pick/break/", "rebase", "-i", "HEAD~1", cwd=tree, check=False)
+    git(
+        "-c",
+        "sequence.editor=sed -i s/pick/break/",
+        "rebase",
+        "-i",
+        "HEAD~1",
+        cwd=tree,
+        check=False,
+    )
     (tree / ".git").read_text()
     if not any((adw.directory / ".git" / "worktrees" / "a").glob("rebase-*")):
         pytest.skip("git did not stop the rebase")
@@ -175,7 +183,16 @@ def test_remove_with_submodules(adw: Adw, tmp_path: Path) -> None:
     part = make_repo(tmp_path / "part")
     repo = adw.directory
     git("config", "protocol.file.allow", "always", cwd=repo)
-    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "lib", cwd=repo)
+    git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(part),
+        "lib",
+        cwd=repo,
+    )
     git("commit", "--quiet", "-m", "with a part", cwd=repo)
     tree = Path(adw.json("create", "a")["path"])
     git("checkout", "--quiet", "-B", "main", cwd=tree / "lib")

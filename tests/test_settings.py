@@ -17,16 +17,15 @@ from hypothesis import strategies as st
 
 from adw_worktree.errors import SettingsError
 from adw_worktree.model import DEFAULT_SERVICES, HookCommands, Settings
-from adw_worktree.settings import (
-    MOMENTS,
-    TAKES,
+from adw_worktree.places import (
     branch_name,
     ledger_path,
-    load_settings,
     state_directory,
     user_config_path,
     worktree_path,
 )
+from adw_worktree.settings import load_settings
+from adw_worktree.settings_check import MOMENTS, TAKES
 
 ROOT = Path(__file__).resolve().parent.parent
 
