@@ -103,9 +103,10 @@ class Ledger:
         except OSError as exc:
             reason = "it is a symbolic link" if self.path.is_symlink() else exc.strerror
             raise self._unreadable(str(reason)) from exc
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._unreadable("it is no regular file")
         with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise self._unreadable("it is no regular file")
             return file.read()
 
     def _unreadable(self, reason: str) -> LedgerError:
