@@ -151,7 +151,7 @@ def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 
 def _command_of(words: list[str]) -> str | None:
-    """Return the command that `words` name, without its aliases; raise UsageError on a wrong one."""
+    """Return the command that `words` name; raise UsageError on a wrong one."""
     rest = iter(words)
     for word in rest:
         if word == "-C":

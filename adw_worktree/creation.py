@@ -81,7 +81,7 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
     if commit is None:
         raise BranchUnusable(
             f"{base} names no commit in {home}",
-            hint="choose a branch, tag or commit with --from; an empty repository needs a first commit",
+            hint="choose one with --from; an empty repository needs a first commit",
         )
     return base, commit, branch is not None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ _REPOSITORY_VARIABLES = frozenset(
         "GIT_REFLOG_ACTION",
     }
 )
+
+_LIST_ATTEMPTS = 5
+_LIST_PAUSE_SECONDS = 0.02
 
 BUSY_VARIABLE = "ADW_WORKTREE_BUSY"
 """Set for every git child, so that managed hooks do not call the tool back."""
@@ -250,8 +254,18 @@ def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path 
 
 
 def list_worktrees(directory: Path) -> list[WorktreeEntry]:
-    """Return the repository's worktrees, the main one first."""
-    return parse_worktrees(run_git(["worktree", "list", "--porcelain", "-z"], directory).stdout)
+    """Return the repository's worktrees, the main one first.
+
+    Asked again if git stumbles over an entry that is being made or removed meanwhile
+    (`failed to read .git/worktrees/X/commondir`).
+    """
+    command = ["worktree", "list", "--porcelain", "-z"]
+    for _ in range(_LIST_ATTEMPTS - 1):
+        answer = run_git(command, directory, check=False)
+        if answer.returncode == 0:
+            return parse_worktrees(answer.stdout)
+        time.sleep(_LIST_PAUSE_SECONDS)
+    return parse_worktrees(run_git(command, directory).stdout)
 
 
 def parse_worktrees(text: str) -> list[WorktreeEntry]:

@@ -28,7 +28,7 @@ def check_adw_id(adw_id: str) -> str:
     """Return `adw_id` if it can name an ADW.
 
     It becomes a directory, a branch and a line of a file, so it is held to what all three take:
-    1–64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit, without `..`, not ending in `.`
+    1 to 64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit, without `..`, not ending in `.`
     or `.lock` (git-check-ref-format(1)).
 
     Raises InvalidAdwId, naming the rule that is broken.

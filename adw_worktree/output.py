@@ -51,11 +51,9 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
 
 
 def _say(label: str, text: str, colour: str) -> None:
-    if _is_coloured(sys.stderr):
-        label = f"\033[{colour}m{label}:\033[0m"
-    else:
-        label = f"{label}:"
-    _write(sys.stderr, f"{label} {text}")
+    coloured = _is_coloured(sys.stderr)
+    start, end = (f"\033[{colour}m", "\033[0m") if coloured else ("", "")
+    _write(sys.stderr, f"{start}{label}:{end} {text}")
 
 
 def _print_document(document: Mapping[str, Any]) -> None:

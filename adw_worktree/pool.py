@@ -240,9 +240,9 @@ class Pool:
                 yield
             return
         registry.prepare_state_directory(self.state_dir)
-        with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
-            with self.ledger.locked():
-                yield
+        machine = registry.machine_lock(self.state_dir, self.settings.lock_timeout)
+        with machine, self.ledger.locked():
+            yield
 
     def _register(self, leases: Leases, *, changed: bool) -> None:
         """Tell the registry where this ledger is and what it holds."""

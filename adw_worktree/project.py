@@ -48,6 +48,11 @@ class Project:
             repo_name=self.name,
         )
 
+    @property
+    def trees(self) -> Path:
+        """The directory that worktrees are made in by default, or by the setting."""
+        return self.worktree_path("adw", "adw").parent
+
     def template(self) -> str | None:
         """Return the repository's own template of the env file, None if it brings none.
 

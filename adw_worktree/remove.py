@@ -188,7 +188,7 @@ def _unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
         )
     return WorktreeUnavailable(
         f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
-        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} -f to release the slot",
+        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} --force to give it up",
     )
 
 
@@ -224,18 +224,18 @@ def _check(project: Project, target: _Target, entry: WorktreeEntry, consent: Con
 def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
     if consent.delete_branch == "always":
         return
-    if entry.branch is None:
-        if entry.head and not is_on_a_ref(project.repo, entry.head):
-            raise UnmergedBranch(
-                f"the worktree {entry.path} is detached at {entry.head[:12]}, a commit on no branch",
-                hint=f"git branch NAME {entry.head[:12]}, or {again} -D to lose it",
-            )
-    elif consent.delete_branch == "integrated":
-        if not is_integrated(project.repo, entry.branch, project.settings.base):
-            raise UnmergedBranch(
-                f"branch {entry.branch} has commits that are nowhere else",
-                hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
-            )
+    repo, branch, head = project.repo, entry.branch, entry.head or ""
+    if branch is None and head and not is_on_a_ref(repo, head):
+        raise UnmergedBranch(
+            f"the worktree {entry.path} is detached at {head[:12]}, a commit on no branch",
+            hint=f"git branch NAME {head[:12]}, or {again} -D to lose it",
+        )
+    wanted = branch is not None and consent.delete_branch == "integrated"
+    if wanted and not is_integrated(repo, str(branch), project.settings.base):
+        raise UnmergedBranch(
+            f"branch {branch} has commits that are nowhere else",
+            hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
+        )
 
 
 def _needs_force(entry: WorktreeEntry, consent: Consent) -> bool:

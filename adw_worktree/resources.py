@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped_text(folder: Literal["hooks", "templates"], name: str) -> str:
-    """Return the text of a shipped file: the wheel's, or in a checkout the one beside the package."""
+    """Return the text of a shipped file, from the wheel or from a checkout."""
     packaged = _PACKAGE / "_shipped" / folder / name
     path = packaged if packaged.exists() else _PACKAGE.parent / folder / name
     return path.read_text(encoding="utf-8")

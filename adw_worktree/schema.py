@@ -191,7 +191,7 @@ def _by_slot(lease: Lease) -> int:
 
 def _record() -> type[BaseModel]:
     """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
-    global _record_model  # noqa: PLW0603
+    global _record_model
     if _record_model is None:
         _record_model = _define_record()
     return _record_model
@@ -217,7 +217,7 @@ def _define_record() -> type[BaseModel]:
         slot: Annotated[int, Field(ge=0, le=9999)]
         state: Literal["pending", "active"]
         token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}  # noqa: RUF012
+        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
         path: text | None = None
         branch: text | None = None
         admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
@@ -239,7 +239,7 @@ def _define_record() -> type[BaseModel]:
         @classmethod
         def _is_text(cls, value: object) -> object:
             if not isinstance(value, str):
-                raise ValueError("is not ISO 8601 text")  # noqa: TRY004
+                raise ValueError("is not ISO 8601 text")
             return value
 
     return LeaseRecord

@@ -1,7 +1,7 @@
 """The stamp that managed hooks compare with: is there anything to reconcile?
 
-Its time is that of git's `worktrees` directory as it was before the last pass, so that any later
-change makes the directory newer; its content is non-empty while leases have worktrees, since git
+Its time is that of git's `worktrees` directory, and of the directory the worktrees lie in, as they
+were before the last pass, so that any later change makes them newer; its content is non-empty while leases have worktrees, since git
 deletes the directory with the last one.
 """
 
@@ -19,10 +19,18 @@ def stamp_file(repo: Repository) -> Path:
     return repo.tool_dir / "stamp"
 
 
-def observe(repo: Repository) -> int:
-    """Return the time, in nanoseconds, to stamp after a pass that begins now."""
+def observe(repo: Repository, trees: Path) -> int:
+    """Return the time, in nanoseconds, to stamp after a pass that begins now.
+
+    `trees` is the directory that worktrees are made in: it changes with an `rm -rf` of one, when
+    git's own directory does not.
+    """
+    return max(_changed_at(repo.admin_root), _changed_at(trees))
+
+
+def _changed_at(directory: Path) -> int:
     try:
-        return repo.admin_root.stat().st_mtime_ns
+        return directory.stat().st_mtime_ns
     except OSError:
         return 0
 

@@ -198,8 +198,8 @@ def serve() -> Iterator[Callable[[Sequence[str], Path], subprocess.Popen[bytes]]
     started: list[subprocess.Popen[bytes]] = []
 
     def start(command: Sequence[str], cwd: Path) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        null = subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=cwd, stdin=null, stdout=null, stderr=null)
         started.append(process)
         return process
 

@@ -274,7 +274,8 @@ def test_create_that_is_interrupted_leaves_nothing(adw: Adw, signum: int) -> Non
     process = adw.start("create", "a")
     settle(waiting.exists, "the hook never ran")
     process.send_signal(signum)
-    assert process.wait(timeout=60) == 128 + signum
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signum
     assert_nothing_left(adw)
 
 
@@ -284,7 +285,7 @@ def test_create_that_was_killed_is_undone_by_the_next_command(adw: Adw) -> None:
     process = adw.start("create", "a")
     settle(waiting.exists, "the hook never ran")
     process.kill()
-    process.wait()
+    process.communicate()
     adw("list")
     assert_nothing_left(adw)
 
@@ -297,7 +298,7 @@ def test_killed_create_in_which_somebody_worked_is_kept(adw: Adw) -> None:
     settle(waiting.exists, "the hook never ran")
     (adw.directory / "trees" / "a" / "work.txt").write_text("hours of it")
     process.kill()
-    process.wait()
+    process.communicate()
     adw("list")
     assert (adw.directory / "trees" / "a" / "work.txt").read_text() == "hours of it"
     assert adw.json("status")["allocations"]["a"]["state"] == "active"

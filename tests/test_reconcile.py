@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,11 @@ def allocations(adw: Adw) -> dict[str, Any]:
 
 
 WAYS = {
-    "remove": lambda repo, tree: git("worktree", "remove", str(tree), cwd=repo),
-    "remove --force": lambda repo, tree: git("worktree", "remove", "--force", str(tree), cwd=repo),
-    "rm -rf": lambda repo, tree: shutil.rmtree(tree),
-    "rm -rf, prune": lambda repo, tree: (
-        shutil.rmtree(tree),
-        git("worktree", "prune", "--expire=now", cwd=repo),
-    ),
-    "rm -rf of all": lambda repo, tree: shutil.rmtree(tree.parent),
+    "remove": 'git worktree remove "$1"',
+    "remove --force": 'git worktree remove --force "$1"',
+    "rm -rf": 'rm -rf "$1"',
+    "rm -rf, prune": 'rm -rf "$1" && git worktree prune --expire=now',
+    "rm -rf of all": 'rm -rf "${1%/*}"',
 }
 
 
@@ -39,7 +37,7 @@ WAYS = {
 def test_slot_of_a_vanished_worktree_is_free_at_the_next_command(
     adw: Adw, tree: Path, way: str
 ) -> None:
-    WAYS[way](adw.directory, tree)
+    subprocess.run(["sh", "-ec", WAYS[way], "sh", str(tree)], cwd=adw.directory, check=True)
     assert adw.json("status")["allocated"] == 0
     assert json.loads((adw.directory / "agents" / "port_allocations.json").read_text()).keys() == {
         "_schema"
@@ -268,6 +266,7 @@ def test_background_pass_is_silent_and_never_fails(adw: Adw, tree: Path, tmp_pat
 def test_waiting_pass_releases_when_git_is_done(adw: Adw, tree: Path) -> None:
     waiter = adw.start("reconcile", "--background", "--wait-gone", "a")
     git("worktree", "remove", str(tree), cwd=adw.directory)
-    assert waiter.wait(timeout=60) == 0
+    waiter.communicate(timeout=60)
+    assert waiter.returncode == 0
     ledger = adw.directory / "agents" / "port_allocations.json"
     settle(lambda: "a" not in json.loads(ledger.read_text()), "the waiter released nothing")

@@ -92,14 +92,14 @@ def test_remove_refuses_a_rebase_in_progress(adw: Adw, tree: Path) -> None:
         cwd=tree,
         check=False,
     )
-    (tree / ".git").read_text()
     if not any((adw.directory / ".git" / "worktrees" / "a").glob("rebase-*")):
         pytest.skip("git did not stop the rebase")
     assert refused(adw, "a")[0] == "dirty-worktree"
 
 
 def test_remove_ignores_ignored_files(adw: Adw, tree: Path) -> None:
-    (adw.directory / ".git" / "info" / "exclude").open("a").write("*.log\n")
+    with (adw.directory / ".git" / "info" / "exclude").open("a") as exclude:
+        exclude.write("*.log\n")
     (tree / "x.log").write_text("noise")
     assert adw.json("remove", "a")["removed"] is True
 

@@ -42,10 +42,9 @@ def run(args: Namespace) -> Outcome:
 
 
 def _install(project: Project) -> list[HookState]:
-    observed = observe(project.repo)
-    watched = project.worktree_path("adw", "adw").parent
+    observed = observe(project.repo, project.trees)
     command = [sys.executable, "-m", __package__.partition(".")[0]]
-    states = install(project.repo, command=command, watched=watched)
+    states = install(project.repo, command=command, watched=project.trees)
     write_stamp(project.repo, list(project.pool.leases().values()), observed)
     return states
 

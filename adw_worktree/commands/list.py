@@ -35,7 +35,7 @@ def run(args: Namespace) -> Outcome:
 
 
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
-    """Return the other projects of the registry that are there; note those that cannot be opened."""
+    """Return the other projects of the registry; note those that cannot be opened."""
     found = []
     for entry in entries(project.state_dir):
         if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():

@@ -76,7 +76,7 @@ def run(args: Namespace) -> Outcome:
 
 
 def _pass(project: Project, dry_run: bool, max_age: timedelta | None) -> Reconciled:
-    observed = observe(project.repo)
+    observed = observe(project.repo, project.trees)
     done = reconcile(project, dry_run=dry_run, max_age=max_age)
     if not dry_run:
         _stamp(project, observed)
@@ -95,7 +95,7 @@ def _in_background(args: Namespace) -> Outcome:
         project = open_project(args.directory)
         if args.wait_gone:
             _wait_until_gone(project, args.wait_gone)
-        observed = observe(project.repo)
+        observed = observe(project.repo, project.trees)
         if project.settings.adopt:
             reconcile(project)
         else:

@@ -1,0 +1,69 @@
+"""The developer's verbs. `nox` runs tests, lint, types and build; `nox -l` lists all."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types", "build"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; what follows `--` goes to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format and style."""
+    session.install(".[lint]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of package, tests and this file."""
+    session.install("-e", ".[test,types]")
+    session.run("mypy")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel; the wheel must run in an empty venv, outside of the checkout."""
+    session.install("build[virtualenv]", "virtualenv")
+    session.run("python", "-m", "build", "--outdir", "dist")
+    wheel = max(Path("dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    with tempfile.TemporaryDirectory() as empty:
+        session.run("python", "-m", "virtualenv", "--quiet", f"{empty}/venv")
+        programs = Path(empty) / "venv" / "bin"
+        python = str(programs / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+        with session.chdir(empty):
+            session.run(str(programs / "adw-worktree"), "--version", external=True)
+
+
+@nox.session
+def reconcile(session: nox.Session) -> None:
+    """Reconcile a repository: `nox -s reconcile -- --dry-run --repo DIR`; for people and cron.
+
+    DIR is by default the directory nox was called from. All else goes to
+    `adw-worktree reconcile`.
+    """
+    session.install(".")
+    words = list(session.posargs)
+    repository = session.invoked_from
+    if "--repo" in words:
+        at = words.index("--repo")
+        if at + 1 == len(words):
+            session.error("--repo needs a directory")
+        repository = str(Path(session.invoked_from, words[at + 1]))
+        del words[at : at + 2]
+    session.run("adw-worktree", "-C", repository, "reconcile", *words)
+
+
