@@ -65,5 +65,3 @@ def reconcile(session: nox.Session) -> None:
         repository = str(Path(session.invoked_from, words[at + 1]))
         del words[at : at + 2]
     session.run("adw-worktree", "-C", repository, "reconcile", *words)
-
-

@@ -101,7 +101,7 @@ class Pool:
             draft = draft or Lease(adw_id, slot, {}, datetime.now(UTC), "active", token_hex(16))
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = replace(draft, adw_id=adw_id, slot=slot, ports=ports)
-            self._settle_doubt(slot)
+            registry.settle_doubt(self.state_dir, slot)
             return leases[adw_id]
 
     def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
@@ -116,7 +116,7 @@ class Pool:
                 return False
             del leases[lease.adw_id]
             if doubtful:
-                self._doubt({lease.slot})
+                registry.doubt(self.state_dir, {lease.slot})
             return True
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
@@ -156,7 +156,7 @@ class Pool:
                 return present
             if keep_slot and lease.slot not in self._taken_slots(leases):
                 leases[lease.adw_id] = lease
-                self._settle_doubt(lease.slot)
+                registry.settle_doubt(self.state_dir, lease.slot)
                 return lease
         return self.reserve(lease.adw_id, draft=lease)
 
@@ -313,7 +313,9 @@ class Pool:
             if finding is not None:
                 del leases[lease.adw_id]
                 released.append((lease, finding))
-        self._doubt({lease.slot for lease, finding in released if finding.doubtful})
+        registry.doubt(
+            self.state_dir, {lease.slot for lease, finding in released if finding.doubtful}
+        )
         return released
 
     def _gone(self, lease: Lease) -> Finding | None:
@@ -335,7 +337,7 @@ class Pool:
                 continue
             located = registry.locate(entry)
             if located is None:
-                self._doubt({lease.slot for lease in entry.leases.values()})
+                registry.doubt(self.state_dir, {lease.slot for lease in entry.leases.values()})
                 registry.forget(self.state_dir, entry.ledger)
             elif located.common_dir.is_dir():
                 other_ledger = _other_ledger(located, self.settings)
@@ -364,18 +366,6 @@ class Pool:
             return False
         found = self.common_dir.stat()
         return (entry.device, entry.inode) == (found.st_dev, found.st_ino)
-
-    def _doubt(self, slots: set[int]) -> None:
-        if slots and self.state_dir is not None:
-            registry.record_doubtful(
-                self.state_dir, registry.doubtful_slots(self.state_dir) | slots
-            )
-
-    def _settle_doubt(self, slot: int) -> None:
-        if self.state_dir is not None:
-            doubtful = registry.doubtful_slots(self.state_dir)
-            if slot in doubtful:
-                registry.record_doubtful(self.state_dir, doubtful - {slot})
 
     def _exhausted(self, leases: Leases) -> PoolExhausted:
         own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]

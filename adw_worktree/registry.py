@@ -88,10 +88,7 @@ def record(state_dir: Path, entry: Entry) -> None:
     try:
         write_atomically(_entry_file(state_dir, entry.ledger), data, mode=0o600)
     except OSError as exc:
-        raise LedgerError(
-            f"the registry in {state_dir} cannot be written: {exc.strerror}",
-            hint="free some space or make the directory writable",
-        ) from exc
+        raise _unwritable(state_dir, exc) from exc
 
 
 def forget(state_dir: Path, ledger: Path) -> None:
@@ -130,10 +127,32 @@ def doubtful_slots(state_dir: Path) -> set[int]:
     return {slot for slot in stored if isinstance(slot, int)}
 
 
-def record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
-    """Remember which slots are handed out last."""
+def doubt(state_dir: Path | None, slots: set[int]) -> None:
+    """Have `slots` handed out last from now on. Without a state directory there is no doubt."""
+    if slots and state_dir is not None:
+        _record_doubtful(state_dir, doubtful_slots(state_dir) | slots)
+
+
+def settle_doubt(state_dir: Path | None, slot: int) -> None:
+    """Forget that `slot` was in doubt: it is leased again."""
+    doubtful = doubtful_slots(state_dir) if state_dir is not None else set()
+    if state_dir is not None and slot in doubtful:
+        _record_doubtful(state_dir, doubtful - {slot})
+
+
+def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
     data = json.dumps(sorted(slots)).encode() + b"\n"
-    write_atomically(state_dir / "doubtful.json", data, mode=0o600)
+    try:
+        write_atomically(state_dir / "doubtful.json", data, mode=0o600)
+    except OSError as exc:
+        raise _unwritable(state_dir, exc) from exc
+
+
+def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
+    return LedgerError(
+        f"the registry in {state_dir} cannot be written: {exc.strerror}",
+        hint="free some space or make the directory writable",
+    )
 
 
 def _entry_file(state_dir: Path, ledger: Path) -> Path:

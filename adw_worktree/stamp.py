@@ -1,8 +1,8 @@
 """The stamp that managed hooks compare with: is there anything to reconcile?
 
 Its time is that of git's `worktrees` directory, and of the directory the worktrees lie in, as they
-were before the last pass, so that any later change makes them newer; its content is non-empty while leases have worktrees, since git
-deletes the directory with the last one.
+were before the last pass, so that any later change makes them newer; its content is non-empty while
+leases have worktrees, since git deletes its directory with the last one.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ def main() -> None:
     """Fetch the latest pip wheel and let it install itself."""
     index = os.environ.get("PIP_INDEX_URL") or "https://pypi.org/simple"
     page = f"{index.rstrip('/')}/pip/"
-    request = urllib.request.Request(page, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    request = urllib.request.Request(
+        page, headers={"Accept": "application/vnd.pypi.simple.v1+json"}
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         files = json.load(answer)["files"]
     wheels = [one for one in files if one["filename"].endswith(".whl") and not one.get("yanked")]
