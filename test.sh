@@ -2,7 +2,10 @@
 # test.sh [NOX-ARGUMENTS]: run the tests, or what nox is told, from a venv of the checkout's own.
 set -eu
 cd "$(dirname "$0")"
-sh scripts/make-venv.sh .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "nox>=2024.4.15"
+# Not .venv: that one is the developer's.
+venv=.nox/bootstrap
+mkdir -p .nox
+sh scripts/make-venv.sh "$venv"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check "nox>=2024.4.15"
 [ $# -gt 0 ] || set -- -s tests
-exec .venv/bin/nox "$@"
+exec "$venv/bin/nox" "$@"

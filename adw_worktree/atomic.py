@@ -2,36 +2,106 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` with `data`, under permissions `mode`.
+    """Replace `path` with `data`, under exactly the permissions `mode`.
 
-    Temporary file in the same directory, fsync, rename, fsync of the directory. The temporary name
-    is fixed, so that crashes leave one file at most; callers hold a lock. A symbolic link at `path`
-    is replaced, never followed. Raises OSError with the old content whole.
+    A symbolic link at `path` is itself replaced, never followed. The temporary file is
+    `.<name>.tmp` beside it: a fixed name, so that crashes leave one such file at most, and the next
+    call takes it away. Who reads before writing holds a lock; writers alone are safe without.
+
+    Raises OSError. The temporary file is removed then and the old content is whole; only if the
+    last step failed, the fsync of the directory, is the new content there, perhaps not for good.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    # One descriptor for all steps: the directory may be moved meanwhile.
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with open(os.open(temporary, flags, mode), "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+        with _temporary(f".{path.name}.tmp", directory) as (name, descriptor):
+            os.fchmod(descriptor, mode)
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+            os.rename(name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        _sync_directory(directory)
+    finally:
+        os.close(directory)
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+@contextmanager
+def _temporary(name: str, directory: int) -> Iterator[tuple[str, int]]:
+    """Yield the name and descriptor of a new file; on failure it is removed.
+
+    It is locked while it lasts, which tells the file of a writer at work from one left by a crash.
+    """
+    while True:
+        _discard_stale(name, directory)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        try:
+            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+        except FileExistsError:
+            continue  # another writer was faster
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(name, directory, descriptor):
+                yield name, descriptor
+                return
+            # Another writer took it for stale before it was locked.
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first failure is the one to tell
+                _unlink_if_at(name, directory, descriptor)
+            raise
+        finally:
+            os.close(descriptor)
+
+
+def _discard_stale(name: str, directory: int) -> None:
+    """Remove what a writer that died has left; wait for one that is at work."""
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    except OSError:  # a link, a socket, a file we may not open: none that a writer of ours holds
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=directory)
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _unlink_if_at(name, directory, descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unlink_if_at(name: str, directory: int, descriptor: int) -> None:
+    """Remove `name`, unless it is no longer the file that `descriptor` has open."""
+    if _is_at(name, directory, descriptor):
+        os.unlink(name, dir_fd=directory)
+
+
+def _is_at(name: str, directory: int, descriptor: int) -> bool:
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(descriptor))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:  # a full disk writes a part before it fails
+        left = left[os.write(descriptor, left) :]
+
+
+def _sync_directory(directory: int) -> None:
+    try:
+        os.fsync(directory)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:  # a file system that does not sync directories
+            raise

@@ -16,6 +16,7 @@ from .errors import InvalidAdwId
 
 DEFAULT_SERVICES: Mapping[str, int] = {"backend": 9100, "frontend": 9200}
 DEFAULT_SLOTS = 100
+DEFAULT_ENV_FILE = ".env.ports"
 SCHEMA_VERSION = 1
 
 State = Literal["pending", "active"]
@@ -69,7 +70,7 @@ class Settings:
     """What a new branch starts from."""
     remote: str | None = None
     """Where `--pr` fetches from; None: the only remote, or `origin`."""
-    env_file: str = ".env.ports"
+    env_file: str = DEFAULT_ENV_FILE
     """Name of the generated file in each worktree."""
     template: str | None = None
     """A template of the repository's own for that file, relative to the main worktree."""

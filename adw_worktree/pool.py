@@ -67,7 +67,7 @@ class Pool:
         """Return what became of the worktree of `lease`."""
         if self.common_dir is None:
             return Finding("unknown", "reserved without a worktree")
-        return judge(lease, self.common_dir)
+        return judge(lease, self.common_dir, self.settings.env_file)
 
     def creator_lock(self, lease: Lease) -> Path:
         """Return the lock file that the `create` behind a pending lease holds."""
@@ -325,7 +325,7 @@ class Pool:
         """
         if self.common_dir is None or lease.state == "pending":
             return None
-        finding = judge(lease, self.common_dir)
+        finding = self.finding(lease)
         return finding if finding.verdict == "gone" else None
 
     def _release_gone_elsewhere(self) -> None:

@@ -43,6 +43,7 @@ class Seen:
     """What its env file says of itself."""
     told: Lease | None = None
     """The lease that its receipt or, failing that, its env file tells of."""
+    has_receipt: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,10 @@ def look(project: Project) -> list[Seen]:
         admin = admin_directory(entry.path)
         if admin is None or not admin.is_dir():
             continue
-        told = load_receipt(admin) or lease_of_env_file(admin, project.settings)
+        receipt = load_receipt(admin)
+        told = receipt or lease_of_env_file(admin, project.settings)
         header = load_header(entry.path / project.settings.env_file)
-        seen.append(Seen(entry.path, admin, entry.branch, header, told))
+        seen.append(Seen(entry.path, admin, entry.branch, header, told, receipt is not None))
     return seen
 
 
@@ -185,7 +187,7 @@ def _plan_lease(
         return [action("reassign", f"slot {lease.slot} belongs to another worktree")]
     if lease.path != str(seen.path) or lease.branch != seen.branch:
         mended.append(action("refresh", "its path or branch changed"))
-    if seen.told is None or seen.told.token != lease.token:
+    if not seen.has_receipt or seen.told is None or seen.told.token != lease.token:
         mended.append(action("receipt", "its receipt was missing"))
     if not is_ours(seen.header, lease):
         mended.append(action("env", "its env file was missing or another's"))

@@ -9,7 +9,11 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped_text(folder: Literal["hooks", "templates"], name: str) -> str:
-    """Return the text of a shipped file, from the wheel or from a checkout."""
+    """Return the text of a shipped file.
+
+    The wheel has the two folders inside the package (`_shipped`, see pyproject.toml); in a checkout
+    they lie beside it. Raises FileNotFoundError if neither has the file.
+    """
     packaged = _PACKAGE / "_shipped" / folder / name
-    path = packaged if packaged.exists() else _PACKAGE.parent / folder / name
+    path = packaged if packaged.is_file() else _PACKAGE.parent / folder / name
     return path.read_text(encoding="utf-8")

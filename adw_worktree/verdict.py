@@ -10,8 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .envfile import is_ours, load_header
 from .gitrepo import admin_directory, worktree_of_admin
-from .model import Lease, Verdict
+from .model import DEFAULT_ENV_FILE, Lease, Verdict
 from .receipts import receipt_token
 
 
@@ -29,7 +30,7 @@ class Finding:
     """Whether `gone` rests on a directory's absence alone, while git still lists it."""
 
 
-def judge(lease: Lease, common_dir: Path) -> Finding:
+def judge(lease: Lease, common_dir: Path, env_file: str = DEFAULT_ENV_FILE) -> Finding:
     """Return what became of the worktree of `lease`, in the repository at `common_dir`.
 
     A lease without a worktree is `unknown`: nothing but a person or its age can end it.
@@ -46,10 +47,10 @@ def judge(lease: Lease, common_dir: Path) -> Finding:
         return _judge_unlinked(lease, path, common_dir)
     except OSError as exc:
         return Finding("unknown", f"git's admin directory cannot be read: {exc.strerror}", path)
-    return _judge_linked(lease, admin, common_dir)
+    return _judge_linked(lease, admin, common_dir, env_file)
 
 
-def _judge_linked(lease: Lease, admin: Path, common_dir: Path) -> Finding:
+def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) -> Finding:
     """Judge a lease whose admin directory exists: still its own, and the tree there?"""
     token = receipt_token(admin)
     named = worktree_of_admin(admin)
@@ -64,7 +65,8 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path) -> Finding:
             return Finding("unknown", f"{named} cannot be read: {place.strerror}", named)
     ours = identity is not None and _is_recorded(lease, identity)
     if identity is not None and link is not None:
-        if token is None and not ours:
+        if token is None and not is_ours(load_header(named / env_file), lease):
+            # An equal inode proves nothing: a new directory often gets the one just freed.
             return Finding("gone", "another worktree has its place")
         return Finding("alive", "its worktree is there", named)
     if ours:

@@ -84,6 +84,7 @@ def test_unreadable_parent_keeps_the_slot(adw: Adw, tree: Path) -> None:
 
 
 def test_worktree_replaced_by_plain_git_frees_the_slot(adw: Adw, tree: Path) -> None:
+    """Even if the new directory has the old one's inode, as it often does on ext4."""
     git("worktree", "remove", str(tree), cwd=adw.directory)
     git("worktree", "add", "--quiet", str(tree), "a", cwd=adw.directory)
     assert allocations(adw) == {}
@@ -102,6 +103,15 @@ def test_env_file_copied_from_another_worktree_is_stale(adw: Adw, tree: Path) ->
     shutil.copy(other / ".env.ports", tree / ".env.ports")
     adw("reconcile")
     assert (tree / ".env.ports").read_text() == before
+
+
+def test_lost_receipt_is_written_again(adw: Adw, tree: Path) -> None:
+    receipt = adw.directory / ".git" / "worktrees" / "a" / "adw-worktree.json"
+    before = json.loads(receipt.read_text())
+    receipt.unlink()
+    assert "a" in allocations(adw)
+    assert adw.json("reconcile")["repaired"][0]["action"] == "receipt"
+    assert json.loads(receipt.read_text())["token"] == before["token"]
 
 
 def test_lost_ledger_is_rebuilt_from_receipts(adw: Adw, tree: Path) -> None:
