@@ -52,7 +52,7 @@ _HINT = (
 
 # Read-only in a shell, or not what was assigned when they are read again.
 _SHELL_OWN = frozenset(
-    [
+    {
         "_",
         "BASHOPTS",
         "BASHPID",
@@ -75,7 +75,7 @@ _SHELL_OWN = frozenset(
         "SHELLOPTS",
         "SRANDOM",
         "UID",
-    ]
+    }
 )
 
 # `${…}` is no placeholder of ours; the line it stands in decides whether it may stay.
