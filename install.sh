@@ -2,11 +2,22 @@
 # install.sh: install adw-worktree for this user, and make a first worktree in the repository that
 # the caller is in. Touches nothing of the system's Python; run it again to upgrade.
 set -eu
-here=$(cd "$(dirname "$0")" && pwd)
+: "${HOME:?is not set; adw-worktree is installed for one user, in ~/.local}"
+here=$(cd "$(dirname "$0")" && pwd -P)
 venv=${XDG_DATA_HOME:-$HOME/.local/share}/adw-worktree/venv
 bin=$HOME/.local/bin
 
-mkdir -p "$(dirname "$venv")" "$bin"
+# What another installer has put there stays.
+for program in adw-worktree git-adw-worktree; do
+    link=$bin/$program
+    if [ -e "$link" ] && [ "$(readlink "$link")" != "$venv/bin/$program" ]; then
+        echo "error: $link exists, and this script did not put it there" >&2
+        echo "hint: uninstall the other adw-worktree, or remove that file, and repeat" >&2
+        exit 1
+    fi
+done
+
+mkdir -p "${venv%/*}" "$bin"
 sh "$here/scripts/make-venv.sh" "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$here"
 for program in adw-worktree git-adw-worktree; do

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
+from argparse import ArgumentParser
 from pathlib import Path
 
 import nox
@@ -15,7 +18,7 @@ nox.options.reuse_existing_virtualenvs = True
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows `--` goes to pytest."""
     session.install("-e", ".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
@@ -53,15 +56,24 @@ def reconcile(session: nox.Session) -> None:
     """Reconcile a repository: `nox -s reconcile -- --dry-run --repo DIR`; for people and cron.
 
     DIR is by default the directory nox was called from. All else goes to
-    `adw-worktree reconcile`.
+    `adw-worktree reconcile`, whose output and exit code are nox's own.
     """
-    session.install(".")
-    words = list(session.posargs)
-    repository = session.invoked_from
-    if "--repo" in words:
-        at = words.index("--repo")
-        if at + 1 == len(words):
-            session.error("--repo needs a directory")
-        repository = str(Path(session.invoked_from, words[at + 1]))
-        del words[at : at + 2]
-    session.run("adw-worktree", "-C", repository, "reconcile", *words)
+    parser = ArgumentParser(prog="nox -s reconcile --", add_help=False, allow_abbrev=False)
+    parser.add_argument("--repo", metavar="DIR", default="")
+    mine, words = parser.parse_known_args(session.posargs)
+    _install_once(session)
+    directory = str(Path(session.invoked_from, mine.repo))
+    command = [f"{session.bin}/adw-worktree", "-C", directory, "reconcile", *words]
+    # Not session.run: it makes every failure exit code 1, and puts stderr on stdout.
+    code = subprocess.run(command, check=False).returncode
+    if code != 0:
+        sys.exit(code)
+
+
+def _install_once(session: nox.Session) -> None:
+    """Install the checkout, unless that is done: cron is to be quick, and needs no network."""
+    requirements = Path("pyproject.toml").read_bytes()
+    installed = Path(session.bin).parent / "installed-pyproject.toml"
+    if not installed.is_file() or installed.read_bytes() != requirements:
+        session.install("-e", ".")
+        installed.write_bytes(requirements)

@@ -17,6 +17,10 @@ from .project import Project
 from .verdict import Finding
 
 
+WINDING_DOWN = "no process; its last connections wind down for up to a minute"
+"""What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One worktree, one lease, or both."""
@@ -156,13 +160,13 @@ def allocation(lease: Lease) -> dict[str, Any]:
 
 
 def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]]:
-    """Return the slots whose ports a foreign process holds, and who it is."""
+    """Return the slots whose ports are held although nobody leases them, and who holds them."""
     slots = blocked_slots(settings, holdings)
     heard = listeners([port for ports in slots.values() for port in ports]) if slots else {}
     shown = []
     for slot, ports in sorted(slots.items()):
         for port in ports:
             who = heard.get(port, [])
-            pid, command = (who[0].pid, who[0].command) if who else (None, None)
+            pid, command = (who[0].pid, who[0].command) if who else (None, WINDING_DOWN)
             shown.append({"slot": slot, "port": port, "pid": pid, "command": command})
     return shown

@@ -64,11 +64,13 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def free_services() -> str:
     """Return bases for `backend` and `frontend` whose 100 ports each are free just now.
 
-    Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes one.
+    Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes one. Of
+    parallel test processes, each has ranges of its own.
     """
-    choice = random.Random(os.getpid() ^ random.randrange(2**32))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    choice = random.SystemRandom()
     while True:
-        base = choice.randrange(12000, 32000, 200)
+        base = choice.randrange(12000 + 2000 * worker, 14000 + 2000 * worker, 200)
         if all(_is_bindable(port) for port in range(base, base + 200, 7)):
             return f"backend={base},frontend={base + 100}"
 
@@ -182,15 +184,16 @@ class Adw:
         """Run with `--json` and return the document."""
         return self(*args, "--json", cwd=cwd, code=code, **env).json
 
-    def start(self, *args: str, **env: str) -> subprocess.Popen[str]:
-        """Start it and return the process."""
+    def start(self, *args: str, quiet: bool = False, **env: str) -> subprocess.Popen[str]:
+        """Start it and return the process; `quiet` without pipes, which orphans would keep open."""
+        stream = subprocess.DEVNULL if quiet else subprocess.PIPE
         return subprocess.Popen(
             [*self.command, *args],
             cwd=self.directory,
             env={**os.environ, **env},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stream,
+            stderr=stream,
             text=True,
         )
 

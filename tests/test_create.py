@@ -270,8 +270,8 @@ def test_a_new_lease_skips_a_slot_with_a_held_port(adw: Adw) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_create_that_is_interrupted_leaves_nothing(adw: Adw, signum: int) -> None:
     waiting = adw.directory.parent / "waiting"
-    user_hook("post-create", f"touch '{waiting}'; sleep 60")
-    process = adw.start("create", "a")
+    user_hook("post-create", f"touch '{waiting}'; exec sleep 30")
+    process = adw.start("create", "a", quiet=True)
     settle(waiting.exists, "the hook never ran")
     process.send_signal(signum)
     process.communicate(timeout=60)
@@ -281,8 +281,8 @@ def test_create_that_is_interrupted_leaves_nothing(adw: Adw, signum: int) -> Non
 
 def test_create_that_was_killed_is_undone_by_the_next_command(adw: Adw) -> None:
     waiting = adw.directory.parent / "waiting"
-    user_hook("post-create", f"touch '{waiting}'; sleep 60")
-    process = adw.start("create", "a")
+    user_hook("post-create", f"touch '{waiting}'; exec sleep 30")
+    process = adw.start("create", "a", quiet=True)
     settle(waiting.exists, "the hook never ran")
     process.kill()
     process.communicate()
@@ -293,8 +293,8 @@ def test_create_that_was_killed_is_undone_by_the_next_command(adw: Adw) -> None:
 def test_killed_create_in_which_somebody_worked_is_kept(adw: Adw) -> None:
     """An agent may start in a worktree as soon as it is there; its files would be lost."""
     waiting = adw.directory.parent / "waiting"
-    user_hook("post-create", f"touch '{waiting}'; sleep 60")
-    process = adw.start("create", "a")
+    user_hook("post-create", f"touch '{waiting}'; exec sleep 30")
+    process = adw.start("create", "a", quiet=True)
     settle(waiting.exists, "the hook never ran")
     (adw.directory / "trees" / "a" / "work.txt").write_text("hours of it")
     process.kill()

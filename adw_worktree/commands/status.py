@@ -50,4 +50,4 @@ def _cells(one: dict[str, Any]) -> list[str]:
 
 
 def _who(one: dict[str, Any]) -> str:
-    return f"{one['command']} (pid {one['pid']})" if one["pid"] else one["command"] or "unknown"
+    return f"{one['command']} (pid {one['pid']})" if one["pid"] else str(one["command"])
