@@ -16,7 +16,6 @@ from .ports import Listener, listeners
 from .project import Project
 from .verdict import Finding
 
-
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
 """What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""
 

@@ -84,7 +84,7 @@ def test_full_disk_leaves_the_old_content_and_no_temporary_file(tmp_path: Path) 
     path = tmp_path / "file"
     path.write_bytes(b"old")
     code = """
-import resource, signal, sys
+import errno, resource, signal, sys
 from pathlib import Path
 from adw_worktree.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -92,7 +92,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
     write_atomically(Path(sys.argv[1]), b"x" * 10_000)
 except OSError as exc:
-    sys.exit(40 if exc.errno else 41)
+    sys.exit(40 if exc.errno == errno.EFBIG else 41)
 """
     done = run_python(code, path)
     assert done.returncode == 40, done.stderr

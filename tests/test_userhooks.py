@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -351,6 +352,8 @@ def start_runner(cwd: Path, command: str) -> subprocess.Popen[bytes]:
     )
     while not (cwd / "ready").exists():
         assert runner.poll() is None
+    # The command runs; give the runner time to have come from starting it to waiting for it.
+    time.sleep(0.5)
     return runner
 
 
