@@ -31,6 +31,7 @@ from .healing import Healed, heal, remove_empty_parent
 from .model import Lease
 from .ports import Listener, listeners, stop_servers
 from .project import Project
+from .receipts import RECEIPT
 from .userhooks import require_trusted, run_hooks
 from .verdict import Finding
 from .workstate import is_integrated, is_on_a_ref, uncommitted
@@ -176,6 +177,9 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
     finding = project.pool.finding(lease)
     if lease.has_worktree and not consent.force:
         raise _unavailable(lease, finding)
+    if lease.admin_id is not None:
+        # Or a ledger that is lost later would be rebuilt with the lease that was given up.
+        (project.repo.admin_root / lease.admin_id / RECEIPT).unlink(missing_ok=True)
     project.pool.release(lease, doubtful=lease.has_worktree)
     return Removed(False, lease.adw_id, None, lease, None)
 

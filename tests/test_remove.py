@@ -172,6 +172,14 @@ def test_remove_of_a_moved_worktree_is_refused(adw: Adw, tree: Path) -> None:
     assert "reconcile" in hint
 
 
+def test_lease_that_was_given_up_stays_given_up(adw: Adw, tree: Path) -> None:
+    tree.rename(tree.with_name("b"))
+    adw("remove", "a", "--force")
+    shutil.rmtree(adw.directory / "agents")
+    assert adw.json("status")["allocations"] == {}
+    assert (tree.with_name("b") / "README").exists()
+
+
 def test_remove_of_an_unmanaged_worktree_by_path(adw: Adw) -> None:
     git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
     gone = adw.json("remove", "./plain")
