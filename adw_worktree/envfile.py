@@ -41,9 +41,8 @@ _SINGLE = rf"'(?P<single>[^'$\\{_UNSAFE}]*)'"
 _DOUBLE = rf'"(?P<double>[^"$`\\{_UNSAFE}]*)"'
 # direnv looks for the start of a value of several lines in comments too: after the first = or :.
 _COMMENT = rf"#(?![^=:]*[=:][ ]*['\"])[^{_UNSAFE}]*"
-_LINE = re.compile(
-    rf"[ ]*|{_COMMENT}|(?P<name>{_NAME})=(?:(?P<plain>{_UNQUOTED})|{_SINGLE}|{_DOUBLE})"
-)
+# A blank line is empty: `node --env-file` takes spaces for the start of the next line's name.
+_LINE = re.compile(rf"|{_COMMENT}|(?P<name>{_NAME})=(?:(?P<plain>{_UNQUOTED})|{_SINGLE}|{_DOUBLE})")
 _HINT = (
     "a line is blank, a comment, NAME=value of letters, digits and _./:+,=@%-, "
     "or NAME='value' without ' $ \\ and control characters"
@@ -58,8 +57,8 @@ _SHELL_OWN = re.compile(
 # `${…}` is no placeholder of ours; the line it stands in decides whether it may stay.
 _TOKEN = re.compile(r"\$\{[^{}]*\}|\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
 # Several lines each, so they stand alone on theirs.
-_BLOCK = re.compile(r"[ ]*\{(header|service_ports)\}[ ]*")
-_SHAPE = re.compile(rf"[ ]*|(#).*|({_NAME})=(?:(['\"]).*\3|.*)")
+_BLOCK = re.compile(r"[ ]*\{(header|service_ports)\}")
+_SHAPE = re.compile(rf"|(#).*|({_NAME})=(?:(['\"]).*\3|.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def render(lease: Lease, *, repo_name: str, template: str | None = None) -> str:
     variables: dict[str, str] = {}
     for number, line in enumerate(source.removesuffix("\n").split("\n"), 1):
         where = f"line {number} of the env file's template"
-        expanded = _expand(line, table, where)
+        expanded = _expand(line.rstrip(" "), table, where)
         for one in expanded:
             _collect(variables, one, where, required)
         lines += expanded
@@ -158,11 +157,11 @@ def _compose_project(repo_name: str, lease: Lease) -> str:
     """Return a project name that docker compose takes; the slot makes it the machine's only one."""
     suffix = f"-{lease.slot}"
     stem = re.sub(r"[^a-z0-9_-]", "-", f"{repo_name}-{lease.adw_id}".lower()).lstrip("-_")
-    return (stem[: _MAX_COMPOSE_NAME - len(suffix)] + suffix).lstrip("-")
+    return stem[: _MAX_COMPOSE_NAME - len(suffix)] + suffix
 
 
 def _expand(line: str, table: Mapping[str, str], where: str) -> list[str]:
-    """Return what a line of the template becomes."""
+    """Return what a line of the template becomes; a value with a line feed stays in its line."""
     if block := _BLOCK.fullmatch(line):
         return table[block[1]].split("\n")
     expanded = _TOKEN.sub(lambda token: _value(token, table, where), line)
@@ -189,8 +188,6 @@ def _value(token: re.Match[str], table: Mapping[str, str], where: str) -> str:
         raise SettingsError(f"{where}: unknown placeholder {{{_shown(name)[1:-1]}}}", hint=known)
     if _BLOCK.fullmatch(text):
         raise SettingsError(f"{where}: {{{name}}} is several lines and must stand alone on its own")
-    if re.search(f"[{_UNSAFE}]", table[name]):
-        raise SettingsError(f"{where}: {{{name}}} is {_shown(table[name])}", hint=_HINT)
     return table[name]
 
 

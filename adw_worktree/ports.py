@@ -1,15 +1,18 @@
 """Ports: whether any process holds one, who listens, and ending the servers of a worktree.
 
-What holds here: probing binds and lets go, and connects to nothing; only processes that run inside
-the worktree are ended, with their descendants, and never this one or what started it.
+What holds here: probing binds and lets go, looking for listeners never binds; only processes that
+run inside the worktree are ended, and never this one or what started it.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
+import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +28,9 @@ _ADDRESSES = (
 )
 _ABSENT_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _COMMAND_LENGTH = 80
+_CONNECT_SECONDS = 0.1
+# A killed process is gone at once, but for one that sleeps in the kernel.
+_KILL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Listener:
     """None if it is another user's and cannot be seen."""
     command: str
     """Its command line, on one line and cut short."""
-    cwd: str | None = None
+    cwd: str | None
     """Its working directory, where that can be read."""
 
 
@@ -68,36 +74,71 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
     """Return who listens on each of `ports`; ports without a listener are left out.
 
     Reads the kernel's tables. Where those are closed to the user (macOS), the user's own processes
-    are asked one by one, and what is left busy is reported without a pid. Of processes that share
-    a socket the system may name only one.
+    are asked one by one, and another's is known by its answering a connection, without a pid.
+    Every process that shares a listening socket is named, of those the user may look into.
     """
     if not ports:
         return {}
-    found: dict[int, list[Listener]] = {}
+    pids: dict[int, set[int | None]] = {}
     for port, pid in _listening(frozenset(ports)):
-        known = found.setdefault(port, [])
-        if pid not in [one.pid for one in known]:
-            known.append(_listener(port, pid))
-    return found
+        pids.setdefault(port, set()).add(pid)
+    return {
+        port: [_listener(port, pid) for pid in sorted(found, key=lambda pid: pid or 0)]
+        for port, found in pids.items()
+    }
 
 
 def _listening(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]:
-    """Yield (port, pid) of every listening socket on `ports`."""
+    """Yield (port, pid) of every listening socket on `ports`; a pair may come twice."""
     import psutil
 
     try:
-        sockets = [(one, one.pid) for one in psutil.net_connections(kind="tcp")]
-    except psutil.AccessDenied:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.AccessDenied, PermissionError):
         yield from _listening_of_own(ports)
         return
-    for connection, pid in sockets:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr:
-            port = connection.laddr[1]
-            if port in ports:
+    sockets: dict[str, int] = {}
+    for one in connections:
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr[1] in ports:
+            yield one.laddr[1], one.pid
+            link = _socket_link(one.pid, one.fd)
+            if link is not None:
+                sockets[link] = one.laddr[1]
+    yield from _sharing(sockets)
+
+
+def _socket_link(pid: int | None, descriptor: int) -> str | None:
+    """Return Linux's name of an open socket, the same in every process that shares it."""
+    if pid is None:
+        return None
+    try:
+        link = os.readlink(f"/proc/{pid}/fd/{descriptor}")
+    except OSError:
+        return None
+    return link if link.startswith("socket:") else None
+
+
+def _sharing(sockets: dict[str, int]) -> Iterator[tuple[int, int]]:
+    """Yield (port, pid) of all that have one of `sockets` open.
+
+    psutil names one process for a socket, on Linux the youngest: of a server that forks, a worker,
+    and not the master that would put another in its place.
+    """
+    import psutil
+
+    for pid in psutil.pids() if sockets else ():
+        try:
+            descriptors = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            port = sockets.get(_socket_link(pid, int(descriptor)) or "")
+            if port is not None:
                 yield port, pid
 
 
 def _listening_of_own(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]:
+    """Yield (port, pid) by asking each process; pid None for a port where an unseen one answers."""
     import psutil
 
     seen = set()
@@ -106,27 +147,34 @@ def _listening_of_own(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]
             connections = process.net_connections(kind="tcp")
         except psutil.Error:
             continue
-        for connection in connections:
-            if connection.status == psutil.CONN_LISTEN and connection.laddr:
-                port = connection.laddr[1]
-                if port in ports:
-                    seen.add(port)
-                    yield port, process.pid
+        for one in connections:
+            if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr[1] in ports:
+                seen.add(one.laddr[1])
+                yield one.laddr[1], process.pid
     for port in sorted(ports - seen):
-        if not is_free(port):
+        if _answers("127.0.0.1", port) or _answers("::1", port):
             yield port, None
+
+
+def _answers(host: str, port: int) -> bool:
+    # Not by binding: a probe for a free port, at the same time, would take ours for a server.
+    try:
+        with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _listener(port: int, pid: int | None) -> Listener:
     import psutil
 
     if pid is None:
-        return Listener(port, None, "another user's process")
+        return Listener(port, None, "another user's process", None)
     try:
         process = psutil.Process(pid)
         command = " ".join(process.cmdline()) or process.name()
     except psutil.Error:
-        return Listener(port, pid, "a process that cannot be read")
+        return Listener(port, pid, "a process that cannot be read", None)
     return Listener(port, pid, _one_line(command), _working_directory(process))
 
 
@@ -140,8 +188,8 @@ def _working_directory(process: Process) -> str | None:
     import psutil
 
     try:
-        # Linux says so of a directory that was deleted.
-        return process.cwd().removesuffix(" (deleted)") or None
+        # psutil drops Linux's mark of a deleted directory, unless one has a name that ends so.
+        return process.cwd() or None
     except (psutil.Error, OSError):
         return None
 
@@ -149,72 +197,102 @@ def _working_directory(process: Process) -> str | None:
 def stop_servers(
     found: Iterable[Listener], worktree: Path, *, grace: float = 5.0
 ) -> tuple[list[Listener], list[Listener]]:
-    """End the listeners that run inside `worktree`, with their descendants.
+    """End the listeners that run inside `worktree`, and those of their descendants that do.
 
     They are asked first, and killed after `grace` seconds. Returns those that ended, and those
-    that were left because they run elsewhere or could not be ended.
+    that were left because they run elsewhere, started this process, or could not be ended.
     """
     import psutil
 
-    found = list(found)
-    processes = {one.pid: process for one in found for process in _inside(one, worktree)}
-    doomed = {process for root in processes.values() for process in _family(root)}
-    _, alive = psutil.wait_procs(_told(doomed, "terminate"), timeout=grace)
-    psutil.wait_procs(_told(alive, "kill"), timeout=grace)
-    ended = [one for one in found if one.pid in processes and not _runs(processes[one.pid])]
-    return ended, [one for one in found if one not in ended]
-
-
-def _inside(one: Listener, worktree: Path) -> Iterator[Process]:
-    """Yield the process of `one` if it runs inside `worktree` and may be ended."""
-    import psutil
-
-    if one.pid is None or one.cwd is None or one.pid in _own_line():
-        return
-    if not Path(one.cwd).is_relative_to(worktree.resolve()):
-        return
-    try:
-        process = psutil.Process(one.pid)
-    except psutil.Error:
-        return
-    # Its number may have gone to another process since it was seen.
-    if _working_directory(process) == one.cwd:
-        yield process
+    found, directory, spared = list(found), worktree.resolve(), _own_line()
+    inside: dict[int | None, Process | None] = {}
+    for one in found:
+        if one.pid and one.pid not in spared and _is_inside(one.cwd, directory):
+            with suppress(psutil.NoSuchProcess):
+                inside[one.pid] = None  # ended since, unless it is found
+                inside[one.pid] = psutil.Process(one.pid)
+    # Asked anew where it runs: its number may have gone to another process since it was found.
+    roots = [process for process in inside.values() if process and _is_at(process, directory)]
+    _end(roots, directory, grace)
+    running = {pid for pid, process in inside.items() if process and _runs(process)}
+    stopped = [one for one in found if one.pid in inside and one.pid not in running]
+    return stopped, [one for one in found if one not in stopped]
 
 
 def _own_line() -> set[int]:
-    """Return the pids of this process and of those it descends from."""
+    """Return the pids of this process, of those it descends from, and of init."""
     import psutil
 
-    return {os.getpid(), *(process.pid for process in psutil.Process().parents())}
-
-
-def _family(process: Process) -> list[Process]:
-    import psutil
-
-    try:
-        return [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return [process]
-
-
-def _told(processes: Iterable[Process], what: str) -> list[Process]:
-    """Send each process the signal, and return all."""
-    import psutil
-
-    told = list(processes)
-    for process in told:
+    line, pid = {1}, os.getpid()
+    while pid and pid not in line:
+        line.add(pid)
         try:
-            getattr(process, what)()
+            pid = psutil.Process(pid).ppid()
         except psutil.Error:
-            continue  # gone already, or not ours to end: waiting for it tells
-    return told
+            break
+    return line
+
+
+def _is_inside(cwd: str | None, directory: Path) -> bool:
+    """Whether a working directory is `directory` or below; the kernel tells it resolved."""
+    return cwd is not None and Path(cwd).is_relative_to(directory)
+
+
+def _is_at(process: Process, directory: Path) -> bool:
+    return _is_inside(_working_directory(process), directory)
+
+
+def _end(roots: list[Process], directory: Path, grace: float) -> None:
+    """Ask `roots` and their descendants inside `directory` to end; kill what is left."""
+    asked = _families(roots, directory)
+    _signal(asked, signal.SIGTERM)
+    # Anew, for what was started meanwhile.
+    doomed = _families(_outlasting(asked, grace), directory)
+    _signal(doomed, signal.SIGKILL)
+    _outlasting(doomed, _KILL_SECONDS)
+
+
+def _families(roots: Iterable[Process], directory: Path) -> list[Process]:
+    """Return `roots`, and their descendants inside `directory`, parents first and each once."""
+    import psutil
+
+    families: dict[Process, None] = {}
+    for root in roots:
+        families[root] = None
+        with suppress(psutil.Error):
+            children = root.children(recursive=True)
+            families.update((child, None) for child in children if _is_at(child, directory))
+    return list(families)
+
+
+def _signal(processes: Iterable[Process], signum: signal.Signals) -> None:
+    import psutil
+
+    for process in processes:
+        with suppress(psutil.Error):  # gone already, or not ours to end: waiting for it tells
+            process.send_signal(signum)
+
+
+def _outlasting(processes: Iterable[Process], seconds: float) -> list[Process]:
+    """Wait for `processes` to end, and return those that still run after `seconds`.
+
+    Not with psutil.wait_procs, which takes the exit status of the caller's own children.
+    """
+    deadline = time.monotonic() + seconds
+    alive = [process for process in processes if _runs(process)]
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+        alive = [process for process in alive if _runs(process)]
+    return alive
 
 
 def _runs(process: Process) -> bool:
+    """Whether the process runs; one that merely waits for its parent to notice does not."""
     import psutil
 
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
     except psutil.Error:
         return False

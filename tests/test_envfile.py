@@ -284,6 +284,12 @@ def test_template_that_readers_could_take_differently_is_refused_with_its_line(k
         render(LEASE, repo_name="app", template=REFUSED[kind])
 
 
+@pytest.mark.parametrize("template", ["# {header}", "A={service_ports}"])
+def test_placeholder_of_several_lines_must_stand_alone(template: str) -> None:
+    with pytest.raises(SettingsError, match="must stand alone"):
+        render(replace(LEASE, ports={"backend": 9103}), repo_name="app", template=template)
+
+
 def test_error_names_the_line_of_the_template() -> None:
     with pytest.raises(SettingsError, match=r"^line 4 of the env file's template"):
         render(LEASE, repo_name="app", template="{header}\n{service_ports}\n# x\nA=a b\nB=1\n")
@@ -292,6 +298,15 @@ def test_error_names_the_line_of_the_template() -> None:
 def test_rendered_text_with_a_bad_line_is_refused_with_its_number() -> None:
     with pytest.raises(SettingsError, match=r"^line 2 "):
         parse_variables("A=1\nB=$(spy)\n")
+
+
+def test_spaces_at_the_end_of_a_templates_line_are_dropped() -> None:
+    # `node --env-file` takes a line of spaces for the start of the next line's name.
+    text = render(LEASE, repo_name="app", template="  \n{header} \nA=1  \n \n")
+    assert not [line for line in text.split("\n") if line.endswith(" ")]
+    assert parse_variables(text)["A"] == "1"
+    with pytest.raises(SettingsError, match=r"^line 2 "):
+        parse_variables("A=1\n \nB=2\n")
 
 
 def test_file_too_large_to_be_recognised_again_is_refused() -> None:
@@ -513,6 +528,7 @@ def test_any_name_of_a_worktree_survives_in_the_header(admin_id: str, shown: str
         ("slot=3", "slot=03"),
         ("slot=3", "slot=10000"),
         ("slot=3", "slot=\u0663"),  # a digit to int() and \d
+        ("slot=3", "slot=3\u0663"),
         ("slot=3", "slot="),
         ("worktree=fix-login", "worktree="),
         ("worktree=fix-login", "worktree=.."),
@@ -617,6 +633,19 @@ def test_what_is_no_env_file_has_no_header(tmp_path: Path, kind: str) -> None:
     elif kind == "NUL":
         path = tmp_path / "a\0b"
     assert load_header(path) is None
+
+
+def test_pipe_that_sends_an_env_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / ".env.ports"
+    os.mkfifo(path)
+    end = os.open(path, os.O_RDWR)
+    try:
+        os.write(end, render(LEASE, repo_name="app").encode())
+        os.set_blocking(end, False)
+        assert load_header(path) is None
+        assert os.read(end, 11) == b"# Generated"
+    finally:
+        os.close(end)
 
 
 def test_same_content_is_not_written_again(tmp_path: Path) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil
 import pytest
 from conftest import settle
 
 from adw_worktree.ports import Listener, busy_ports, is_free, listeners, stop_servers
 
 Serve = Callable[..., subprocess.Popen[bytes]]
+Start = Callable[..., "Server"]
+PROJECT = Path(__file__).resolve().parent.parent
 
 # Listens on a free port, writes it down, and goes on.
 SERVER = """
@@ -151,3 +158,373 @@ def test_server_whose_directory_was_deleted_is_still_inside(serve: Serve, tmp_pa
     subprocess.run(["rm", "-rf", str(tmp_path / "tree")], check=True)
     ended, _ = stop_servers(all_of([port]), tmp_path / "tree")
     assert [server.pid for server in ended] == [process.pid]
+
+
+LISTEN = """
+import json, os, signal, socket, subprocess, sys, time
+door = socket.create_server(("127.0.0.1", 0))
+def ready(*pids):
+    print(json.dumps([door.getsockname()[1], *pids]), flush=True)
+"""
+"""How each server below begins; `ready` tells the test its port and the pids of its children."""
+
+IDLE = LISTEN + "ready(); signal.pause()"
+STUBBORN = LISTEN + "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); time.sleep(600)"
+PARENT = LISTEN + (
+    "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+    " cwd=sys.argv[1]); ready(child.pid); signal.pause()"
+)
+PREFORK = (
+    LISTEN
+    + """
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(600)
+    return pid
+ready(fork(), fork())
+while True:
+    os.wait()
+    fork()
+"""
+)
+"""A master that puts a new worker in the place of each that ends, as gunicorn does."""
+
+STOPPED_BY_ITS_CHILD = (
+    LISTEN
+    + """
+import pathlib
+from adw_worktree.ports import listeners, stop_servers
+port = door.getsockname()[1]
+master = os.getpid()
+if os.fork() == 0:
+    door.close()
+    found = listeners([port])[port]
+    stopped, left = stop_servers(found, pathlib.Path.cwd(), grace=0.3)
+    print(json.dumps([port, [one.pid for one in stopped], [one.pid for one in left]]), flush=True)
+    os._exit(0)
+os.wait()
+signal.pause()
+"""
+)
+
+
+class Server:
+    """A process that listens, and what it said when it was ready."""
+
+    def __init__(self, process: subprocess.Popen[str], told: list[Any]) -> None:
+        self.process = process
+        self.pid = process.pid
+        self.port: int = told[0]
+        self.told = told[1:]
+
+    def listener(self) -> Listener:
+        """Return the process as `listeners` reports it."""
+        (found,) = [one for one in listeners([self.port])[self.port] if one.pid == self.pid]
+        return found
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a way to start a server; it and its children are ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(code: str, cwd: Path, *args: str | bytes) -> Server:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *args],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return Server(process, json.loads(process.stdout.readline()))
+
+    yield begin
+    for process in started:
+        # Nobody has waited for it, so that the number of its group is still its own.
+        if process.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):  # only the ended are left in it
+                os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return the directory that stands for the worktree."""
+    path = tmp_path / "tree"
+    path.mkdir()
+    return path
+
+
+def hold(host: str, port: int = 0, *, listen: bool = True) -> socket.socket:
+    """Return a socket that holds a port on `host`, an IPv6 wildcard with IPv4 as well."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        held = socket.socket(family, socket.SOCK_STREAM)
+        if family == socket.AF_INET6:
+            held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        held.bind((host, port))
+    except OSError as exc:
+        if exc.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+            raise
+        pytest.skip(f"this machine has no {host}")
+    if listen:
+        held.listen()
+    return held
+
+
+def port_of(held: socket.socket) -> int:
+    port = held.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def free_port() -> int:
+    with hold("0.0.0.0", listen=False) as held:
+        return port_of(held)
+
+
+def denied(*_: object, **__: object) -> NoReturn:
+    raise psutil.AccessDenied
+
+
+@pytest.mark.parametrize("listen", [True, False], ids=["listening", "bound"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+def test_port_bound_on_one_address_is_held(host: str, listen: bool) -> None:
+    with hold(host, listen=listen) as held:
+        port = port_of(held)
+        assert not is_free(port)
+        assert not is_free(port)
+    assert is_free(port)
+
+
+def test_probing_leaves_the_port_to_the_next_who_wants_it() -> None:
+    port = free_port()
+    assert is_free(port)
+    hold("0.0.0.0", port).close()
+
+
+def test_port_whose_connections_wind_down_is_held() -> None:
+    with hold("127.0.0.1") as held:
+        port = port_of(held)
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            held.accept()[0].close()  # who closes first is the one to wind down
+            assert client.recv(1) == b""
+    assert not is_free(port)
+
+
+@pytest.mark.parametrize(
+    ("code", "free"),
+    [
+        (errno.EAFNOSUPPORT, True),
+        (errno.EADDRNOTAVAIL, True),
+        (errno.EADDRINUSE, False),
+        (errno.EACCES, False),
+        (errno.EMFILE, False),
+    ],
+    ids=lambda value: errno.errorcode[value] if value not in (True, False) else "",
+)
+def test_only_a_missing_address_family_is_passed_over(
+    code: int, free: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(socket.socket):
+        def bind(self, address: Any) -> None:
+            if self.family == socket.AF_INET6:
+                raise OSError(code, os.strerror(code))
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Failing)
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = port_of(held)
+        assert not is_free(port)
+    assert is_free(port) is free
+
+
+def test_busy_ports_are_those_that_are_held() -> None:
+    with hold("127.0.0.1") as one, hold("0.0.0.0") as two:
+        held = {port_of(one), port_of(two)}
+        assert busy_ports(iter([*held, free_port()])) == held
+    assert busy_ports([]) == set()
+
+
+def test_connection_is_no_listener() -> None:
+    with hold("127.0.0.1") as held, socket.create_connection(held.getsockname()) as client:
+        assert listeners([port_of(client)]) == {}
+
+
+def test_process_with_several_sockets_on_a_port_is_named_once() -> None:
+    with hold("127.0.0.1") as held, hold("::1", port_of(held)):
+        assert [one.pid for one in listeners([port_of(held)])[port_of(held)]] == [os.getpid()]
+
+
+def test_every_process_that_shares_a_socket_is_named(start: Start, tmp_path: Path) -> None:
+    server = start(PREFORK, tmp_path)
+    found = listeners([server.port])[server.port]
+    assert sorted(one.pid or 0 for one in found) == sorted([server.pid, *server.told])
+    assert {one.cwd for one in found} == {str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["a\nb", "\x1b]0;owned\x07\x1b[2J", "$(touch x) 'q' \"q\"", "\u202etxt.exe", b"\xff\xfe"],
+    ids=["newline", "escapes", "shell", "bidi", "not-utf8"],
+)
+def test_hostile_command_line_is_shown_as_one_short_printable_line(
+    title: str | bytes, start: Start, tmp_path: Path
+) -> None:
+    # A short program, so that the title is in what is shown and not in what is cut off.
+    (tmp_path / "s").write_text(IDLE)
+    one = start("exec(open('s').read())", tmp_path, title, "x" * 500).listener()
+    assert len(one.command) == 80
+    assert one.command.isprintable()
+    assert "xxx" in one.command, "the title was cut off, and nothing was tested"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_process_of_another_user_is_reported_without_pid() -> None:
+    code = (
+        "import os, sys, psutil\n"
+        "from adw_worktree.ports import listeners\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "print(listeners([int(sys.argv[1])]))\n"
+    )
+    with hold("127.0.0.1") as held:
+        port = port_of(held)
+        shown = subprocess.check_output(
+            [sys.executable, "-c", code, str(port)], cwd=PROJECT, text=True
+        )
+    assert shown.strip() == str({port: [Listener(port, None, "another user's process", None)]})
+
+
+def test_without_the_tables_own_processes_are_asked(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    server = start(PREFORK, tmp_path)
+    found = listeners([server.port, free_port()])
+    assert found.keys() == {server.port}
+    assert {one.pid for one in found[server.port]} == {server.pid, *server.told}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::"])
+def test_without_the_tables_who_cannot_be_seen_is_known_by_its_answer(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "net_connections", denied)
+    monkeypatch.setattr(psutil.Process, "net_connections", denied)
+    with hold(host) as held, hold("127.0.0.1", listen=False) as bound:
+        port = port_of(held)
+        unseen = Listener(port, None, "another user's process", None)
+        # Had it bound the ports to find out, the second would be reported as well.
+        assert listeners([port, port_of(bound)]) == {port: [unseen]}
+
+
+def test_stop_ends_an_http_server_in_a_directory_below(tree: Path) -> None:
+    below = tree / "web app" / "$(dist)"
+    below.mkdir(parents=True)
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1"]
+    with subprocess.Popen(command, cwd=below, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            port = int(server.stdout.readline().split(" port ")[1].split()[0])
+            found = listeners([port])[port]
+            assert [one.pid for one in found] == [server.pid]
+            assert stop_servers(found, tree) == (found, [])
+            assert not is_running(server.pid)
+        finally:
+            server.kill()
+
+
+def test_stop_asks_before_it_kills(start: Start, tree: Path) -> None:
+    code = LISTEN + (
+        "signal.signal(signal.SIGTERM, lambda *_: (open('saved', 'w').close(), sys.exit(7)))\n"
+        "ready(); signal.pause()"
+    )
+    server = start(code, tree)
+    stop_servers([server.listener()], tree, grace=60)
+    assert (tree / "saved").exists()
+    # The exit code is the caller's, whose child it may be: looking must not take it away.
+    assert server.process.wait() == 7
+
+
+def test_stop_ends_a_master_that_replaces_its_workers(start: Start, tree: Path) -> None:
+    server = start(PREFORK, tree)
+    found = listeners([server.port])[server.port]
+    assert stop_servers(found, tree) == (found, [])
+    assert not is_running(server.pid)
+    assert listeners([server.port]) == {}
+
+
+def test_stop_leaves_a_child_that_runs_elsewhere(start: Start, tree: Path, tmp_path: Path) -> None:
+    # It may be the server of another worktree, or anything a person started from there.
+    server = start(PARENT, tree, str(tmp_path))
+    stop_servers([server.listener()], tree)
+    assert not is_running(server.pid)
+    assert is_running(server.told[0])
+
+
+def test_stop_leaves_what_it_was_started_by(start: Start, tree: Path) -> None:
+    server = start(STOPPED_BY_ITS_CHILD, tree)
+    assert server.told == [[], [server.pid]]
+    assert is_running(server.pid)
+
+
+@pytest.mark.parametrize("name", ["tree-2", "tree (deleted)", "tree\n"])
+def test_stop_leaves_a_server_in_a_directory_named_alike(
+    name: str, start: Start, tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / name).mkdir()
+    server = start(IDLE, tmp_path / name)
+    one = server.listener()
+    assert stop_servers([one], tree, grace=0.3) == ([], [one])
+    assert is_running(server.pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells where a deleted one was")
+def test_stop_ends_children_of_a_server_whose_worktree_was_deleted(
+    start: Start, tree: Path
+) -> None:
+    below = tree / "web"
+    below.mkdir()
+    servers = [start(PARENT, place, str(place)) for place in (tree, below)]
+    below.rmdir()
+    tree.rmdir()
+    found = [server.listener() for server in servers]
+    assert stop_servers(found, tree) == (found, [])
+    assert not any(is_running(pid) for server in servers for pid in (server.pid, *server.told))
+
+
+def test_stop_knows_the_worktree_by_a_symbolic_link(
+    start: Start, tree: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(tree)
+    server = start(IDLE, tree)
+    one = server.listener()
+    assert stop_servers([one], tmp_path / "link") == ([one], [])
+
+
+def test_stop_leaves_a_process_that_got_the_number_of_a_server(
+    start: Start, tree: Path, tmp_path: Path
+) -> None:
+    other = start(IDLE, tmp_path)
+    before = Listener(other.port, other.pid, "the server of before", str(tree))
+    assert stop_servers([before], tree, grace=0.3) == ([], [before])
+    assert is_running(other.pid)
+
+
+def test_stop_counts_a_server_that_ended_by_itself_as_ended(start: Start, tree: Path) -> None:
+    server = start(IDLE, tree)
+    one = server.listener()
+    server.process.kill()
+    server.process.wait()
+    assert stop_servers([one], tree) == ([one], [])
+
+
+def test_stop_leaves_what_cannot_be_seen(tree: Path) -> None:
+    unseen = Listener(free_port(), None, "another user's process", None)
+    assert stop_servers([unseen], tree) == ([], [unseen])
+    assert stop_servers([], tree) == ([], [])
