@@ -293,7 +293,7 @@ def denied(*_: object, **__: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("listen", [True, False], ids=["listening", "bound"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0", "::1", "::"])
 def test_port_bound_on_one_address_is_held(host: str, listen: bool) -> None:
     with hold(host, listen=listen) as held:
         port = port_of(held)
@@ -376,12 +376,14 @@ def test_every_process_that_shares_a_socket_is_named(start: Start, tmp_path: Pat
 def test_hostile_command_line_is_shown_as_one_short_printable_line(
     title: str | bytes, start: Start, tmp_path: Path
 ) -> None:
-    # A short program, so that the title is in what is shown and not in what is cut off.
+    # A process names itself as it likes; the interpreter's path would fill the line by itself.
     (tmp_path / "s").write_text(IDLE)
-    one = start("exec(open('s').read())", tmp_path, title, "x" * 500).listener()
+    argv = [os.fsencode(title), b"-c", b"exec(open('s').read())", b"x" * 500]
+    renamed = f"import os; os.execv({sys.executable!r}, {argv!r})"
+    one = start(renamed, tmp_path).listener()
     assert len(one.command) == 80
     assert one.command.isprintable()
-    assert "xxx" in one.command, "the title was cut off, and nothing was tested"
+    assert "exec(open('s').read()) xxx" in one.command
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -522,6 +524,27 @@ def test_stop_counts_a_server_that_ended_by_itself_as_ended(start: Start, tree: 
     server.process.kill()
     server.process.wait()
     assert stop_servers([one], tree) == ([one], [])
+
+
+def test_stop_claims_no_server_elsewhere_that_ended_by_itself(
+    start: Start, tree: Path, tmp_path: Path
+) -> None:
+    server = start(IDLE, tmp_path)
+    one = server.listener()
+    server.process.kill()
+    server.process.wait()
+    assert stop_servers([one], tree) == ([], [one])
+
+
+def test_stop_ends_what_a_server_starts_when_it_is_asked(start: Start, tree: Path) -> None:
+    code = LISTEN + (
+        "signal.signal(signal.SIGTERM, lambda *_: os.fork() or time.sleep(600))\n"
+        "ready(); time.sleep(600)"
+    )
+    server = start(code, tree)
+    stop_servers([server.listener()], tree, grace=1)
+    # The child would hold the socket on.
+    assert listeners([server.port]) == {}
 
 
 def test_stop_leaves_what_cannot_be_seen(tree: Path) -> None:
