@@ -74,7 +74,11 @@ def _hooks(project: Project) -> Iterator[Problem]:
     for one in states:
         if one.state == "refused":
             continue  # said when they were installed; nothing here can mend it
-        if one.state != "installed":
+        if one.state == "damaged":
+            yield Problem(
+                "hook-damaged", f"{one.path} needs a person: {one.note}", "see the message"
+            )
+        elif one.state != "installed":
             message = f"the {one.event} hook is {one.state}"
             yield Problem("hook-missing", message, "adw-worktree hooks install")
 

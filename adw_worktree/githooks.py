@@ -6,17 +6,21 @@ too; what a person wrote around our block stays; a hook of another kind runs as 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from shlex import split as split_words
 from typing import Literal
 
+from . import hookfile
 from .atomic import write_atomically
 from .errors import GitFailed
 from .gitrepo import Repository, git_version, run_git
+from .hookfile import ALONE, ASIDE
+from .locks import held
 from .resources import shipped_text
 
 EVENTS = (
@@ -30,15 +34,11 @@ EVENTS = (
 CONFIG_GIT = (2, 54)
 """Since then hooks can stand in git's configuration, several for an event, in no file's way."""
 
-_BEGIN = b"# >>> adw-worktree >>>\n"
-_END = b"# <<< adw-worktree <<<\n"
-_SHELL = re.compile(rb"#!\s*\S*/(env\s+)?(ba|da|z|k|a)?sh(\s[^\n]*)?\n")
-_ASIDE = ".adw-worktree-chained"
-_ALONE = b"#!/bin/sh\n"
-_CHAIN = '[ ! -x "${0}%(aside)s" ] || exec "${0}%(aside)s" "$@"\n' % {"aside": _ASIDE}  # noqa: UP031
+_EXCLUDE_BEGIN = b"# >>> adw-worktree hooks >>>\n"
+_EXCLUDE_END = b"# <<< adw-worktree hooks <<<\n"
+_LOCK_SECONDS = 30.0
 
-State = Literal["installed", "outdated", "absent", "foreign", "refused"]
-How = Literal["file", "block", "chained", "config"]
+State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class HookState:
     event: str
     path: str
     state: State
-    how: How | None = None
+    how: hookfile.How | Literal["config"] | None = None
     note: str | None = None
     """Why nothing was done, and what a person can do."""
 
@@ -70,28 +70,36 @@ def install(
         use_config = git_version(repo.home) >= CONFIG_GIT
     blocks = {event: _block(repo, event, command, watched) for event in EVENTS}
     try:
-        if use_config:
-            _install_in_config(repo, blocks)
-        else:
-            _install_in_files(repo, blocks)
+        with _lock(repo):
+            if use_config:
+                _install_in_config(repo, blocks)
+            else:
+                _install_in_files(repo, blocks)
     except OSError as exc:
         raise GitFailed(f"the hook {exc.filename} cannot be written: {exc.strerror}") from exc
     return status(repo)
 
 
 def uninstall(repo: Repository) -> list[HookState]:
-    """Take the managed hooks out, every file as it was; what others added meanwhile stays."""
+    """Take the managed hooks out, every file as it was; what others added meanwhile stays.
+
+    Raises GitFailed if a file cannot be written.
+    """
     try:
-        _uninstall_from_config(repo)
-        directory = _hooks_directory(repo)
-        for event in EVENTS:
-            _take_out(directory / event)
-        exclude = repo.common_dir / "info" / "exclude"
-        if exclude.is_file():
-            _replace(exclude, _without_block(exclude.read_bytes(), b" hooks"))
+        with _lock(repo):
+            _uninstall_from_config(repo)
+            directory = _hooks_directory(repo)
+            for event in EVENTS:
+                hookfile.take_out(directory / event)
+            _show_again(repo)
     except OSError as exc:
         raise GitFailed(f"the hook {exc.filename} cannot be taken out: {exc.strerror}") from exc
     return status(repo)
+
+
+def _lock(repo: Repository) -> AbstractContextManager[None]:
+    # The one under which `create` writes `info/exclude`, too.
+    return held(repo.tool_dir / "exclude.lock", _LOCK_SECONDS, f"the hooks of {repo.home}")
 
 
 def status(repo: Repository) -> list[HookState]:
@@ -105,19 +113,17 @@ def _state(repo: Repository, path: Path, event: str, refusal: str | None) -> Hoo
     script = _script_directory(repo) / event
     if script.is_file() and event in _configured(repo):
         return HookState(event, str(script), "installed", "config")
-    current = _bytes(path)
-    if current is not None and _BEGIN in current:
-        how: How = "block"
-        if _aside(path).exists() or _aside(path).is_symlink():
-            how = "chained"
-        elif _without_block(current) == _ALONE:
-            how = "file"
-        state: State = "installed" if str(repo.common_dir).encode() in current else "outdated"
-        return HookState(event, str(path), state, how)
+    obstacle = hookfile.obstacle(path)
+    if obstacle is not None:
+        return HookState(event, str(path), "damaged", None, obstacle)
+    block = hookfile.block_in(path)
+    if block is not None:
+        state: State = "installed" if _is_current(repo, block) else "outdated"
+        return HookState(event, str(path), state, hookfile.how_in(path))
     note = refusal or _tracked_note(repo, path)
     if note is not None:
         return HookState(event, str(path), "refused", None, note)
-    return HookState(event, str(path), "absent" if not path.exists() else "foreign")
+    return HookState(event, str(path), "foreign" if path.exists() else "absent")
 
 
 # ---- the text ----------------------------------------------------------------------------------
@@ -137,12 +143,16 @@ def _block(repo: Repository, event: str, command: Sequence[str], watched: Path |
     return text.encode(errors="surrogateescape")
 
 
-def _without_block(data: bytes, kind: bytes = b"") -> bytes:
-    """Return `data` without our block; as it is, if the block is not whole."""
-    begin, end = (mark.replace(b"adw-worktree", b"adw-worktree" + kind) for mark in (_BEGIN, _END))
-    before, opened, rest = data.partition(begin)
-    _, closed, after = rest.partition(end)
-    return before + after if opened and closed else data
+def _is_current(repo: Repository, block: bytes) -> bool:
+    """Whether a block speaks of this repository, at its place, and of a tool that is there."""
+    text = block.decode(errors="surrogateescape")
+    called = re.search(r'^    \((.+) -C "\$adw_common" reconcile', text, re.MULTILINE)
+    try:
+        tool = split_words(called[1])[0] if called else ""
+    except ValueError:
+        return False
+    here = f"    adw_common={quote(str(repo.common_dir))}\n"
+    return here in text and Path(tool).is_file()
 
 
 # ---- in files ----------------------------------------------------------------------------------
@@ -155,72 +165,16 @@ def _install_in_files(repo: Repository, blocks: dict[str, bytes]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for event, block in blocks.items():
         path = directory / event
-        if _tracked_note(repo, path) is None:
-            _put_in(path, block)
+        if _tracked_note(repo, path) is None and hookfile.obstacle(path) is None:
+            hookfile.put_in(path, block)
             _hide(repo, path)
-
-
-def _put_in(path: Path, block: bytes) -> None:
-    """Put the block into the hook at `path`, or a hook of our own in front of it."""
-    current = _bytes(path)
-    if current is not None and _BEGIN in current:
-        before = current.partition(_BEGIN)[0]
-        rest = _without_block(current)[len(before) :]
-        write_atomically(path, before + block + rest, mode=path.stat().st_mode & 0o7777)
-    elif current is None and not path.is_symlink():
-        write_atomically(path, _ALONE + block, mode=0o755)
-    elif _takes_block(path, current):
-        assert current is not None
-        first = current.index(b"\n") + 1
-        write_atomically(
-            path, current[:first] + block + current[first:], mode=path.stat().st_mode & 0o7777
-        )
-    else:
-        path.rename(_aside(path))
-        write_atomically(path, _ALONE + block + _CHAIN.encode(), mode=0o755)
-
-
-def _takes_block(path: Path, current: bytes | None) -> bool:
-    """Whether a hook is a shell script that runs, so that the block can stand in it."""
-    if current is None or path.is_symlink() or not os.access(path, os.X_OK):
-        return False
-    return _SHELL.match(current) is not None and b"\r\n" not in current
-
-
-def _take_out(path: Path) -> None:
-    current = _bytes(path)
-    if current is None or _BEGIN not in current:
-        return
-    rest = _without_block(current)
-    if _aside(path).exists() or _aside(path).is_symlink():
-        _aside(path).rename(path)
-    elif rest == _ALONE:
-        path.unlink()
-    else:
-        _replace(path, rest)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    if path.read_bytes() != data:
-        write_atomically(path, data, mode=path.stat().st_mode & 0o7777)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(path.name + _ASIDE)
-
-
-def _bytes(path: Path) -> bytes | None:
-    """Return what the hook file holds; None if there is no regular file."""
-    try:
-        return path.read_bytes() if path.is_file() else None
-    except OSError:
-        return b""
 
 
 def _hooks_directory(repo: Repository) -> Path:
     """Return where git looks for hooks, `core.hooksPath` honoured."""
     answer = run_git(["rev-parse", "--path-format=absolute", "--git-path", "hooks"], repo.home)
-    return Path(answer.stdout.removesuffix("\n"))
+    # Resolved: a link may lead to files that git tracks, or that others use.
+    return Path(answer.stdout.removesuffix("\n")).resolve()
 
 
 def _refusal(repo: Repository, directory: Path) -> str | None:
@@ -254,19 +208,35 @@ def _hide(repo: Repository, path: Path) -> None:
     ignored = run_git(["check-ignore", "--quiet", "--", str(path)], repo.main, check=False)
     if ignored.returncode == 0:
         return
-    exclude = repo.common_dir / "info" / "exclude"
-    data = exclude.read_bytes() if exclude.is_file() else b""
-    before = _without_block(data, b" hooks")
-    begin, end = (mark.replace(b"adw-worktree", b"adw-worktree hooks") for mark in (_BEGIN, _END))
-    lines = data.partition(begin)[2].partition(end)[0]
     name = "".join(
         f"\\{char}" if char in "\\*?[]!# " else char
         for char in path.relative_to(repo.main).as_posix()
     )
-    lines += f"/{name}\n/{name}{_ASIDE}\n".encode(errors="surrogateescape")
-    exclude.parent.mkdir(exist_ok=True)
+    lines = f"/{name}\n/{name}{ASIDE}\n".encode(errors="surrogateescape")
+    inside, outside = _excluded(repo)
     # In front, so that a file without a newline at its end comes back as it was.
-    write_atomically(exclude, begin + lines + end + before)
+    _write_exclude(repo, _EXCLUDE_BEGIN + inside + lines + _EXCLUDE_END + outside)
+
+
+def _show_again(repo: Repository) -> None:
+    inside, outside = _excluded(repo)
+    if inside:
+        _write_exclude(repo, outside)
+
+
+def _excluded(repo: Repository) -> tuple[bytes, bytes]:
+    """Return what `info/exclude` has in our block, and around it."""
+    exclude = repo.common_dir / "info" / "exclude"
+    data = exclude.read_bytes() if exclude.is_file() else b""
+    before, opened, rest = data.partition(_EXCLUDE_BEGIN)
+    inside, closed, after = rest.partition(_EXCLUDE_END)
+    return (inside, before + after) if opened and closed else (b"", data)
+
+
+def _write_exclude(repo: Repository, data: bytes) -> None:
+    exclude = repo.common_dir / "info" / "exclude"
+    exclude.parent.mkdir(exist_ok=True)
+    write_atomically(exclude, data)
 
 
 # ---- in git's configuration --------------------------------------------------------------------
@@ -278,7 +248,7 @@ def _install_in_config(repo: Repository, blocks: dict[str, bytes]) -> None:
     configured = set(_configured(repo))
     for event, block in blocks.items():
         script = directory / event
-        write_atomically(script, _ALONE + block, mode=0o755)
+        write_atomically(script, ALONE + block, mode=0o755)
         if event not in configured:
             name = f"hook.adw-worktree-{event}"
             run_git(["config", "--local", f"{name}.command", quote(str(script))], repo.home)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 LAYERS = [
     ["_version", "errors"],
     ["model", "atomic", "resources", "output"],
-    ["gitrepo", "locks", "ports", "envfile", "places", "schema"],
+    ["gitrepo", "locks", "ports", "envfile", "places", "schema", "hookfile"],
     ["settings_check", "userhooks", "githooks", "receipts", "registry", "stamp", "workstate",
      "worktrees"],
     ["settings", "verdict", "ledger"],

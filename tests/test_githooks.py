@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -186,6 +187,116 @@ def test_tracked_hooks_are_left_alone(repo: Path, command: list[str]) -> None:
     assert exclude.read_text() == "no newline"
 
 
+POLYGLOTS = {
+    "python behind a long path": b"#!/bin/sh\n'''exec' python3 \"$0\" \"$@\"\n' '''\n"
+    b"open('ran', 'a').write('ran\\n')\n",
+    "perl": b"#!/bin/sh\neval 'exec perl -x -wS $0 ${1+\"$@\"}'\n  if 0;\n#!perl\n"
+    b"open(F, '>>ran'); print F \"ran\\n\";\n",
+}
+
+
+@pytest.mark.parametrize("kind", POLYGLOTS)
+def test_script_that_hands_itself_to_another_program_is_chained(
+    repo: Path, command: list[str], kind: str
+) -> None:
+    """A block of sh in it would be a syntax error to that program."""
+    path = hook(repo, "post-commit", POLYGLOTS[kind])
+    install(find_repository(repo), command=command, use_config=False)
+    git("commit", "--quiet", "--allow-empty", "-m", "x", cwd=repo)
+    assert (repo / "ran").read_text() == "ran\n"
+    uninstall(find_repository(repo))
+    assert path.read_bytes() == POLYGLOTS[kind]
+
+
+def test_hook_that_replaced_ours_is_never_lost(repo: Path, command: list[str]) -> None:
+    """`pre-commit install` and husky write over what is there; ours had a hook set aside."""
+    found = find_repository(repo)
+    first, second = b"#!/usr/bin/env python3\nfirst\n", b"#!/usr/bin/env python3\nsecond\n"
+    path = hook(repo, "post-commit", first)
+    install(found, command=command, use_config=False)
+    hook(repo, "post-commit", second)
+    states = {one.event: one for one in install(found, command=command, use_config=False)}
+    assert states["post-commit"].state == "damaged"
+    assert "post-commit.adw-worktree-chained" in str(states["post-commit"].note)
+    uninstall(found)
+    assert path.read_bytes() == second
+    assert path.with_name("post-commit.adw-worktree-chained").read_bytes() == first
+
+
+def test_chained_hook_whose_wrapper_was_deleted_runs_again(repo: Path, command: list[str]) -> None:
+    found = find_repository(repo)
+    original = b"#!/usr/bin/env python3\nopen('ran', 'a').write('ran\\n')\n"
+    path = hook(repo, "post-commit", original)
+    install(found, command=command, use_config=False)
+    path.unlink()
+    install(found, command=command, use_config=False)
+    git("commit", "--quiet", "--allow-empty", "-m", "x", cwd=repo)
+    assert (repo / "ran").read_text() == "ran\n"
+    path.unlink()
+    uninstall(found)
+    assert path.read_bytes() == original
+    assert not path.with_name("post-commit.adw-worktree-chained").exists()
+
+
+def test_edits_of_a_wrapper_are_kept(repo: Path, command: list[str]) -> None:
+    found = find_repository(repo)
+    path = hook(repo, "post-commit", b"#!/usr/bin/env python3\nopen('ran', 'a').write('ran\\n')\n")
+    install(found, command=command, use_config=False)
+    path.write_bytes(path.read_bytes().replace(b"#!/bin/sh\n", b"#!/bin/sh\necho mine >>ran\n"))
+    uninstall(found)
+    git("commit", "--quiet", "--allow-empty", "-m", "x", cwd=repo)
+    assert (repo / "ran").read_text() == "mine\nran\n"
+
+
+def test_damaged_block_is_left_to_a_person(repo: Path, command: list[str]) -> None:
+    """Half a function would end git's own command: `reference-transaction` can refuse it."""
+    found = find_repository(repo)
+    install(found, command=command, use_config=False)
+    path = repo / ".git" / "hooks" / "post-commit"
+    damaged = path.read_bytes().replace(b"# <<< adw-worktree <<<\n", b"")
+    path.write_bytes(damaged)
+    for states in (install(found, command=command, use_config=False), uninstall(found)):
+        state = next(one for one in states if one.event == "post-commit")
+        assert (state.state, path.read_bytes()) == ("damaged", damaged)
+        assert "damaged" in str(state.note)
+
+
+def test_tracked_directory_behind_a_link_is_left_alone(repo: Path, command: list[str]) -> None:
+    (repo / "githooks").mkdir()
+    (repo / "githooks" / "post-commit").write_bytes(b"#!/bin/sh\n")
+    git("add", "--all", cwd=repo)
+    git("commit", "--quiet", "-m", "hooks", cwd=repo)
+    shutil.rmtree(repo / ".git" / "hooks", ignore_errors=True)
+    (repo / ".git" / "hooks").symlink_to("../githooks")
+    states = install(find_repository(repo), command=command, use_config=False)
+    assert git("status", "--porcelain", cwd=repo) == ""
+    assert {one.event: one.state for one in states}["post-commit"] == "refused"
+
+
+def test_hooks_of_a_repository_that_moved_or_a_tool_that_went_are_outdated(
+    repo: Path, command: list[str], tmp_path: Path
+) -> None:
+    install(find_repository(repo), command=command, use_config=False)
+    assert {one.state for one in status(find_repository(repo))} == {"installed"}
+    moved = repo.rename(tmp_path / "it's moved")
+    assert {one.state for one in status(find_repository(moved))} == {"outdated"}
+    install(find_repository(moved), command=command, use_config=False)
+    assert {one.state for one in status(find_repository(moved))} == {"installed"}
+    Path(command[0]).unlink()
+    assert {one.state for one in status(find_repository(moved))} == {"outdated"}
+
+
+def test_installing_from_many_processes_at_once_loses_no_hook(adw: Adw) -> None:
+    original = b"#!/usr/bin/env python3\nfirst\n"
+    path = hook(adw.directory, "post-commit", original)
+    for _ in range(3):
+        started = [adw.start("hooks", "install", quiet=True) for _ in range(6)]
+        assert [process.wait() for process in started] == [0] * 6
+        assert path.with_name("post-commit.adw-worktree-chained").read_bytes() == original
+        adw("hooks", "uninstall")
+        assert path.read_bytes() == original
+
+
 @pytest.mark.parametrize("place", ["/dev/null", "shared"])
 def test_hooks_of_everybody_or_nobody_are_left_alone(
     repo: Path, command: list[str], tmp_path: Path, place: str
@@ -241,6 +352,8 @@ def test_config_hooks_come_and_go_without_a_trace(repo: Path, command: list[str]
     assert {(one.state, one.how) for one in states} == {("installed", "config")}
     install(found, command=command, use_config=True)
     uninstall(found)
+    # A lock file stays: who takes it away may take it from under another process.
+    (repo / ".git" / "adw-worktree" / "exclude.lock").unlink()
     assert snapshot(repo / ".git") == before
 
 
