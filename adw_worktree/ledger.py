@@ -134,22 +134,23 @@ def recover_leases(
     """Return the leases that can be found without the ledger.
 
     In this order of trust: the receipts in git's admin directories, the headers of the worktrees'
-    env files, the registry's copy (for leases that never had a worktree).
+    env files, the registry's copy (for leases that never had a worktree). Last come worktrees
+    whose directories are not where git has them: their slots may have been handed out since.
     """
-    found = []
+    there: list[Lease] = []
+    missing: list[Lease] = []
     for admin in admin_directories(common_dir / "worktrees"):
         lease = load_receipt(admin) or lease_of_env_file(admin, settings)
         if lease is not None:
+            worktree = worktree_of_admin(admin)
+            found = there if worktree is not None and worktree.is_dir() else missing
             found.append(replace(lease, admin_id=admin.name))
-    leases: Leases = {}
-    for lease in sorted(
-        found, key=lambda lease: (not names_slot(lease, settings), lease.allocated_at)
-    ):
-        _add(leases, lease)
     known = registry.entry_of(state_dir, ledger_path)
-    for lease in known.leases.values() if known else ():
-        if not lease.has_worktree:
-            _add(leases, lease)
+    reserved = [lease for lease in known.leases.values() if not lease.has_worktree] if known else []
+    there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))
+    leases: Leases = {}
+    for lease in [*there, *reserved, *missing]:
+        _add(leases, lease)
     return leases
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,17 @@ def test_ledger_that_is_a_link_or_a_directory_is_refused(adw: Adw, ledger: Path)
     adw("create", "b", code=3)
     ledger.rmdir()
     assert slots(adw) == {"a": 3, "r": 5}
+
+
+def test_slot_handed_on_after_a_worktree_vanished_is_not_claimed_back(
+    adw: Adw, ledger: Path
+) -> None:
+    """Git still lists the vanished one, whose receipt names the slot that somebody has now."""
+    shutil.rmtree(adw.directory / "trees" / "a")
+    adw("list")
+    adw("reserve", "next", "--slot", "3")
+    ledger.unlink()
+    assert slots(adw) == {"next": 3, "r": 5}
 
 
 def test_ledger_in_the_older_shape_is_upgraded(adw: Adw) -> None:
