@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import trash
 from .errors import AdwError, GitFailed
 from .gitrepo import (
     admin_directory,
@@ -22,6 +23,8 @@ from .gitrepo import (
 from .model import Lease
 from .project import Project
 from .receipts import RECEIPT, admin_directories, load_receipt, receipt_token
+from .restore import finish_restoring
+from .retire import finish_retiring, remove_empty_parent
 from .verdict import Finding
 from .workstate import is_pruning_safe, uncommitted
 from .worktrees import drop_branch, remove_worktree
@@ -35,13 +38,16 @@ class Healed:
     undone: list[Lease] = field(default_factory=list)
     kept: list[Lease] = field(default_factory=list)
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
+    removed: list[Lease] = field(default_factory=list)
+    """Those whose removal was interrupted, and is finished now."""
 
 
 def heal(project: Project) -> Healed:
-    """Undo what dead processes left half made, and release leases whose worktrees are gone.
+    """Finish or undo what dead processes left, and release leases whose worktrees are gone.
 
     Raises LockTimeout if another process holds the pool for too long.
     """
+    removed = _finish_moves(project)
     undone, kept = [], []
     for lease in project.pool.leases().values():
         with project.pool.taken_over(lease) as dead:
@@ -55,7 +61,25 @@ def heal(project: Project) -> Healed:
             else:
                 undo_creation(project, lease)
                 undone.append(lease)
-    return Healed(project.pool.release_gone(), undone, kept)
+    return Healed(project.pool.release_gone(), undone, kept, removed)
+
+
+def _finish_moves(project: Project) -> list[Lease]:
+    """Finish what is half-way into the trash or out of it; return the leases released."""
+    removed = []
+    for name, way in trash.interrupted(project.repo):
+        with trash.moving(project.repo, name) as ours:
+            if not ours:
+                continue  # somebody is at it
+            try:
+                if way == "restoring":
+                    finish_restoring(project, name)
+                elif (lease := finish_retiring(project, name)) is not None:
+                    removed.append(lease)
+            except (AdwError, OSError) as exc:
+                project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
+    trash.drop_stray_locks(project.repo)
+    return removed
 
 
 def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
@@ -158,12 +182,6 @@ def _discard_directories(made: list[Path]) -> None:
             directory.rmdir()
         except OSError:
             return  # another worktree came to lie in it
-
-
-def remove_empty_parent(project: Project, path: Path) -> None:
-    """Remove the directory of all worktrees when the last one is gone, if it is our own."""
-    if project.settings.worktree_path is None and path.parent.name == "trees":
-        _discard_directories([path.parent])
 
 
 def _has_work(project: Project, lease: Lease) -> bool:

@@ -84,6 +84,8 @@ class Settings:
     """Whether submodules that the main worktree has checked out are checked out in a new one."""
     lock_timeout: float = 10.0
     """Seconds to wait for a lock."""
+    trash_days: float = 7.0
+    """Days for which a worktree removed with work in it can be restored; 0: not at all."""
     hooks: Mapping[str, HookCommands] = field(default_factory=dict)
     """`pre-create`, `post-create`, `pre-remove`, `post-remove`."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
+from . import trash
 from .envfile import Header, is_ours, load_header, write
 from .errors import AdwError, InvalidAdwId
 from .exclude import ensure_excluded
@@ -28,7 +29,17 @@ from .receipts import load_receipt, write_receipt
 from .verdict import Finding
 
 Kind = Literal[
-    "undo", "release", "prune", "move", "refresh", "receipt", "env", "reassign", "adopt", "keep"
+    "undo",
+    "finish",
+    "release",
+    "prune",
+    "move",
+    "refresh",
+    "receipt",
+    "env",
+    "reassign",
+    "adopt",
+    "keep",
 ]
 
 
@@ -90,6 +101,7 @@ def reconcile(
     findings = {lease.adw_id: project.pool.finding(lease) for lease in leases.values()}
     actions = [
         *(_undo_action(lease) for lease in abandoned),
+        *(_finish_action(project, name, way) for name, way in trash.abandoned(project.repo)),
         *plan_reconciliation(
             {key: lease for key, lease in leases.items() if lease not in abandoned},
             findings,
@@ -114,6 +126,7 @@ def reconcile(
             result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
     if not dry_run:
         heal(project)
+        trash.purge(project.repo, project.settings.trash_days)
         project.pool.forget_lost()
     return result
 
@@ -251,19 +264,26 @@ def _undo_action(lease: Lease) -> Action:
     return Action("undo", lease.adw_id, lease.slot, "its create died half-way", path, lease)
 
 
+def _finish_action(project: Project, name: str, way: trash.Way) -> Action:
+    entry = trash.load(trash.place(project.repo, name, way))
+    path = Path(entry.path) if entry else None
+    adw_id = (entry.adw_id if entry else None) or name
+    return Action("finish", adw_id, None, f"{way} it was interrupted", path)
+
+
 # ---- doing it ----------------------------------------------------------------------------------
 
 
 def apply_action(project: Project, action: Action) -> Action:
     """Do what `action` says and return it as it was done. Raises AdwError, OSError."""
     lease, seen = action.lease, action.seen
+    if action.kind in ("undo", "finish"):
+        heal(project)
     if action.kind == "adopt" and seen is not None:
         return _adopt(project, action, seen)
     if lease is None or action.kind == "keep":
         return action
-    if action.kind == "undo":
-        heal(project)
-    elif action.kind == "release":
+    if action.kind == "release":
         project.pool.release(lease, doubtful=lease.has_worktree)
     elif action.kind == "prune":
         prune_entry(project, project.repo.admin_root / str(lease.admin_id))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from . import trash
 from .errors import (
     DirtyWorktree,
     HookFailed,
@@ -21,21 +22,22 @@ from .errors import (
     WorktreeUnavailable,
 )
 from .gitrepo import (
-    Repository,
     WorktreeEntry,
     admin_directory,
     branch_commit,
     list_worktrees,
+    worktree_of_admin,
 )
-from .healing import Healed, heal, remove_empty_parent
+from .healing import Healed, heal
 from .model import Lease
 from .ports import Listener, listeners, stop_servers
 from .project import Project
-from .receipts import RECEIPT
+from .receipts import RECEIPT, admin_directories
+from .retire import Retired, remove_empty_parent, retire
 from .userhooks import require_trusted, run_hooks
 from .verdict import Finding
-from .workstate import is_integrated, is_on_a_ref, uncommitted
-from .worktrees import drop_branch, remove_worktree
+from .workstate import Uncommitted, is_integrated, is_on_a_ref, uncommitted
+from .worktrees import drop_branch, remove_worktree, upstream_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Removed:
     stopped: list[Listener] = field(default_factory=list)
     listening: list[Listener] = field(default_factory=list)
     """Servers that still hold a port of the slot."""
+    kept: trash.Entry | None = None
+    """What `restore` can bring back, since it held work."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -110,20 +114,75 @@ def _remove(
     if lease is not None:
         _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
-    remove_worktree(
-        project.repo, entry.path, force=_needs_force(entry, consent), unlock=consent.unlock
-    )
-    remove_empty_parent(project, entry.path)
-    if lease is not None:
-        project.pool.release(lease)
-    branch = _delete_branch(project, entry, consent)
+    if entry.path.exists():
+        gone = _retire(project, target, entry, consent)
+    else:
+        gone = _drop_entry(project, lease, entry, consent)
+    if gone.left is not None:
+        notes.append(f"some files could not be deleted; what is left lies in {gone.left}")
     if lease is not None:
         try:
             _run_hooks(project, "post-remove", lease, project.repo.home, consent, output)
         except HookFailed as exc:
             notes.append(exc.message)
-    adw_id = lease.adw_id if lease else None
-    return Removed(True, adw_id, entry.path, lease, branch, stopped, listening, notes)
+    trash.purge(project.repo, project.settings.trash_days)
+    return Removed(
+        removed=True,
+        adw_id=lease.adw_id if lease else None,
+        path=entry.path,
+        released=lease,
+        branch_deleted=entry.branch if gone.branch_deleted else None,
+        stopped=stopped,
+        listening=listening,
+        kept=gone.entry if gone.entry.kept else None,
+        notes=notes,
+    )
+
+
+def _retire(project: Project, target: _Target, entry: WorktreeEntry, consent: Consent) -> Retired:
+    """Take the worktree away; it is kept for a while if it holds what is nowhere else."""
+    # Once more, since hooks and servers ran after the first look.
+    work = uncommitted(entry.path)
+    if work and not consent.force:
+        raise _dirty(project, target, entry, work)
+    lost = bool(work) or not _commits_are_elsewhere(project, entry, consent)
+    kept = lost and project.settings.trash_days > 0
+    return retire(project, _describe(project, target.lease, entry, consent, kept), target.lease)
+
+
+def _drop_entry(
+    project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent
+) -> Retired:
+    """Take a worktree whose directory is missing off git's list."""
+    described = _describe(project, lease, entry, consent, kept=False)
+    remove_worktree(project.repo, entry.path, force=True, unlock=consent.unlock)
+    remove_empty_parent(project, entry.path)
+    if lease is not None:
+        project.pool.release(lease)
+    branch, commit = described.branch, described.branch_dropped_at
+    dropped = branch is not None and commit is not None
+    return Retired(described, dropped and drop_branch(project.repo, str(branch), str(commit)))
+
+
+def _describe(
+    project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent, kept: bool
+) -> trash.Entry:
+    admin = admin_directory(entry.path) or _listed_admin(project, entry)
+    dropped_at = _doomed_branch(project, entry, consent)
+    return trash.Entry(
+        name=trash.new_name(lease.adw_id if lease else None),
+        path=str(entry.path),
+        admin_id=admin.name,
+        commit=entry.head,
+        branch=entry.branch,
+        adw_id=lease.adw_id if lease else None,
+        token=lease.token if lease else None,
+        slot=lease.slot if lease else None,
+        branch_dropped_at=dropped_at,
+        upstream=upstream_of(project.repo, str(entry.branch)) if dropped_at else None,
+        removed_at=trash.now(),
+        kept=kept,
+    )
 
 
 # ---- what is meant -----------------------------------------------------------------------------
@@ -161,7 +220,7 @@ def entry_around(entries: list[WorktreeEntry], place: Path) -> WorktreeEntry | N
 
 def _already_gone(project: Project, target: str | Path, healed: Healed) -> Removed:
     """Report a lease that the first pass released; raise UnknownAdw if there was none."""
-    gone = [lease for lease, _ in healed.released] + healed.undone
+    gone = [lease for lease, _ in healed.released] + healed.undone + healed.removed
     for lease in gone:
         if lease.adw_id == target or lease.path == str(Path(target).absolute()):
             return Removed(False, lease.adw_id, None, lease, None)
@@ -211,40 +270,48 @@ def _check(project: Project, target: _Target, entry: WorktreeEntry, consent: Con
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""
         raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
-    if not entry.path.exists():
-        if target.lease is not None and not consent.force:
-            raise _unavailable(target.lease, project.pool.finding(target.lease))
-        return
-    if not consent.force:
-        work = uncommitted(entry.path)
+    if entry.path.exists():
+        work = None if consent.force else uncommitted(entry.path)
         if work:
-            raise DirtyWorktree(
-                f"the worktree {entry.path} has uncommitted work: {work}",
-                hint=f"commit it, or {again} --force to lose it",
-            )
+            raise _dirty(project, target, entry, work)
+    elif target.lease is not None and not consent.force:
+        raise _unavailable(target.lease, project.pool.finding(target.lease))
     _check_commits(project, entry, consent, again)
 
 
+def _dirty(
+    project: Project, target: _Target, entry: WorktreeEntry, work: Uncommitted
+) -> DirtyWorktree:
+    days = project.settings.trash_days
+    price = f"; restore can bring it back for {days:g} days" if days else " to lose it"
+    return DirtyWorktree(
+        f"the worktree {entry.path} has uncommitted work: {work}",
+        hint=f"commit it, or adw-worktree remove {target.name} --force{price}",
+    )
+
+
 def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
-    if consent.delete_branch == "always":
+    if consent.delete_branch == "always" or _commits_are_elsewhere(project, entry, consent):
         return
-    repo, branch, head = project.repo, entry.branch, entry.head or ""
-    if branch is None and head and not is_on_a_ref(repo, head):
+    if entry.branch is None:
+        head = str(entry.head)[:12]
         raise UnmergedBranch(
-            f"the worktree {entry.path} is detached at {head[:12]}, a commit on no branch",
-            hint=f"git branch NAME {head[:12]}, or {again} -D to lose it",
+            f"the worktree {entry.path} is detached at {head}, a commit on no branch",
+            hint=f"git branch NAME {head}, or {again} -D to lose it",
         )
-    wanted = branch is not None and consent.delete_branch == "integrated"
-    if wanted and not is_integrated(repo, str(branch), project.settings.base):
-        raise UnmergedBranch(
-            f"branch {branch} has commits that are nowhere else",
-            hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
-        )
+    raise UnmergedBranch(
+        f"branch {entry.branch} has commits that are nowhere else",
+        hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
+    )
 
 
-def _needs_force(entry: WorktreeEntry, consent: Consent) -> bool:
-    """Whether git has to be forced: with consent, or for submodules, which were looked into."""
-    return consent.force or (entry.path / ".gitmodules").is_file()
+def _commits_are_elsewhere(project: Project, entry: WorktreeEntry, consent: Consent) -> bool:
+    """Whether every commit of the worktree has a name when it is gone as the caller wants it."""
+    if entry.branch is None:
+        return entry.head is None or is_on_a_ref(project.repo, entry.head)
+    if consent.delete_branch == "never":
+        return True
+    return is_integrated(project.repo, entry.branch, project.settings.base)
 
 
 # ---- what goes ---------------------------------------------------------------------------------
@@ -268,17 +335,23 @@ def _stop(
     return stopped, left
 
 
-def _delete_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> str | None:
+def _doomed_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> str | None:
+    """Return the commit of the branch that goes with the worktree; None if none does."""
     if entry.branch is None or consent.delete_branch == "never":
         return None
-    commit = branch_commit(project.repo.home, entry.branch)
-    if commit is None or _is_checked_out(project.repo, entry.branch):
-        return None
-    return entry.branch if drop_branch(project.repo, entry.branch, commit) else None
+    users = [one for one in list_worktrees(project.repo.home) if one.branch == entry.branch]
+    return branch_commit(project.repo.home, entry.branch) if len(users) == 1 else None
 
 
-def _is_checked_out(repo: Repository, branch: str) -> bool:
-    return any(entry.branch == branch for entry in list_worktrees(repo.home))
+def _listed_admin(project: Project, entry: WorktreeEntry) -> Path:
+    """Return git's admin directory of a listed worktree that does not say it itself."""
+    for admin in admin_directories(project.repo.admin_root):
+        if worktree_of_admin(admin) == entry.path:
+            return admin
+    raise WorktreeUnavailable(
+        f"git lists {entry.path}, but its .git file does not lead back",
+        hint=f"git worktree repair {entry.path}",
+    )
 
 
 def _run_hooks(

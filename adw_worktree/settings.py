@@ -94,7 +94,7 @@ def _typed(key: str, text: str) -> object:
         return _TRUTH.get(text.lower(), text)
     if key == "slots":
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
-    if key == "lock_timeout":
+    if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text
     if key == "services":
         pairs = re.findall(r"([^=,]+)=([0-9]{1,9})(?:,|$)", text)

@@ -32,6 +32,7 @@ TAKES: Mapping[str, str] = {
     "adopt": "true or false",
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
+    "trash_days": "a number of days, from 0 to 3650",
     "hooks": "a table of pre-create, post-create, pre-remove and post-remove",
 }
 """Every key and what it takes, in the words of the error messages."""
@@ -141,6 +142,7 @@ def _layer_model() -> type[BaseModel]:
         "adopt": (bool, False),
         "submodules": (bool, True),
         "lock_timeout": (Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)], 10.0),
+        "trash_days": (Annotated[float, Field(ge=0, le=3650, allow_inf_nan=False)], 7.0),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
     }
     return create_model("Layer", __config__=strict, **fields)

@@ -59,8 +59,19 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
     same_name = upstream[0].split("/", 3)[-1] == branch
     if wish in ("false", "no", "off", "0") or (wish == "simple" and not same_name):
         return
-    command = ["branch", "--quiet", f"--set-upstream-to={upstream[0]}", branch]
-    with _git_lock(repo, settings):
+    set_upstream(repo, settings, branch, upstream[0])
+
+
+def upstream_of(repo: Repository, branch: str) -> str | None:
+    """Return the full name of the ref that `branch` tracks, or None."""
+    asked = ["for-each-ref", "--format=%(upstream)", f"refs/heads/{branch}"]
+    return run_git(asked, repo.home, check=False).stdout.strip() or None
+
+
+def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: str) -> None:
+    """Let `branch` track the ref `upstream`. Raises GitFailed."""
+    command = ["branch", "--quiet", f"--set-upstream-to={upstream}", branch]
+    with git_lock(repo, settings):
         for attempt in range(_ATTEMPTS):
             done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
             if done.returncode == 0:
@@ -78,7 +89,7 @@ def add_worktree(
     how = ["--detach"] if detach else []
     command = [*NO_HOOKS, "worktree", "add", "--no-checkout", *how, "--", str(path), target]
     for attempt in range(_ATTEMPTS):
-        with _git_lock(repo, settings):
+        with git_lock(repo, settings):
             done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
             if done.returncode == 0:
                 return
@@ -138,5 +149,6 @@ def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool =
             return
 
 
-def _git_lock(repo: Repository, settings: Settings) -> AbstractContextManager[None]:
+def git_lock(repo: Repository, settings: Settings) -> AbstractContextManager[None]:
+    """Return the lock under which git's list of worktrees is changed, for milliseconds."""
     return held(repo.tool_dir / "git.lock", settings.lock_timeout, f"git in {repo.home}")

@@ -81,8 +81,10 @@ def test_json_keys_of_every_command(adw: Adw) -> None:
         ("hooks", "status"): {"action", "hooks"},
         ("doctor",): {"problems"},
         ("trust",): {"trusted", "commands"},
+        ("restore",): {"kept"},
         ("remove", "a"): {
             "removed", "adw_id", "path", "released", "branch_deleted", "stopped", "listening",
+            "kept_until",
         },
     }  # fmt: skip
     for command, keys in expected.items():

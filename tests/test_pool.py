@@ -37,6 +37,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="adw-pool-")).resolve()
         self.held: dict[tuple[int, str], int] = {}
         self.where: dict[tuple[int, str], Path | None] = {}
+        self.given_up: set[tuple[int, str]] = set()
         self.moves = 0
         self.environment = patch.dict(
             os.environ,
@@ -71,8 +72,9 @@ class PoolMachine(RuleBasedStateMachine):
             assert len(self.held) == SLOTS
             return
         except AdwError as exc:
-            # A worktree that was moved by hand is neither used nor made again.
-            assert self.where.get(key) is not None, exc
+            # A worktree that was moved by hand is neither used nor made again; one that was given
+            # up then still has the branch.
+            assert self.where.get(key) is not None or key in self.given_up, exc
             return
         assert made.lease.slot == self.held.setdefault(key, made.lease.slot)
         self.where[key] = Path(str(made.lease.path))
@@ -96,6 +98,8 @@ class PoolMachine(RuleBasedStateMachine):
         consent = Consent(force=True, delete_branch="always")
         gone = remove(self.project(number), adw_id, consent)
         assert gone.released is not None
+        if not gone.removed and self.where[key] is not None:
+            self.given_up.add(key)
         self.forget(key)
 
     @precondition(lambda self: any(self.where.values()))

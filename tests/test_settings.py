@@ -122,6 +122,7 @@ def test_repository_file_gives_every_setting(home: Path, environ: dict[str, str]
         adopt = true
         submodules = false
         lock_timeout = 3
+        trash_days = 0
         [services]
         docs = 9300
         [hooks]
@@ -141,6 +142,7 @@ def test_repository_file_gives_every_setting(home: Path, environ: dict[str, str]
         adopt=True,
         submodules=False,
         lock_timeout=3.0,
+        trash_days=0.0,
         hooks={"pre-create": HookCommands(("true",), from_repository=True)},
     )
 
@@ -221,6 +223,7 @@ def test_every_variable_is_read(home: Path, environ: dict[str, str]) -> None:
         "ADW_ADOPT": "yes",
         "ADW_SUBMODULES": "OFF",
         "ADW_LOCK_TIMEOUT": "0.5",
+        "ADW_TRASH_DAYS": "1.5",
     }
     assert load_settings(home, environ=environ) == Settings(
         worktree_path="/srv/{adw_id}",
@@ -235,6 +238,7 @@ def test_every_variable_is_read(home: Path, environ: dict[str, str]) -> None:
         adopt=True,
         submodules=False,
         lock_timeout=0.5,
+        trash_days=1.5,
     )
 
 

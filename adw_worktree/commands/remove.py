@@ -9,6 +9,7 @@ from ..output import Outcome
 from ..ports import Listener
 from ..project import open_project
 from ..remove import Consent, Removed, remove
+from ..trash import kept_until
 
 EPILOG = """\
 examples:
@@ -20,7 +21,9 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", metavar="ADW_ID|PATH", help="default: the current one")
-    parser.add_argument("-f", "--force", action="store_true", help="lose uncommitted work")
+    parser.add_argument(
+        "-f", "--force", action="store_true", help="remove it with uncommitted work"
+    )
     branch = parser.add_mutually_exclusive_group()
     branch.add_argument(
         "-d",
@@ -58,11 +61,19 @@ def run(args: Namespace) -> Outcome:
     gone = remove(project, target, consent, output=2)
     notes = [*project.notices, *gone.notes]
     notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
-    return Outcome(as_json(gone), _text(gone), notes)
+    until = _kept_until(gone, project.settings.trash_days)
+    if until is not None and gone.kept is not None:
+        name = gone.kept.adw_id or gone.kept.name
+        notes.append(f"its work is kept until {until[:10]}: adw-worktree restore {name}")
+    return Outcome(as_json(gone, until), _text(gone), notes)
 
 
-def as_json(gone: Removed) -> dict[str, object]:
-    """Return the keys that `remove --json` promises."""
+def _kept_until(gone: Removed, days: float) -> str | None:
+    return kept_until(gone.kept, days).isoformat() if gone.kept else None
+
+
+def as_json(gone: Removed, until: str | None) -> dict[str, object]:
+    """Return the keys that `remove --json` promises; `until` is when what was kept goes."""
     released = gone.released
     return {
         "removed": gone.removed,
@@ -70,6 +81,7 @@ def as_json(gone: Removed) -> dict[str, object]:
         "path": str(gone.path) if gone.path else None,
         "released": {"slot": released.slot, "ports": dict(released.ports)} if released else None,
         "branch_deleted": gone.branch_deleted,
+        "kept_until": until,
         "stopped": [_server(one) for one in gone.stopped],
         "listening": [_server(one) for one in gone.listening],
     }

@@ -1,0 +1,264 @@
+"""`restore`: a removed worktree that was kept comes back, with its files, index, branch and a slot.
+
+What holds here: the files come first and git's admin directory last, so that git never lists a
+worktree whose files are not there; then the lease. What fails is undone, what was interrupted is
+finished by the next command.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+
+from . import trash
+from .envfile import write
+from .errors import (
+    AdwError,
+    BranchUnusable,
+    GitFailed,
+    PathOccupied,
+    SlotUnavailable,
+    UnknownAdw,
+    UsageError,
+    WorktreeUnavailable,
+)
+from .exclude import ensure_excluded
+from .gitrepo import branch_commit, list_worktrees
+from .ledger import tied
+from .model import Lease, check_adw_id
+from .project import Project
+from .receipts import RECEIPT, write_receipt
+from .retire import move_across
+from .trash import Entry
+from .worktrees import git_lock, make_branch, set_upstream
+
+_TREE, _ADMIN = "tree", "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A worktree that came back."""
+
+    lease: Lease
+    env_file: Path
+    notes: list[str] = field(default_factory=list)
+
+
+def restore(project: Project, name: str, *, as_id: str | None = None) -> Restored:
+    """Bring back the worktree last removed under the ADW id (or entry name) `name`.
+
+    It goes where it was, or with `as_id` to the place of that ADW id. It gets its slot again if
+    that is free. Raises UnknownAdw, WorktreeUnavailable, PathOccupied, PoolExhausted.
+    """
+    entry = _find(project, name)
+    adw_id = _name_for(entry, as_id)
+    path = Path(entry.path)
+    if adw_id != entry.adw_id and entry.adw_id is not None:
+        path = project.worktree_path(adw_id, entry.branch or adw_id)
+    _check_free(project, adw_id, path)
+    target = trash.moved_to(
+        entry, adw_id=adw_id, path=path, admin_id=_free_admin_id(project, entry, path)
+    )
+    if target != entry and (trash.place(project.repo, entry.name) / _ADMIN / "modules").exists():
+        _check_same_place(entry, target)
+    with trash.moving(project.repo, entry.name) as ours:
+        if not ours or trash.load(trash.place(project.repo, entry.name)) is None:
+            raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
+        directory = trash.place(project.repo, entry.name, "restoring")
+        trash.place(project.repo, entry.name).rename(directory)
+        try:
+            trash.save(directory, target)
+            return _bring_back(project, target, directory)
+        except BaseException as exc:
+            _put_back(project, entry, target, directory)
+            if isinstance(exc, OSError):
+                raise AdwError(f"{path} cannot be restored: {exc.strerror}") from exc
+            raise
+
+
+def discard(project: Project, name: str) -> Entry:
+    """Delete for good what was last removed under `name`; return it. Raises UnknownAdw."""
+    entry = _find(project, name)
+    directory = trash.place(project.repo, entry.name)
+    with trash.moving(project.repo, entry.name) as ours:
+        if not ours:
+            raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
+        try:
+            trash.forget(project.repo, entry, directory)
+        except OSError as exc:
+            raise AdwError(f"{directory} cannot be deleted: {exc.strerror}") from exc
+    return entry
+
+
+def finish_restoring(project: Project, name: str) -> None:
+    """Finish a restoring that was interrupted. Raises OSError, AdwError if that cannot be now."""
+    directory = trash.place(project.repo, name, "restoring")
+    entry = trash.load(directory)
+    if entry is not None:
+        _bring_back(project, entry, directory)
+
+
+def _find(project: Project, name: str) -> Entry:
+    kept = trash.kept_entries(project.repo)
+    for entry in kept:
+        if name in (entry.adw_id, entry.name):
+            return entry
+    raise UnknownAdw(
+        f"nothing removed under the name {name!r} is kept in {project.repo.home}",
+        hint="adw-worktree restore lists what is; a branch that stayed: adw-worktree create NAME",
+    )
+
+
+def _name_for(entry: Entry, as_id: str | None) -> str:
+    wanted = as_id or entry.adw_id
+    if wanted is None:
+        raise UsageError(
+            f"{entry.name} had no ADW id",
+            hint=f"adw-worktree restore {entry.name} --as ADW_ID",
+        )
+    return check_adw_id(wanted)
+
+
+def _check_free(project: Project, adw_id: str, path: Path) -> None:
+    present = project.pool.leases().get(adw_id)
+    if present is not None and present.has_worktree:
+        raise WorktreeUnavailable(
+            f"{adw_id} has a worktree again, at {present.path}",
+            hint=f"adw-worktree restore {adw_id} --as ANOTHER_ID",
+        )
+    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
+        raise PathOccupied(
+            f"{path} exists and is not empty",
+            hint=f"move it away, or adw-worktree restore {adw_id} --as ANOTHER_ID",
+        )
+
+
+def _free_admin_id(project: Project, entry: Entry, path: Path) -> str:
+    root = project.repo.admin_root
+    names = [entry.admin_id, *(f"{path.name}{number}" for number in range(1, 10_000))]
+    return next(name for name in names if not os.path.lexists(root / name))
+
+
+def _check_same_place(entry: Entry, target: Entry) -> None:
+    """Submodules know their repositories by the way there."""
+    if (entry.path, entry.admin_id) != (target.path, target.admin_id):
+        raise UsageError(
+            f"{entry.name} has submodules, and can only come back to {entry.path}",
+            hint="move away what is there, and leave out --as",
+        )
+
+
+# ---- the steps ---------------------------------------------------------------------------------
+
+
+def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
+    """Take every step that is not taken yet."""
+    repo, worktree = project.repo, Path(entry.path)
+    admin = repo.admin_root / entry.admin_id
+    notes: list[str] = []
+    if (directory / _ADMIN).exists():
+        notes += _prepare_admin(project, entry, directory / _ADMIN)
+        worktree.parent.mkdir(parents=True, exist_ok=True)
+        ensure_excluded(project, worktree)
+        _place_tree(directory, worktree, admin)
+        repo.admin_root.mkdir(exist_ok=True)
+        with git_lock(repo, project.settings):
+            (directory / _ADMIN).rename(admin)
+    lease = _lease(project, entry, worktree, admin)
+    write_receipt(admin, lease)
+    env_file = write(worktree, project.settings.env_file, project.env_text(lease))
+    trash.forget(repo, entry, directory)
+    return Restored(lease, env_file, notes)
+
+
+def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
+    """Make git's admin directory fit the place it goes to; return what a person should know."""
+    # Without the receipt nobody takes it for a worktree of ours that vanished, and prunes it.
+    (admin / RECEIPT).unlink(missing_ok=True)
+    _write(admin / "gitdir", f"{entry.path}/.git\n")
+    if entry.branch is None or entry.commit is None:
+        return []
+    if entry.branch_dropped_at is not None:
+        _make_branch_again(project, entry, entry.branch, entry.branch_dropped_at)
+    at = branch_commit(project.repo.home, entry.branch)
+    taken = any(one.branch == entry.branch for one in list_worktrees(project.repo.home))
+    if at == entry.commit and not taken:
+        return []
+    # Its index and files belong to this commit: on another they would show as changes.
+    _write(admin / "HEAD", f"{entry.commit}\n")
+    why = "has another worktree" if taken else "has moved on, or is gone"
+    return [f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}"]
+
+
+def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:
+    try:
+        make_branch(project.repo, branch, commit, "a removed worktree")
+    except BranchUnusable:
+        return  # somebody has made it again
+    if entry.upstream is not None:
+        with suppress(GitFailed):  # it went meanwhile
+            set_upstream(project.repo, project.settings, branch, entry.upstream)
+
+
+def _place_tree(directory: Path, worktree: Path, admin: Path) -> None:
+    tree = directory / _TREE
+    if not tree.exists():
+        return
+    _write(tree / ".git", f"gitdir: {admin}\n")
+    try:
+        os.rename(tree, worktree)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        if worktree.is_dir():
+            worktree.rmdir()
+        move_across(tree, worktree)
+        trash.delete(tree)
+
+
+def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease:
+    """Return the lease of the worktree that is back: its old slot if that is free."""
+    assert entry.adw_id is not None
+    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
+    draft = tied(fresh, worktree, admin)
+    pool = project.pool
+    present = pool.leases().get(entry.adw_id)
+    if present is not None and not present.has_worktree:
+        pool.upgrade(present, draft)
+        present = replace(draft, slot=present.slot, ports=present.ports)
+        pool.update(present)
+    if present is not None:
+        return present
+    try:
+        return pool.reserve(entry.adw_id, wanted=entry.slot, draft=draft)
+    except SlotUnavailable:
+        return pool.reserve(entry.adw_id, draft=draft)
+
+
+def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) -> None:
+    """Undo what `restore` did so far, so that the entry lies in the trash as before."""
+    repo, worktree = project.repo, Path(target.path)
+    admin = repo.admin_root / target.admin_id
+    if not directory.exists():
+        return
+    if not (directory / _ADMIN).exists() and admin.exists():
+        with git_lock(repo, project.settings):
+            admin.rename(directory / _ADMIN)
+    if not (directory / _TREE).exists() and worktree.exists():
+        _write(worktree / ".git", f"gitdir: {repo.admin_root / entry.admin_id}\n")
+        try:
+            os.rename(worktree, directory / _TREE)
+        except OSError:
+            move_across(worktree, directory / _TREE)
+            trash.delete(worktree)
+    trash.save(directory, entry)
+    directory.rename(trash.place(repo, entry.name))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")

@@ -1,0 +1,182 @@
+"""Taking a worktree away: into the trash, with git's entry of it, its lease and its branch.
+
+What holds here: every step can be taken twice, so that whoever finds a removal interrupted finishes
+it; until git's admin directory has moved, nothing has happened, and the removal is forgotten.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import trash
+from .errors import GitFailed
+from .gitrepo import admin_directory
+from .model import Lease
+from .project import Project
+from .trash import Entry
+from .worktrees import drop_branch, git_lock
+
+_TREE, _ADMIN = "tree", "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """What became of a worktree that was taken away."""
+
+    entry: Entry
+    branch_deleted: bool
+    left: Path | None = None
+    """Where files lie that could not be deleted."""
+
+
+def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
+    """Take away the worktree that `entry` describes, and release `lease`.
+
+    Raises GitFailed with everything as it was, if it cannot be moved.
+    """
+    repo = project.repo
+    worktree, admin = Path(entry.path), repo.admin_root / entry.admin_id
+    directory = trash.place(repo, entry.name, "removing")
+    with trash.moving(repo, entry.name) as ours:
+        assert ours  # its name is new
+        try:
+            directory.mkdir(parents=True)
+            trash.save(directory, entry)
+            if entry.kept:
+                trash.protect(repo, entry, worktree)
+            with git_lock(repo, project.settings):
+                admin.rename(directory / _ADMIN)
+            _move_tree(worktree, directory, entry)
+        except BaseException as exc:
+            _take_back(directory, worktree, admin, entry)
+            trash.forget(repo, entry, directory)
+            if isinstance(exc, OSError):
+                raise GitFailed(
+                    f"the worktree {worktree} cannot be taken away: {exc.strerror}",
+                    hint="it is as it was; make room and its directory writable, and repeat",
+                ) from exc
+            raise
+        return _settle(project, entry, lease, directory)
+
+
+def finish_retiring(project: Project, name: str) -> Lease | None:
+    """Finish a removal that was interrupted, or forget it if nothing has happened yet.
+
+    Returns the lease that was released with it. Raises OSError, AdwError if that cannot be now.
+    """
+    directory = trash.place(project.repo, name, "removing")
+    entry = trash.load(directory)
+    if entry is None:
+        # Nothing moves before the record is written.
+        if not (directory / _ADMIN).exists() and not (directory / _TREE).exists():
+            trash.delete(directory)
+        return None
+    if not (directory / _ADMIN).exists():
+        trash.forget(project.repo, entry, directory)
+        return None
+    worktree = Path(entry.path)
+    if not (directory / _TREE).exists() and _is_of(worktree, project, entry):
+        os.rename(worktree, _aside(worktree, entry))
+    _fetch_aside(worktree, directory, entry)
+    leases = project.pool.leases().values()
+    lease = next((one for one in leases if one.token == entry.token), None)
+    _settle(project, entry, lease, directory)
+    return lease
+
+
+def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path) -> Retired:
+    """Release the lease, delete the branch, and put the entry where it stays or vanishes."""
+    repo = project.repo
+    with suppress(OSError):
+        repo.admin_root.rmdir()  # as git does after the last one
+    remove_empty_parent(project, Path(entry.path))
+    if lease is not None:
+        project.pool.release(lease)
+    dropped = False
+    if entry.branch is not None and entry.branch_dropped_at is not None:
+        dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
+    final = trash.place(repo, entry.name)
+    directory.rename(final)
+    if entry.kept:
+        return Retired(entry, dropped)
+    try:
+        trash.forget(repo, entry, final)
+    except OSError:
+        return Retired(entry, dropped, final)
+    return Retired(entry, dropped)
+
+
+def remove_empty_parent(project: Project, path: Path) -> None:
+    """Remove the directory of all worktrees when the last one is gone, if it is our own."""
+    if project.settings.worktree_path is None and path.parent.name == "trees":
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+# ---- the files ---------------------------------------------------------------------------------
+
+
+def _move_tree(worktree: Path, directory: Path, entry: Entry) -> None:
+    """Move the worktree's directory into the entry; across file systems what is kept is copied."""
+    try:
+        os.rename(worktree, directory / _TREE)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+        os.rename(worktree, _aside(worktree, entry))
+        _fetch_aside(worktree, directory, entry)
+
+
+def _fetch_aside(worktree: Path, directory: Path, entry: Entry) -> None:
+    """Bring in what was renamed on its own file system, and delete it there."""
+    aside = _aside(worktree, entry)
+    if not aside.is_dir():
+        return
+    if entry.kept and not (directory / _TREE).exists():
+        move_across(aside, directory / _TREE)
+    trash.delete(aside)
+
+
+def move_across(source: Path, target: Path) -> None:
+    """Have `target` be a whole copy of `source`, or not be there. Raises OSError."""
+    part = target.with_name(f".{target.name}.part")
+    trash.delete(part)
+    try:
+        shutil.copytree(source, part, symlinks=True, ignore=_special_files)
+    except shutil.Error as exc:  # one or more files; the first tells why
+        raise OSError(errno.EIO, f"cannot be copied: {exc.args[0][0][2]}", str(source)) from exc
+    os.rename(part, target)
+
+
+def _special_files(directory: str, names: list[str]) -> list[str]:
+    """Return the sockets, pipes and devices among `names`: nothing of them can be copied."""
+    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISLNK)
+    modes = {name: os.lstat(os.path.join(directory, name)).st_mode for name in names}
+    return [name for name, mode in modes.items() if not any(kind(mode) for kind in kinds)]
+
+
+def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> None:
+    """Undo what `retire` did so far."""
+    with suppress(OSError):
+        if not worktree.exists():
+            source = directory / _TREE
+            os.rename(source if source.exists() else _aside(worktree, entry), worktree)
+    if (directory / _ADMIN).exists():
+        admin.parent.mkdir(exist_ok=True)
+        os.rename(directory / _ADMIN, admin)
+
+
+def _aside(worktree: Path, entry: Entry) -> Path:
+    """Return the name that the worktree has on a file system of its own while it is fetched."""
+    return worktree.with_name(f".adw-worktree-{entry.name[-12:]}")
+
+
+def _is_of(worktree: Path, project: Project, entry: Entry) -> bool:
+    """Whether the directory is the worktree of the admin directory that was moved."""
+    return admin_directory(worktree) == project.repo.admin_root / entry.admin_id

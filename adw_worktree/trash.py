@@ -1,0 +1,263 @@
+"""The trash: removed worktrees that held work, kept for a while in the common git directory.
+
+An entry is the directory `adw-worktree/trash/<name>`: the worktree's files (`tree`), git's admin
+directory of it (`admin`) and what is known of it (`entry.json`). The ref
+`refs/adw-worktree/trash/<name>` keeps its commits, and what was staged, from git's collection.
+
+What holds here: on its way in, an entry's name ends in `.removing`, on its way out in `.restoring`,
+and `<name>.lock` is held by whoever moves it. One whose lock is free was interrupted, and is
+finished by the next command; so every step can be taken twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_hex
+from typing import Literal
+
+from .atomic import write_atomically
+from .errors import GitFailed, InvalidAdwId
+from .gitrepo import Repository, run_git
+from .locks import try_lock
+from .model import check_adw_id
+
+Way = Literal["removing", "restoring"]
+
+_SCHEMA_VERSION = 1
+_RECORD = "entry.json"
+_EXPIRED = "expired"
+# An entry goes only if it was too old in two passes this far apart: a clock that was wrong for an
+# hour empties nothing.
+_SECOND_LOOK = timedelta(days=1)
+_IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A removed worktree."""
+
+    name: str
+    path: str
+    """Where the worktree was, or is to be again."""
+    admin_id: str
+    """The name git had for it, or is to have."""
+    commit: str | None
+    """What HEAD was at."""
+    branch: str | None
+    """The branch HEAD was on."""
+    adw_id: str | None
+    """None for a worktree without a lease."""
+    token: str | None
+    """The lease's."""
+    slot: int | None
+    branch_dropped_at: str | None
+    """The commit of the branch that is deleted with the worktree; None if the branch stays."""
+    upstream: str | None
+    """The ref that a branch which is deleted was tracking."""
+    removed_at: str
+    """ISO 8601, UTC."""
+    kept: bool
+    """Whether it held work; otherwise it is deleted at once."""
+
+
+def new_name(adw_id: str | None) -> str:
+    """Return a name for an entry that nothing had before."""
+    return f"{adw_id or 'worktree'}-{token_hex(6)}"
+
+
+def place(repo: Repository, name: str, way: Way | None = None) -> Path:
+    """Return where the entry lies, or lies while it is on its way."""
+    return repo.tool_dir / "trash" / (f"{name}.{way}" if way else name)
+
+
+def save(directory: Path, entry: Entry) -> None:
+    """Write down what is known of the entry. Raises OSError."""
+    document = {"schema_version": _SCHEMA_VERSION, **asdict(entry)}
+    write_atomically(
+        directory / _RECORD, json.dumps(document, indent=2).encode() + b"\n", mode=0o600
+    )
+
+
+def load(directory: Path) -> Entry | None:
+    """Return the entry in `directory`; None if nothing there can be read as one."""
+    try:
+        document = json.loads((directory / _RECORD).read_bytes())
+        if document.pop("schema_version") != _SCHEMA_VERSION:
+            return None
+        entry = Entry(**document)
+        datetime.fromisoformat(entry.removed_at)
+        if entry.adw_id is not None:
+            check_adw_id(entry.adw_id)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, InvalidAdwId):
+        return None
+    whole = entry.admin_id not in ("", ".", "..") and "/" not in entry.admin_id
+    named = directory.name in (entry.name, f"{entry.name}.removing", f"{entry.name}.restoring")
+    return entry if whole and named and Path(entry.path).is_absolute() else None
+
+
+def kept_entries(repo: Repository) -> list[Entry]:
+    """Return what can be restored, the newest first."""
+    found = [load(place(repo, name)) for name in _names(repo) if not _is_moving(name)]
+    kept = [entry for entry in found if entry is not None and entry.kept]
+    return sorted(kept, key=lambda entry: entry.removed_at, reverse=True)
+
+
+def interrupted(repo: Repository) -> list[tuple[str, Way]]:
+    """Return the names of entries that are on their way, and which; some may be moving just now."""
+    moving: list[tuple[str, Way]] = []
+    for name in _names(repo):
+        if name.endswith(".removing"):
+            moving.append((name.removesuffix(".removing"), "removing"))
+        elif name.endswith(".restoring"):
+            moving.append((name.removesuffix(".restoring"), "restoring"))
+    return moving
+
+
+def abandoned(repo: Repository) -> list[tuple[str, Way]]:
+    """Return those that are on their way and that nobody moves any more."""
+    found = []
+    for name, way in interrupted(repo):
+        with moving(repo, name) as ours:
+            if ours:
+                found.append((name, way))
+    return found
+
+
+@contextmanager
+def moving(repo: Repository, name: str) -> Iterator[bool]:
+    """Hold the entry's lock; False if another process has it."""
+    path = place(repo, name).with_name(f"{name}.lock")
+    lock = try_lock(path)
+    if lock is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        lock.release()
+
+
+def drop_stray_locks(repo: Repository) -> None:
+    """Take away the locks of processes that died before or after an entry was on its way."""
+    names = set(_names(repo))
+    for name in names:
+        entry = name.removesuffix(".lock")
+        if name != entry and not {f"{entry}.removing", f"{entry}.restoring"} & names:
+            with moving(repo, entry):
+                pass
+
+
+def protect(repo: Repository, entry: Entry, worktree: Path) -> None:
+    """Keep the entry's commit, and what is staged on top of it, from git's collection.
+
+    Raises GitFailed if that cannot be.
+    """
+    if entry.commit is None:
+        return
+    kept = _staged(repo, entry.commit, worktree) or entry.commit
+    run_git(["update-ref", _ref(entry.name), kept], repo.home)
+
+
+def forget(repo: Repository, entry: Entry, directory: Path) -> None:
+    """Delete the entry's files at `directory`, and let git collect its commits. Raises OSError."""
+    if entry.kept:
+        run_git(["update-ref", "-d", _ref(entry.name)], repo.home, check=False)
+    delete(directory)
+
+
+def purge(repo: Repository, days: float) -> None:
+    """Delete what was not to be kept, and what was kept for more than `days`.
+
+    What cannot be deleted stays, and is tried again by the next call.
+    """
+    for name in _names(repo):
+        directory = place(repo, name)
+        if _is_moving(name) or not directory.is_dir():
+            continue
+        entry = load(directory)
+        try:
+            if entry is not None and (not entry.kept or _is_expired(entry, directory, days)):
+                with moving(repo, name) as ours:
+                    if ours:
+                        forget(repo, entry, directory)
+        except OSError:
+            continue
+
+
+def delete(directory: Path) -> None:
+    """Delete a directory with all that is in it, read-only ones too. Raises OSError."""
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        for root, names, _ in os.walk(directory):
+            for name in names:
+                if not os.path.islink(os.path.join(root, name)):
+                    os.chmod(os.path.join(root, name), 0o700)
+        shutil.rmtree(directory)
+
+
+def kept_until(entry: Entry, days: float) -> datetime:
+    """Return when the entry may be deleted."""
+    return datetime.fromisoformat(entry.removed_at) + timedelta(days=days)
+
+
+def now() -> str:
+    """Return the time as entries record it."""
+    return datetime.now(UTC).isoformat()
+
+
+def moved_to(entry: Entry, *, adw_id: str, path: Path, admin_id: str) -> Entry:
+    """Return the entry with the place it is to have again."""
+    return replace(entry, adw_id=adw_id, path=str(path), admin_id=admin_id)
+
+
+def _names(repo: Repository) -> list[str]:
+    try:
+        return sorted(os.listdir(repo.tool_dir / "trash"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_moving(name: str) -> bool:
+    return name.endswith((".removing", ".restoring", ".lock"))
+
+
+def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
+    mark = directory / _EXPIRED
+    if datetime.now(UTC) < kept_until(entry, days):
+        mark.unlink(missing_ok=True)
+        return False
+    try:
+        age = time.time() - mark.stat().st_mtime
+    except FileNotFoundError:
+        mark.touch()
+        return days == 0
+    return age >= _SECOND_LOOK.total_seconds() or days == 0
+
+
+def _ref(name: str) -> str:
+    return f"refs/adw-worktree/trash/{name}"
+
+
+def _staged(repo: Repository, commit: str, worktree: Path) -> str | None:
+    """Return a commit of what is staged; None if nothing is, or conflicts keep git from it."""
+    try:
+        tree = run_git(["write-tree"], worktree).stdout.strip()
+        if tree == run_git(["rev-parse", f"{commit}^{{tree}}"], repo.home).stdout.strip():
+            return None
+        message = ["-m", "what was staged in a removed worktree"]
+        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.home)
+    except GitFailed:
+        return None
+    return made.stdout.strip()
