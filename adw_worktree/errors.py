@@ -139,6 +139,12 @@ class LockedWorktree(Refused):
     code = "locked-worktree"
 
 
+class WorktreeInside(Refused):
+    """Another worktree lies inside the one to remove, and would go with it."""
+
+    code = "worktree-inside"
+
+
 class PathOccupied(Refused):
     """The directory for a new worktree exists and is not empty."""
 

@@ -1,23 +1,16 @@
-"""`remove`: servers, worktree, lease, branch. Refuses before it changes anything.
-
-Each risk has its own flag: `force` for uncommitted work, `delete_branch="always"` for commits that
-are nowhere else, `unlock` for a locked worktree.
-"""
+"""`remove`: servers, worktree, lease, branch. Refuses before it changes anything."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from . import trash
+from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
 from .errors import (
-    DirtyWorktree,
     HookFailed,
-    LockedWorktree,
     ServersRunning,
     UnknownAdw,
-    UnmergedBranch,
     UsageError,
     WorktreeUnavailable,
 )
@@ -34,24 +27,9 @@ from .ports import Listener, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, remove_empty_parent, retire
-from .userhooks import require_trusted, run_hooks
-from .verdict import Finding
-from .workstate import Uncommitted, is_integrated, is_on_a_ref, uncommitted
+from .userhooks import run_hooks
+from .workstate import uncommitted
 from .worktrees import drop_branch, remove_worktree, upstream_of
-
-
-@dataclass(frozen=True, slots=True)
-class Consent:
-    """What may be lost."""
-
-    force: bool = False
-    """Uncommitted work."""
-    delete_branch: Literal["never", "integrated", "always"] = "never"
-    unlock: bool = False
-    """The lock that somebody put on the worktree."""
-    stop: bool = False
-    """Servers that run inside the worktree."""
-    hooks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +48,6 @@ class Removed:
     kept: trash.Entry | None = None
     """What `restore` can bring back, since it held work."""
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What a name or a directory stands for: a worktree, a lease, or both."""
-
-    lease: Lease | None
-    entry: WorktreeEntry | None
-
-    @property
-    def name(self) -> str:
-        return self.lease.adw_id if self.lease else str(self.entry.path if self.entry else "?")
 
 
 def remove(
@@ -103,12 +69,12 @@ def remove(
         return _already_gone(project, target, healed)
     if found.entry is None:
         return _release_only(project, found.lease, consent)
-    _check(project, found, found.entry, consent)
+    require_consent(project, found, found.entry, consent)
     return _remove(project, found, found.entry, consent, output)
 
 
 def _remove(
-    project: Project, target: _Target, entry: WorktreeEntry, consent: Consent, output: int | None
+    project: Project, target: Target, entry: WorktreeEntry, consent: Consent, output: int | None
 ) -> Removed:
     lease, notes = target.lease, []
     if lease is not None:
@@ -139,13 +105,13 @@ def _remove(
     )
 
 
-def _retire(project: Project, target: _Target, entry: WorktreeEntry, consent: Consent) -> Retired:
+def _retire(project: Project, target: Target, entry: WorktreeEntry, consent: Consent) -> Retired:
     """Take the worktree away; it is kept for a while if it holds what is nowhere else."""
     # Once more, since hooks and servers ran after the first look.
     work = uncommitted(entry.path)
     if work and not consent.force:
-        raise _dirty(project, target, entry, work)
-    lost = bool(work) or not _commits_are_elsewhere(project, entry, consent)
+        raise dirty(project, target, entry, work)
+    lost = bool(work) or not commits_are_elsewhere(project, entry, consent)
     kept = lost and project.settings.trash_days > 0
     return retire(project, _describe(project, target.lease, entry, consent, kept), target.lease)
 
@@ -188,7 +154,7 @@ def _describe(
 # ---- what is meant -----------------------------------------------------------------------------
 
 
-def _find(project: Project, target: str | Path) -> _Target | None:
+def _find(project: Project, target: str | Path) -> Target | None:
     """Return what `target` stands for: first an ADW id, then a path; None if nothing."""
     leases = project.pool.leases()
     entries = list_worktrees(project.repo.home)
@@ -196,7 +162,7 @@ def _find(project: Project, target: str | Path) -> _Target | None:
     if lease is not None:
         place = project.pool.finding(lease).path
         exact = [entry for entry in entries[1:] if entry.path == place]
-        return _Target(lease, exact[0] if exact else None)
+        return Target(lease, exact[0], _inside(entries, exact[0])) if exact else Target(lease, None)
     place = Path(target).absolute()
     entry = entry_around(entries, place)
     if entry is None or (entry == entries[0] and place.resolve() != entry.path.resolve()):
@@ -208,7 +174,13 @@ def _find(project: Project, target: str | Path) -> _Target | None:
         )
     admin = admin_directory(entry.path)
     owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]
-    return _Target(owners[0] if owners else None, entry)
+    return Target(owners[0] if owners else None, entry, _inside(entries, entry))
+
+
+def _inside(entries: list[WorktreeEntry], outer: WorktreeEntry) -> tuple[Path, ...]:
+    """Return the worktrees in `outer`. Git ignores them there if their directory is ignored."""
+    paths = [entry.path for entry in entries if entry != outer and entry.path.exists()]
+    return tuple(path for path in paths if path.is_relative_to(outer.path))
 
 
 def entry_around(entries: list[WorktreeEntry], place: Path) -> WorktreeEntry | None:
@@ -235,83 +207,12 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
     assert lease is not None
     finding = project.pool.finding(lease)
     if lease.has_worktree and not consent.force:
-        raise _unavailable(lease, finding)
+        raise unavailable(lease, finding)
     if lease.admin_id is not None:
         # Or a ledger that is lost later would be rebuilt with the lease that was given up.
         (project.repo.admin_root / lease.admin_id / RECEIPT).unlink(missing_ok=True)
     project.pool.release(lease, doubtful=lease.has_worktree)
     return Removed(False, lease.adw_id, None, lease, None)
-
-
-def _unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
-    if lease.state == "pending":
-        return WorktreeUnavailable(
-            f"another process is making the worktree of {lease.adw_id}",
-            hint="wait until it is done",
-        )
-    return WorktreeUnavailable(
-        f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
-        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} --force to give it up",
-    )
-
-
-# ---- what may not be lost ----------------------------------------------------------------------
-
-
-def _check(project: Project, target: _Target, entry: WorktreeEntry, consent: Consent) -> None:
-    """Raise the refusal, if there is one. Changes nothing."""
-    if target.lease is not None:
-        if target.lease.state == "pending":
-            raise _unavailable(target.lease, Finding("unknown", "in the making"))
-        if consent.hooks:
-            moments = ("pre-remove", "post-remove")
-            require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
-    again = f"adw-worktree remove {target.name}"
-    if entry.locked is not None and not consent.unlock:
-        why = f" ({entry.locked})" if entry.locked else ""
-        raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
-    if entry.path.exists():
-        work = None if consent.force else uncommitted(entry.path)
-        if work:
-            raise _dirty(project, target, entry, work)
-    elif target.lease is not None and not consent.force:
-        raise _unavailable(target.lease, project.pool.finding(target.lease))
-    _check_commits(project, entry, consent, again)
-
-
-def _dirty(
-    project: Project, target: _Target, entry: WorktreeEntry, work: Uncommitted
-) -> DirtyWorktree:
-    days = project.settings.trash_days
-    price = f"; restore can bring it back for {days:g} days" if days else " to lose it"
-    return DirtyWorktree(
-        f"the worktree {entry.path} has uncommitted work: {work}",
-        hint=f"commit it, or adw-worktree remove {target.name} --force{price}",
-    )
-
-
-def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
-    if consent.delete_branch == "always" or _commits_are_elsewhere(project, entry, consent):
-        return
-    if entry.branch is None:
-        head = str(entry.head)[:12]
-        raise UnmergedBranch(
-            f"the worktree {entry.path} is detached at {head}, a commit on no branch",
-            hint=f"git branch NAME {head}, or {again} -D to lose it",
-        )
-    raise UnmergedBranch(
-        f"branch {entry.branch} has commits that are nowhere else",
-        hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
-    )
-
-
-def _commits_are_elsewhere(project: Project, entry: WorktreeEntry, consent: Consent) -> bool:
-    """Whether every commit of the worktree has a name when it is gone as the caller wants it."""
-    if entry.branch is None:
-        return entry.head is None or is_on_a_ref(project.repo, entry.head)
-    if consent.delete_branch == "never":
-        return True
-    return is_integrated(project.repo, entry.branch, project.settings.base)
 
 
 # ---- what goes ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from . import trash
+from .atomic import write_atomically
 from .envfile import write
 from .errors import (
     AdwError,
@@ -261,4 +262,5 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    # Never through a link that somebody put into a worktree.
+    write_atomically(path, text.encode(errors="surrogateescape"))

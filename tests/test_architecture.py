@@ -20,7 +20,7 @@ LAYERS = [
     ["holdings"],
     ["pool"],
     ["project"],
-    ["exclude", "retire", "restore", "healing", "overview", "creation"],
+    ["exclude", "retire", "restore", "consent", "healing", "overview", "creation"],
     ["create", "remove", "reconcile"],
     ["api", "doctor"],
     ["commands"],

@@ -17,12 +17,13 @@ import pytest
 from conftest import Adw, git, make_repo
 
 from adw_worktree import trash
+from adw_worktree.consent import Consent
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
 from adw_worktree.errors import Refused
 from adw_worktree.project import Project, open_project
 from adw_worktree.reconcile import reconcile
-from adw_worktree.remove import Consent, remove
+from adw_worktree.remove import remove
 from adw_worktree.restore import restore
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
@@ -164,6 +165,11 @@ def locked(repo: Path, tree: Path) -> None:
     git("worktree", "lock", str(tree), cwd=repo)
 
 
+def with_a_worktree_inside(repo: Path, tree: Path) -> None:
+    git("worktree", "add", "--quiet", str(tree / "trees" / "inner"), cwd=repo)
+    (tree / "trees" / "inner" / "new").write_text("new\n")
+
+
 def ignored_files_only(repo: Path, tree: Path) -> None:
     with (repo / ".git" / "info" / "exclude").open("a") as exclude:
         exclude.write("*.log\n")
@@ -175,7 +181,7 @@ STATES: Mapping[str, Callable[[Path, Path], Any]] = {
     for made in (
         clean, changed, untracked, staged, conflicted, in_a_rebase, changed_in_a_submodule,
         committed_in_a_submodule, stash_made_there, unpushed, unmerged, detached_with_commits,
-        merged, rebased, locked, ignored_files_only,
+        merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
     )
 } | {"squash-merged": squash_merged, "cherry-picked": cherry_picked}  # fmt: skip
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from ..consent import Consent
 from ..output import Outcome
 from ..ports import Listener
 from ..project import open_project
-from ..remove import Consent, Removed, remove
+from ..remove import Removed, remove
 from ..trash import kept_until
 
 EPILOG = """\

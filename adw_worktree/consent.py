@@ -1,0 +1,131 @@
+"""What may be lost in a removal: each risk has a consent of its own, and is refused without it.
+
+What holds here: nothing is changed. `force` is for uncommitted work, `delete_branch="always"` for
+commits that are nowhere else, `unlock` for a locked worktree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import (
+    DirtyWorktree,
+    LockedWorktree,
+    UnmergedBranch,
+    WorktreeInside,
+    WorktreeUnavailable,
+)
+from .gitrepo import WorktreeEntry
+from .model import Lease
+from .project import Project
+from .userhooks import require_trusted
+from .verdict import Finding
+from .workstate import Uncommitted, is_integrated, is_on_a_ref, uncommitted
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What may be lost."""
+
+    force: bool = False
+    """Uncommitted work."""
+    delete_branch: Literal["never", "integrated", "always"] = "never"
+    unlock: bool = False
+    """The lock that somebody put on the worktree."""
+    stop: bool = False
+    """Servers that run inside the worktree."""
+    hooks: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a name or a directory stands for: a worktree, a lease, or both."""
+
+    lease: Lease | None
+    entry: WorktreeEntry | None
+    inside: tuple[Path, ...] = ()
+    """Other worktrees that lie inside this one."""
+
+    @property
+    def name(self) -> str:
+        """How a person calls it."""
+        return self.lease.adw_id if self.lease else str(self.entry.path if self.entry else "?")
+
+
+def require_consent(
+    project: Project, target: Target, entry: WorktreeEntry, consent: Consent
+) -> None:
+    """Raise the refusal of what `consent` does not cover, if there is one."""
+    if target.lease is not None:
+        if target.lease.state == "pending":
+            raise unavailable(target.lease, Finding("unknown", "in the making"))
+        if consent.hooks:
+            moments = ("pre-remove", "post-remove")
+            require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
+    again = f"adw-worktree remove {target.name}"
+    if target.inside:
+        raise WorktreeInside(
+            f"the worktree {target.inside[0]} lies inside {entry.path}",
+            hint=f"adw-worktree remove {target.inside[0]}, or git worktree move it",
+        )
+    if entry.locked is not None and not consent.unlock:
+        why = f" ({entry.locked})" if entry.locked else ""
+        raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
+    if entry.path.exists():
+        work = None if consent.force else uncommitted(entry.path)
+        if work:
+            raise dirty(project, target, entry, work)
+    elif target.lease is not None and not consent.force:
+        raise unavailable(target.lease, project.pool.finding(target.lease))
+    _check_commits(project, entry, consent, again)
+
+
+def dirty(
+    project: Project, target: Target, entry: WorktreeEntry, work: Uncommitted
+) -> DirtyWorktree:
+    """Return the refusal of a worktree with uncommitted work."""
+    days = project.settings.trash_days
+    price = f"; restore can bring it back for {days:g} days" if days else " to lose it"
+    return DirtyWorktree(
+        f"the worktree {entry.path} has uncommitted work: {work}",
+        hint=f"commit it, or adw-worktree remove {target.name} --force{price}",
+    )
+
+
+def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
+    if consent.delete_branch == "always" or commits_are_elsewhere(project, entry, consent):
+        return
+    if entry.branch is None:
+        head = str(entry.head)[:12]
+        raise UnmergedBranch(
+            f"the worktree {entry.path} is detached at {head}, a commit on no branch",
+            hint=f"git branch NAME {head}, or {again} -D to lose it",
+        )
+    raise UnmergedBranch(
+        f"branch {entry.branch} has commits that are nowhere else",
+        hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
+    )
+
+
+def commits_are_elsewhere(project: Project, entry: WorktreeEntry, consent: Consent) -> bool:
+    """Whether every commit of the worktree has a name when it is gone as the caller wants it."""
+    if entry.branch is None:
+        return entry.head is None or is_on_a_ref(project.repo, entry.head)
+    if consent.delete_branch == "never":
+        return True
+    return is_integrated(project.repo, entry.branch, project.settings.base)
+
+
+def unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
+    """Return the refusal of a worktree that is neither there nor gone."""
+    if lease.state == "pending":
+        return WorktreeUnavailable(
+            f"another process is making the worktree of {lease.adw_id}",
+            hint="wait until it is done",
+        )
+    return WorktreeUnavailable(
+        f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
+        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} --force to give it up",
+    )
