@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "env": ("print an ADW's variables", ()),
     "run": ("run a command in a worktree, with its variables", ()),
     "path": ("print a worktree's path", ()),
+    "spares": ("keep worktrees ready, so that create is quick", ()),
     "hooks": ("put git's hooks in place, or take them out", ()),
     "trust": ("approve the commands that a repository's settings ask for", ()),
     "doctor": ("say what is wrong, and what mends it", ()),

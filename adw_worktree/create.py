@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
+from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
 from .envfile import is_ours, load_header, write
 from .errors import (
@@ -30,8 +31,17 @@ from .locks import held, try_lock
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
+from .spares import PREPARE, Spare
 from .userhooks import require_trusted, run_hooks
-from .worktrees import add_worktree, fill_submodules, fill_worktree, make_branch, track
+from .worktrees import (
+    add_worktree,
+    check_out,
+    fill_submodules,
+    make_branch,
+    remove_worktree,
+    run_post_checkout,
+    track,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,7 @@ def _try_create(
 ) -> Created | None:
     """Make the worktree; None if another process leased the id first."""
     if wish.hooks:
-        moments = ("pre-create", "post-create")
+        moments = ("pre-create", PREPARE, "post-create")
         require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
@@ -155,12 +165,14 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
         _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
         if plan.new_branch and plan.branch is not None:
             lease = _make_branch(project, plan, lease)
-        lease = _add(project, plan, lease)
+        lease, spare = _add(project, plan, lease)
         env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
-        hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
+        if spare is None:
+            check_out(plan.path)
+        hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
         if project.settings.submodules:
             fill_submodules(project.repo, plan.path, output=output)
-        notes = _finish_hooks(project, plan, lease, hook_status, output)
+        notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
         lease = replace(lease, state="active", new_branch_at=None, reserved=None)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
         project.pool.update(lease)
@@ -192,31 +204,57 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
     return lease
 
 
-def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
-    """Make the worktree without its files, and tie the lease to it."""
+def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | None]:
+    """Make the worktree and tie the lease to it: a spare with its files, or one without files."""
     ensure_excluded(project, plan.path)
     plan.path.parent.mkdir(parents=True, exist_ok=True)
-    target = plan.branch or plan.commit
-    add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
+    spare = _place_spare(project, plan) if project.settings.spares else None
+    if spare is None:
+        target = plan.branch or plan.commit
+        add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
     admin = admin_directory(plan.path)
     if admin is None:
         raise GitFailed(f"git made no worktree at {plan.path}")
     lease = tied(lease, plan.path, admin)
     write_receipt(admin, lease)
     project.pool.update(lease)
-    return lease
+    return lease, spare
+
+
+def _place_spare(project: Project, plan: Plan) -> Spare | None:
+    """Have a spare be the worktree of `plan`; None, with nothing there, if that cannot be."""
+    with spares.taken(project, plan.path, plan.commit) as spare:
+        if spare is None:
+            return None
+        try:
+            spares.place(project, spare, plan.path)
+        except OSError:
+            return None
+    try:
+        spares.attach(plan.path, plan.branch, plan.commit)
+    except GitFailed:
+        remove_worktree(project.repo, plan.path, force=True, unlock=True)
+        return None
+    return spare
 
 
 def _finish_hooks(
-    project: Project, plan: Plan, lease: Lease, hook_status: int, output: int | None
+    project: Project,
+    plan: Plan,
+    lease: Lease,
+    spare: Spare | None,
+    hook_status: int,
+    output: int | None,
 ) -> list[str]:
-    """Run the post-create hooks; with `keep`, what fails becomes a note."""
+    """Run the prepare and post-create hooks; with `keep`, what fails becomes a note."""
     try:
         if hook_status != 0:
             raise HookFailed(
                 f"git's post-checkout hook failed in {plan.path} (exit status {hook_status})",
                 hint="mend the hook, or create with --no-hooks or --keep",
             )
+        if plan.hooks and not spares.is_prepared(project, spare, plan.commit):
+            spares.prepare(project, plan.path, output)
         _run_hooks(project, "post-create", lease, plan.path, plan.hooks, output)
     except HookFailed as exc:
         if not plan.keep:

@@ -80,6 +80,8 @@ class Settings:
     """How many slots the pool has."""
     adopt: bool = False
     """Whether a worktree made by plain git gets a slot."""
+    spares: int = 0
+    """How many worktrees are kept ready for `create`."""
     submodules: bool = True
     """Whether submodules that the main worktree has checked out are checked out in a new one."""
     lock_timeout: float = 10.0
@@ -87,7 +89,7 @@ class Settings:
     trash_days: float = 7.0
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
     hooks: Mapping[str, HookCommands] = field(default_factory=dict)
-    """`pre-create`, `post-create`, `pre-remove`, `post-remove`."""
+    """`pre-create`, `prepare`, `post-create`, `pre-remove`, `post-remove`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .model import Lease, Settings
 from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project
+from .spares import is_spare
 from .verdict import Finding
 
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
@@ -40,7 +41,8 @@ def rows(project: Project) -> list[Row]:
     """Return every worktree of the repository and every lease without one, by slot."""
     leases = project.pool.leases()
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
-    entries = list_worktrees(project.repo.home)
+    listed = list_worktrees(project.repo.home)
+    entries = [entry for entry in listed if not is_spare(project.repo, entry.path)]
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
     found = []
     for entry in entries:

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
-from . import trash
+from . import spares, trash
 from .envfile import Header, is_ours, load_header, write
 from .errors import AdwError, InvalidAdwId
 from .exclude import ensure_excluded
@@ -126,6 +126,7 @@ def reconcile(
             result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
     if not dry_run:
         heal(project)
+        spares.tidy(project)
         trash.purge(project.repo, project.settings.trash_days)
         project.pool.forget_lost()
     return result
@@ -136,7 +137,7 @@ def look(project: Project) -> list[Seen]:
     seen = []
     for entry in list_worktrees(project.repo.home):
         admin = admin_directory(entry.path)
-        if admin is None or not admin.is_dir():
+        if admin is None or not admin.is_dir() or spares.is_spare(project.repo, entry.path):
             continue
         receipt = load_receipt(admin)
         told = receipt or lease_of_env_file(admin, project.settings)

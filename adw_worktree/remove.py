@@ -27,6 +27,7 @@ from .ports import Listener, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, remove_empty_parent, retire
+from .spares import is_spare
 from .userhooks import run_hooks
 from .workstate import uncommitted
 from .worktrees import drop_branch, remove_worktree, upstream_of
@@ -84,8 +85,6 @@ def _remove(
         gone = _retire(project, target, entry, consent)
     else:
         gone = _drop_entry(project, lease, entry, consent)
-    if gone.left is not None:
-        notes.append(f"some files could not be deleted; what is left lies in {gone.left}")
     if lease is not None:
         try:
             _run_hooks(project, "post-remove", lease, project.repo.home, consent, output)
@@ -172,6 +171,8 @@ def _find(project: Project, target: str | Path) -> Target | None:
             f"{entry.path} is the main worktree, which is never removed",
             hint="name an ADW, as in adw-worktree remove fix-login",
         )
+    if is_spare(project.repo, entry.path):
+        raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
     admin = admin_directory(entry.path)
     owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]
     return Target(owners[0] if owners else None, entry, _inside(entries, entry))

@@ -31,8 +31,6 @@ class Retired:
 
     entry: Entry
     branch_deleted: bool
-    left: Path | None = None
-    """Where files lie that could not be deleted."""
 
 
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
@@ -103,12 +101,8 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
         dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
     final = trash.place(repo, entry.name)
     directory.rename(final)
-    if entry.kept:
-        return Retired(entry, dropped)
-    try:
-        trash.forget(repo, entry, final)
-    except OSError:
-        return Retired(entry, dropped, final)
+    if not entry.kept:
+        trash.delete_in_background(final)
     return Retired(entry, dropped)
 
 

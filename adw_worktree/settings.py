@@ -92,7 +92,7 @@ def _typed(key: str, text: str) -> object:
     """Return the value that a variable's text stands for, or the text, which the check refuses."""
     if key in ("adopt", "submodules"):
         return _TRUTH.get(text.lower(), text)
-    if key == "slots":
+    if key in ("slots", "spares"):
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
     if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text

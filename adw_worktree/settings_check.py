@@ -30,14 +30,15 @@ TAKES: Mapping[str, str] = {
     "services": "a table of service names and their first ports, such as backend = 9100",
     "slots": "a whole number from 1 to 10000",
     "adopt": "true or false",
+    "spares": "a whole number from 0 to 100",
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
-    "hooks": "a table of pre-create, post-create, pre-remove and post-remove",
+    "hooks": "a table of pre-create, prepare, post-create, pre-remove and post-remove",
 }
 """Every key and what it takes, in the words of the error messages."""
 
-MOMENTS = ("pre-create", "post-create", "pre-remove", "post-remove")
+MOMENTS = ("pre-create", "prepare", "post-create", "pre-remove", "post-remove")
 """The keys of `[hooks]`."""
 
 _TAKES_BELOW = {
@@ -140,6 +141,7 @@ def _layer_model() -> type[BaseModel]:
         ),
         "slots": (Annotated[int, Field(ge=1, le=10000)], DEFAULT_SLOTS),
         "adopt": (bool, False),
+        "spares": (Annotated[int, Field(ge=0, le=100)], 0),
         "submodules": (bool, True),
         "lock_timeout": (Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)], 10.0),
         "trash_days": (Annotated[float, Field(ge=0, le=3650, allow_inf_nan=False)], 7.0),

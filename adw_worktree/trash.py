@@ -16,13 +16,14 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal
 
+from . import background
 from .atomic import write_atomically
 from .errors import GitFailed, InvalidAdwId
 from .gitrepo import Repository, run_git
@@ -205,6 +206,14 @@ def delete(directory: Path) -> None:
                 if not os.path.islink(os.path.join(root, name)):
                     os.chmod(os.path.join(root, name), 0o700)
         shutil.rmtree(directory)
+
+
+def delete_in_background(directory: Path) -> None:
+    """Delete a directory while the caller goes on; what cannot be deleted is left to `purge`."""
+    force = 'rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }'
+    if not background.start(["sh", "-c", force, "sh", str(directory)], directory.parent):
+        with suppress(OSError):
+            delete(directory)
 
 
 def kept_until(entry: Entry, days: float) -> datetime:

@@ -84,7 +84,7 @@ def add_worktree(
 ) -> None:
     """Make an empty worktree at `path` for the branch or commit `target`.
 
-    No hook runs under the lock; `post-checkout` is run by `fill_worktree`. Raises GitFailed.
+    No hook runs under the lock; ``post-checkout` is run by `run_post_checkout`. Raises GitFailed.
     """
     how = ["--detach"] if detach else []
     command = [*NO_HOOKS, "worktree", "add", "--no-checkout", *how, "--", str(path), target]
@@ -98,18 +98,16 @@ def add_worktree(
         time.sleep(_PAUSE_SECONDS)
 
 
-def fill_worktree(path: Path, commit: str, *, hooks: bool, output: int | None) -> int:
-    """Check out the files of an empty worktree, and run git's `post-checkout` as git would.
-
-    Returns the hook's exit status. Raises GitFailed.
-    """
+def check_out(path: Path) -> None:
+    """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed."""
     run_git(["-c", "checkout.workers=0", "reset", "--hard", "--quiet"], path, timeout=None)
-    if not hooks:
-        return 0
+
+
+def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:
+    """Run git's `post-checkout` as `git worktree add` would; return its exit status."""
     arguments = ["0" * len(commit), commit, "1"]
     command = ["hook", "run", "--ignore-missing", "post-checkout", "--", *arguments]
-    quiet = run_git(command, path, check=False, timeout=None, output=output)
-    return quiet.returncode
+    return run_git(command, path, check=False, timeout=None, output=output).returncode
 
 
 def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:

@@ -15,12 +15,12 @@ LAYERS = [
     ["model", "atomic", "resources", "output"],
     ["gitrepo", "locks", "ports", "envfile", "places", "schema", "hookfile"],
     ["settings_check", "userhooks", "githooks", "receipts", "registry", "stamp", "workstate",
-     "worktrees", "trash"],
+     "worktrees", "trash", "background"],
     ["settings", "verdict", "ledger"],
     ["holdings"],
     ["pool"],
     ["project"],
-    ["exclude", "retire", "restore", "consent", "healing", "overview", "creation"],
+    ["exclude", "spares", "retire", "restore", "consent", "healing", "overview", "creation"],
     ["create", "remove", "reconcile"],
     ["api", "doctor"],
     ["commands"],
@@ -132,7 +132,7 @@ def test_only_gitrepo_runs_git_and_only_output_prints() -> None:
     for path in modules():
         text = path.read_text()
         if "subprocess" in text:
-            assert path.stem in ("gitrepo", "userhooks"), path
+            assert path.stem in ("gitrepo", "userhooks", "background"), path
         if "print(" in text:
             assert path.stem in ("cli", "trust"), path
         assert "shell=True" not in text

@@ -1,0 +1,32 @@
+"""Starting what goes on after a command has ended: deleting files, filling spares."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from .gitrepo import clean_environment
+
+
+def start(command: Sequence[str], directory: Path) -> bool:
+    """Start `command` in `directory` and come back at once; return whether that was possible.
+
+    It has no terminal, prints nothing, and is no child of this process, which may live on for long
+    and would have to wait for it.
+    """
+    null = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            ["sh", "-c", '("$@" &)', "sh", *command],
+            cwd=directory,
+            env=clean_environment(),
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            start_new_session=True,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
