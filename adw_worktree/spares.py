@@ -23,9 +23,10 @@ from secrets import token_hex
 from . import trash
 from .atomic import write_atomically
 from .errors import AdwError, GitFailed
-from .gitrepo import Repository, resolve_commit, run_git
+from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
 from .project import Project
+from .receipts import admin_directories
 from .userhooks import require_trusted, run_hooks
 from .worktrees import add_worktree, check_out, git_lock, remove_worktree
 
@@ -263,8 +264,11 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
 
 def _sweep(project: Project) -> int:
     """Remove what is nobody's; return how many. The filling lock is held."""
-    whole = {spare.name for spare in ready(project.repo)}
-    names = {name.partition(".")[0] for name in _names(project.repo) if name[0] != "."}
+    repo = project.repo
+    whole = {spare.name for spare in ready(repo)}
+    names = {name.partition(".")[0] for name in _names(repo) if name[0] != "."}
+    listed = {admin.name for admin in admin_directories(repo.admin_root)}
+    names |= {name for name in listed if _leads_here(repo, name)}
     return sum(_remove(project, name) for name in sorted(names - whole - {"fill"}))
 
 
@@ -272,14 +276,12 @@ def _remove(project: Project, name: str) -> bool:
     """Remove a spare, or what is left of one; False if somebody is taking it."""
     repo, path = project.repo, directory_of(project.repo) / name
     with _locked(_lock_of(repo, name)) as ours:
-        leads_elsewhere = (repo.admin_root / name).exists() and not _is_listed(repo, name)
-        if not ours or (leads_elsewhere and path.exists()):
+        if not ours or ((repo.admin_root / name).exists() and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
         _unlink(_record(repo, name))
-        if path.exists():
-            with suppress(GitFailed):
-                remove_worktree(repo, path, force=True, unlock=True)
-            trash.delete(path)
+        with suppress(GitFailed):
+            remove_worktree(repo, path, force=True, unlock=True)
+        trash.delete(path)
         return True
 
 
@@ -357,14 +359,10 @@ def _load(repo: Repository, name: str) -> Spare | None:
         spare = Spare(*(str(document[key]) for key in ("name", "commit", "prepared")))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return spare if spare.name == name and _is_listed(repo, name) else None
+    whole = spare.name == name and (directory_of(repo) / name / ".git").is_file()
+    return spare if whole and _leads_here(repo, name) else None
 
 
-def _is_listed(repo: Repository, name: str) -> bool:
-    """Whether git's admin directory of that name leads to the spare that lies here."""
-    link = directory_of(repo) / name / ".git"
-    try:
-        told = (repo.admin_root / name / "gitdir").read_bytes()
-    except OSError:
-        return False
-    return told.rstrip(b"\n") == os.fsencode(link) and link.is_file()
+def _leads_here(repo: Repository, name: str) -> bool:
+    """Whether git's admin directory of that name is that of a spare."""
+    return worktree_of_admin(repo.admin_root / name) == directory_of(repo) / name

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, git, make_repo
+from conftest import Adw, git, make_repo, settle
 
 from adw_worktree import trash
 from adw_worktree.consent import Consent
@@ -390,7 +390,8 @@ def test_nothing_is_kept_if_the_setting_says_so(
     monkeypatch.setenv("ADW_TRASH_DAYS", "0")
     gone = remove(open_project(scene.repo), "a", Consent(force=True))
     assert gone.kept is None
-    assert list((scene.repo / ".git" / "adw-worktree" / "trash").iterdir()) == []
+    place = scene.repo / ".git" / "adw-worktree" / "trash"
+    settle(lambda: list(place.iterdir()) == [], "the files were never deleted")
 
 
 def test_read_only_directories_go_with_their_worktree(scene: Scene) -> None:

@@ -123,6 +123,7 @@ def test_repository_file_gives_every_setting(home: Path, environ: dict[str, str]
         submodules = false
         lock_timeout = 3
         trash_days = 0
+        spares = 1
         [services]
         docs = 9300
         [hooks]
@@ -143,6 +144,7 @@ def test_repository_file_gives_every_setting(home: Path, environ: dict[str, str]
         submodules=False,
         lock_timeout=3.0,
         trash_days=0.0,
+        spares=1,
         hooks={"pre-create": HookCommands(("true",), from_repository=True)},
     )
 
@@ -224,6 +226,7 @@ def test_every_variable_is_read(home: Path, environ: dict[str, str]) -> None:
         "ADW_SUBMODULES": "OFF",
         "ADW_LOCK_TIMEOUT": "0.5",
         "ADW_TRASH_DAYS": "1.5",
+        "ADW_SPARES": "2",
     }
     assert load_settings(home, environ=environ) == Settings(
         worktree_path="/srv/{adw_id}",
@@ -239,6 +242,7 @@ def test_every_variable_is_read(home: Path, environ: dict[str, str]) -> None:
         submodules=False,
         lock_timeout=0.5,
         trash_days=1.5,
+        spares=2,
     )
 
 
