@@ -15,7 +15,7 @@ from secrets import token_hex
 from typing import Literal
 
 from .envfile import Header, is_ours, load_header, write
-from .errors import AdwError, InvalidAdwId
+from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, prune_entry, stale_entries
@@ -111,7 +111,7 @@ def reconcile(
             result.failed.append((action, exc))
         except OSError as exc:
             place = action.path or action.adw_id
-            result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
+            result.failed.append((action, FileUnusable.because(f"{place} cannot be mended", exc)))
     if not dry_run:
         heal(project)
         project.pool.forget_lost()
