@@ -72,14 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words, trailing)
     except AdwError as exc:
-        print_error(exc, as_json=as_json)
-        return exc.exit_code
+        return _report(exc, as_json=as_json)
     except Terminated as exc:
         return 128 + exc.signum
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 128 + signal.SIGPIPE
     except Exception as exc:
         if isinstance(exc, OSError) and is_disk_failure(exc):
@@ -214,15 +213,27 @@ def _watch_signals() -> None:
 def _report_disk(error: OSError, *, as_json: bool) -> int:
     """Say that the disk failed; stdout may itself be on that disk."""
     what = f"{error.filename} cannot be used" if error.filename else "a file cannot be written"
-    failure = FileUnusable.because(what, error)
+    return _report(FileUnusable.because(what, error), as_json=as_json)
+
+
+def _report(failure: AdwError, *, as_json: bool) -> int:
+    """Print the failure, on stderr if stdout is on a full disk, and return the exit code."""
     try:
         print_error(failure, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
     except OSError:
-        with suppress(OSError):
-            print_error(failure, as_json=False)
-        # Or Python would try to flush it at the exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if as_json:
+            with suppress(OSError):
+                print_error(failure, as_json=False)
+        _drop_stdout()
     return failure.exit_code
+
+
+def _drop_stdout() -> None:
+    """Keep Python from flushing at the exit what cannot be written, and complaining."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_bug(error: Exception, *, as_json: bool) -> int:
@@ -243,5 +254,4 @@ def _report_bug(error: Exception, *, as_json: bool) -> int:
         f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {told}"
     )
     unexpected.code = "unexpected"
-    print_error(unexpected, as_json=as_json)
-    return unexpected.exit_code
+    return _report(unexpected, as_json=as_json)

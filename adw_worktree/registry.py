@@ -86,7 +86,7 @@ def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
 
 
 def record(state_dir: Path, entry: Entry) -> None:
-    """Write down `entry`, in place of an earlier one of the same ledger; set a damaged one aside."""
+    """Write down `entry` in place of its ledger's earlier one; set a damaged one aside."""
     file = _entry_file(state_dir, entry.ledger)
     document = {
         "schema_version": 1,
