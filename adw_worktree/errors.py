@@ -60,7 +60,7 @@ class LedgerTooNew(LedgerError):
 
 
 class FileUnusable(AdwError):
-    """A file or directory that the disk does not let us write: full, broken, read-only, not ours."""
+    """A file or directory that the disk does not let us write: full, broken, read-only."""
 
     code = "file-unusable"
     exit_code = 3

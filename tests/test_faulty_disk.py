@@ -289,28 +289,28 @@ def fill(place: Path) -> Path:
     return ballast
 
 
-def in_state(adw: Adw, small: Path) -> tuple[list[str], dict[str, str]]:
-    return ["create", "c"], {"ADW_STATE_HOME": str(small)}
+def in_state(adw: Adw, small: Path) -> tuple[list[str], Path]:
+    return ["create", "c"], small
 
 
-def in_worktree(adw: Adw, small: Path) -> tuple[list[str], dict[str, str]]:
-    return ["create", "c", "--path", str(small / "c")], {}
+def in_worktree(adw: Adw, small: Path) -> tuple[list[str], Path]:
+    return ["create", "c", "--path", str(small / "c")], state_of(adw)
 
 
 @pytest.mark.parametrize("where", [in_state, in_worktree])
 def test_full_file_system_leaves_nothing_half_made(
-    pool: Adw, small: Path, where: Callable[[Adw, Path], tuple[list[str], dict[str, str]]]
+    pool: Adw, small: Path, where: Callable[[Adw, Path], tuple[list[str], Path]]
 ) -> None:
-    words, env = where(pool, small)
+    words, state = where(pool, small)
     ballast = fill(small)
-    ran = pool(*words, code=None, **env)
+    ran = pool(*words, code=None, ADW_STATE_HOME=str(state))
     assert ran.code in (3, 4), ran.stderr
     assert "hint: " in ran.stderr or "No space left" in ran.stderr
     ballast.unlink()
     found = slots(pool)
     assert found == {"a": 3, "b": 4, "r": 5}
     assert "c" not in git("branch", "--format=%(refname:short)", cwd=pool.directory).split()
-    pool(*words, **env)
+    pool(*words, ADW_STATE_HOME=str(state))
 
 
 @pytest.mark.parametrize("moved", [False, True])
