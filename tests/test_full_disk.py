@@ -182,7 +182,7 @@ def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], 
 
 
 CASES = [(name, who) for name in COMMANDS for who in ("python", "git")]
-USUAL = [("create", "python"), ("create", "git"), ("remove", "python"), ("reconcile", "git")]
+USUAL = [("create", "python"), ("create", "git"), ("remove", "python"), ("reconcile", "python")]
 
 
 @pytest.mark.parametrize(("name", "who"), CASES if stress_size(0, 1) else USUAL)
