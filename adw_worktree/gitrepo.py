@@ -318,6 +318,8 @@ def worktree_of_admin(admin: Path) -> Path | None:
         text = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
+    if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full
+        return None
     named = Path(text.rstrip("\n"))
     # Relative since git 2.48 with worktree.useRelativePaths.
     path = named if named.is_absolute() else Path(os.path.normpath(admin / named))

@@ -37,7 +37,7 @@ def run(args: Namespace) -> Outcome:
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
     """Return the other projects of the registry; note those that cannot be opened."""
     found = []
-    for entry in entries(project.state_dir):
+    for entry in entries(project.state_dir, project.pool.ledger.path):
         if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():
             continue
         try:
