@@ -101,7 +101,7 @@ _pools_lock = Lock()
 def get_port_pool() -> PortPool:
     """Return the pool of the project that the working directory is in: one object per process and
     project. Raises NotARepository, SettingsError."""
-    from .gitrepo import find_repository
+    from .discovery import find_repository
 
     repo = find_repository(Path.cwd())
     with _pools_lock:

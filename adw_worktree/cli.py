@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from .errors import AdwError, NotARepository, UsageError
+from .errors import AdwError, FileUnusable, NotARepository, UsageError, is_disk_failure
 from .gitrepo import clean_environment
 from .output import print_error, print_outcome
 
@@ -73,16 +74,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words, trailing)
     except AdwError as exc:
-        print_error(exc, as_json=as_json)
-        return exc.exit_code
+        return _report(exc, as_json=as_json)
     except Terminated as exc:
         return 128 + exc.signum
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return 128 + signal.SIGPIPE
     except Exception as exc:
+        if isinstance(exc, OSError) and is_disk_failure(exc):
+            return _report_disk(exc, as_json=as_json)
         return _report_bug(exc, as_json=as_json)
 
 
@@ -210,18 +212,48 @@ def _watch_signals() -> None:
         signal.signal(number, interrupt)
 
 
+def _report_disk(error: OSError, *, as_json: bool) -> int:
+    """Say that the disk failed; stdout may itself be on that disk."""
+    what = f"{error.filename} cannot be used" if error.filename else "a file cannot be written"
+    return _report(FileUnusable.because(what, error), as_json=as_json)
+
+
+def _report(failure: AdwError, *, as_json: bool) -> int:
+    """Print the failure, on stderr if stdout is on a full disk, and return the exit code."""
+    try:
+        print_error(failure, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    except OSError:
+        if as_json:
+            with suppress(OSError):
+                print_error(failure, as_json=False)
+        _drop_stdout()
+    return failure.exit_code
+
+
+def _drop_stdout() -> None:
+    """Keep Python from flushing at the exit what cannot be written, and complaining."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _report_bug(error: Exception, *, as_json: bool) -> int:
     """Say that this is our own mistake, and where the report is."""
     import traceback
     from tempfile import NamedTemporaryFile
 
-    with NamedTemporaryFile(
-        "w", prefix="adw-worktree-", suffix=".log", delete=False, errors="backslashreplace"
-    ) as report:
-        report.write("".join(traceback.format_exception(error)))
+    story = "".join(traceback.format_exception(error))
+    try:
+        with NamedTemporaryFile(
+            "w", prefix="adw-worktree-", suffix=".log", delete=False, errors="backslashreplace"
+        ) as report:
+            report.write(story)
+        told = report.name
+    except OSError:  # a full disk may be what made us stumble
+        told = f"this:\n{story}"
     unexpected = AdwError(
-        f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {report.name}"
+        f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {told}"
     )
     unexpected.code = "unexpected"
-    print_error(unexpected, as_json=as_json)
-    return unexpected.exit_code
+    return _report(unexpected, as_json=as_json)

@@ -18,6 +18,7 @@ from .envfile import is_ours, load_header, write
 from .errors import (
     AdwError,
     BranchUnusable,
+    FileUnusable,
     GitFailed,
     HookFailed,
     UsageError,
@@ -27,7 +28,7 @@ from .exclude import ensure_excluded
 from .gitrepo import admin_directory
 from .healing import heal, prune_entry, stale_entries, undo_creation
 from .ledger import tied
-from .locks import held, try_lock
+from .locks import discard, held, try_lock
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
@@ -155,8 +156,7 @@ def _lease_and_make(
             return None
         return _make(project, plan, lease, output)
     finally:
-        project.pool.creator_lock(draft).unlink(missing_ok=True)
-        lock.release()
+        discard(lock)
 
 
 def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
@@ -179,7 +179,10 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     except BaseException as exc:
         _undo(project, plan, lease, exc)
         if isinstance(exc, OSError):
-            raise AdwError(f"the worktree {plan.path} cannot be made: {exc.strerror}") from exc
+            failure = FileUnusable.because(f"the worktree {plan.path} cannot be made", exc)
+            for note in getattr(exc, "__notes__", []):
+                failure.add_note(note)
+            raise failure from exc
         raise
     return Created(True, lease, env_file, notes)
 

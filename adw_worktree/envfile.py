@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .atomic import write_atomically
-from .errors import InvalidAdwId, SettingsError
+from .errors import FileUnusable, InvalidAdwId, SettingsError
 from .model import Lease, check_adw_id, port_variable
 from .resources import shipped_text
 
@@ -270,7 +270,7 @@ def write(worktree: Path, name: str, text: str) -> Path:
     """Make `name` in `worktree` hold `text` and return its path; the same content stays untouched.
 
     A symbolic link there is replaced, never followed. Raises SettingsError if a directory is in the
-    way, OSError if the file cannot be written.
+    way, FileUnusable if the file cannot be written.
     """
     path = worktree / name
     data = text.encode()
@@ -281,7 +281,10 @@ def write(worktree: Path, name: str, text: str) -> Path:
             f"the env file {path} cannot be written: a directory is in its place",
             hint="move it away, or choose another name with the setting env_file",
         )
-    write_atomically(path, data)
+    try:
+        write_atomically(path, data)
+    except OSError as exc:
+        raise FileUnusable.because(f"the env file {path} cannot be written", exc) from exc
     return path
 
 

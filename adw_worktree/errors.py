@@ -6,6 +6,7 @@ Errors are raised where the reason is known and caught once, in the command line
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -56,6 +57,38 @@ class LedgerTooNew(LedgerError):
     """A ledger written by a later version; it is left untouched."""
 
     code = "ledger-too-new"
+
+
+class FileUnusable(AdwError):
+    """A file or directory that the disk does not let us write: full, broken, read-only."""
+
+    code = "file-unusable"
+    exit_code = 3
+
+    @classmethod
+    def because(cls, what: str, cause: OSError) -> FileUnusable:
+        """Return the error that says `what` failed, why, and what may help."""
+        reason = cause.strerror or type(cause).__name__
+        return cls(f"{what}: {reason}", hint=_REMEDIES.get(cause.errno or 0, _REMEDY))
+
+
+_REMEDY = "check the disk and the directory's permissions, then repeat"
+_FULL = "free some space, then repeat"
+_DENIED = "make the directory writable, then repeat"
+_REMEDIES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), then repeat",
+    errno.EIO: "the disk fails: see what the kernel says of it (dmesg)",
+    errno.EROFS: _DENIED,
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+}
+
+
+def is_disk_failure(error: OSError) -> bool:
+    """Whether the disk or its permissions, not a mistake of ours, are behind `error`."""
+    return error.errno in _REMEDIES
 
 
 class NotARepository(AdwError):

@@ -8,13 +8,16 @@ never from English.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import AdwError, GitFailed, NotARepository
+from .errors import AdwError, GitFailed, InvalidAdwId
+from .model import check_adw_id
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
 # works on the wrong repository.
@@ -42,6 +45,7 @@ _REPOSITORY_VARIABLES = frozenset(
     }
 )
 
+_OBJECT = re.compile(r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)")
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
 
@@ -186,73 +190,6 @@ def _verb(args: Sequence[str]) -> str:
     return " ".join(words[:take])
 
 
-def find_repository(directory: Path) -> Repository:
-    """Return the repository that `directory` is in, found as git finds it.
-
-    Raises NotARepository outside of one; GitFailed if git itself cannot run.
-    """
-    if not directory.is_dir():
-        raise NotARepository(f"the directory {directory} does not exist")
-    questions = ["--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
-    answer = run_git(["rev-parse", *questions, "--is-inside-work-tree"], directory, check=False)
-    if answer.returncode != 0:
-        if "safe.directory" in answer.stderr:
-            raise git_failure(["git", "rev-parse"], answer.returncode, answer.stderr)
-        raise NotARepository(
-            f"{directory} is not inside a git repository",
-            hint="adw-worktree -C DIR …, with DIR inside a repository",
-        )
-    # The path comes first and may hold newlines; the two booleans are the last two lines.
-    common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
-    common_dir = Path(common).resolve()
-    worktree = _toplevel(directory) if inside == "true" else None
-    return Repository(common_dir, _main_worktree(common_dir, bare == "true", worktree), worktree)
-
-
-def repository_at(common_dir: Path) -> Repository:
-    """Return the repository whose common git directory is `common_dir`.
-
-    Raises NotARepository if there is none.
-    """
-    found = find_repository(common_dir)
-    if found.common_dir != common_dir.resolve():
-        raise NotARepository(f"{common_dir} is not a git directory")
-    return found
-
-
-def _toplevel(directory: Path) -> Path:
-    answer = run_git(["rev-parse", "--show-toplevel"], directory)
-    return Path(answer.stdout.removesuffix("\n"))
-
-
-def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path | None:
-    """Return the main worktree's path, or None for a bare repository.
-
-    Asked inside a linked worktree, git calls a bare repository not bare, and a main worktree may
-    lie elsewhere than above `.git` (`core.worktree`, `--separate-git-dir`). So the repository
-    itself is asked.
-    """
-    if bare:
-        return None
-    told = run_git(["config", "--file", str(common_dir / "config"), "--type=bool", "core.bare"],
-                   common_dir, check=False)  # fmt: skip
-    if told.stdout.strip() == "true":
-        return None
-    if common_dir.name == ".git":
-        return common_dir.parent
-    placed = run_git(
-        ["config", "--file", str(common_dir / "config"), "core.worktree"], common_dir, check=False
-    ).stdout.removesuffix("\n")
-    if placed:
-        return (common_dir / placed).resolve()
-    # --separate-git-dir records no way back: only the main worktree itself knows.
-    if worktree is not None and not (worktree / ".git").is_dir():
-        listed = list_worktrees(common_dir)
-        if all(entry.path != worktree for entry in listed[1:]):
-            return worktree
-    return None
-
-
 def list_worktrees(directory: Path) -> list[WorktreeEntry]:
     """Return the repository's worktrees, the main one first.
 
@@ -318,6 +255,8 @@ def worktree_of_admin(admin: Path) -> Path | None:
         text = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
+    if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full
+        return None
     named = Path(text.rstrip("\n"))
     # Relative since git 2.48 with worktree.useRelativePaths.
     path = named if named.is_absolute() else Path(os.path.normpath(admin / named))
@@ -344,6 +283,15 @@ def resolve_commit(directory: Path, ref: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
+def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
+    """Return what each of `names` (`REV^{commit}`, `REV:path`) names, None if nothing; at once."""
+    asked = [name if "\n" not in name else "" for name in names]
+    command = ["cat-file", "--batch-check=%(objectname) %(objecttype)"]
+    told = run_git(command, directory, stdin="".join(f"{name}\n" for name in asked)).stdout
+    found = [_OBJECT.fullmatch(line) for line in told.split("\n")[: len(names)]]
+    return [line[1] if line else None for line in found]
+
+
 def branch_commit(directory: Path, branch: str) -> str | None:
     """Return the commit of the local branch, or None if there is no such branch."""
     return resolve_commit(directory, f"refs/heads/{branch}")
@@ -351,10 +299,12 @@ def branch_commit(directory: Path, branch: str) -> str | None:
 
 def is_branch_name(directory: Path, name: str) -> bool:
     """Whether git would take `name` for a branch (git-check-ref-format(1))."""
-    if name.startswith("-") or "\0" in name:
+    if name.startswith("-") or "\0" in name or name == "HEAD":
         return False
+    with suppress(InvalidAdwId):
+        return bool(check_adw_id(name))  # held to more than git asks
     answer = run_git(["check-ref-format", f"refs/heads/{name}"], directory, check=False)
-    return answer.returncode == 0 and name != "HEAD"
+    return answer.returncode == 0
 
 
 def git_version(directory: Path) -> tuple[int, ...]:

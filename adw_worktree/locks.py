@@ -7,7 +7,7 @@ error, not a weaker lock.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,13 @@ def try_lock(path: Path) -> BaseFileLock | None:
     except (OSError, NotImplementedError) as exc:
         raise _unusable(path, exc) from exc
     return lock
+
+
+def discard(lock: BaseFileLock) -> None:
+    """Remove the file of a lock that is held, and release it; a file that stays does no harm."""
+    with suppress(OSError):
+        Path(lock.lock_file).unlink()
+    lock.release()
 
 
 def _lock(path: Path) -> BaseFileLock:

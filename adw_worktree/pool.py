@@ -18,7 +18,7 @@ from . import registry
 from .errors import PoolExhausted, SlotUnavailable, UnknownAdw
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
-from .locks import try_lock
+from .locks import discard, try_lock
 from .model import Lease, Settings, ports_of
 from .ports import busy_ports
 from .verdict import Finding, judge
@@ -55,7 +55,7 @@ class Pool:
         if self.state_dir is None:
             return []
         holdings = []
-        for entry in registry.entries(self.state_dir):
+        for entry in registry.entries(self.state_dir, self.ledger.path):
             gone = living and registry.locate(entry) is None
             if not self._is_own(entry) and not gone:
                 leases = _other_ledger(entry, self.settings).peek()
@@ -217,8 +217,7 @@ class Pool:
                 present is not None and present.token == lease.token and present.state == "pending"
             )
         finally:
-            self.creator_lock(lease).unlink(missing_ok=True)
-            lock.release()
+            discard(lock)
 
     # ---- inside the locks ----------------------------------------------------------------
 
@@ -253,7 +252,7 @@ class Pool:
         if not leases and not changed:
             return
         found = self.common_dir.stat()
-        for entry in list(registry.entries(self.state_dir)):
+        for entry in list(registry.entries(self.state_dir, self.ledger.path)):
             if self._is_own(entry) and entry.ledger != self.ledger.path:
                 registry.forget(self.state_dir, entry.ledger)
         registry.record(
@@ -332,7 +331,7 @@ class Pool:
         """Release the gone worktrees of every other repository; the machine lock is held."""
         if self.state_dir is None:
             return
-        for entry in list(registry.entries(self.state_dir)):
+        for entry in list(registry.entries(self.state_dir, self.ledger.path)):
             if self._is_own(entry):
                 continue
             located = registry.locate(entry)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from . import places
+from .discovery import find_repository
 from .errors import SettingsError
-from .gitrepo import Repository, find_repository
+from .gitrepo import Repository
 from .ledger import Ledger, attach_worktrees, recover_leases
 from .model import Lease, Settings, port_variable
 from .pool import Pool

@@ -6,6 +6,7 @@ and applies. A lease is released only if its worktree is gone; what cannot be re
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,9 @@ from secrets import token_hex
 from typing import Literal
 
 from . import spares, trash
+from .atomic import write_atomically
 from .envfile import Header, is_ours, load_header, write
-from .errors import AdwError, InvalidAdwId
+from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, prune_entry, stale_entries
@@ -123,7 +125,7 @@ def reconcile(
             result.failed.append((action, exc))
         except OSError as exc:
             place = action.path or action.adw_id
-            result.failed.append((action, AdwError(f"{place}: {exc.strerror or exc}")))
+            result.failed.append((action, FileUnusable.because(f"{place} cannot be mended", exc)))
     if not dry_run:
         heal(project)
         spares.tidy(project)
@@ -289,6 +291,7 @@ def apply_action(project: Project, action: Action) -> Action:
     elif action.kind == "prune":
         prune_entry(project, project.repo.admin_root / str(lease.admin_id))
     elif action.kind == "move" and action.path is not None:
+        _point_at(project.repo.admin_root / str(lease.admin_id), action.path)
         run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
         project.pool.update(replace(lease, path=str(action.path)))
     elif action.kind == "reassign" and seen is not None:
@@ -296,6 +299,17 @@ def apply_action(project: Project, action: Action) -> Action:
     elif seen is not None:
         _mend(project, action.kind, lease, seen)
     return action
+
+
+def _point_at(admin: Path, worktree: Path) -> None:
+    """Name `worktree` in git's admin directory. Raises OSError, the old name whole.
+
+    `git worktree repair` empties the file before it writes: on a full disk it would stay empty, and
+    git would prune the worktree. It leaves a right one alone.
+    """
+    named = (admin / "gitdir").read_bytes()
+    if not named.strip() or named.startswith(b"/"):  # a relative one is left to git
+        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n")
 
 
 def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:

@@ -8,16 +8,20 @@ Everything here but `machine_lock` is called with the machine lock held.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from .atomic import write_atomically
-from .errors import LedgerError
+from .errors import LedgerError, LedgerTooNew
 from .locks import held
 from .model import Lease
 from .schema import DocumentDamaged, lease_document, read_document
@@ -52,10 +56,11 @@ def prepare_state_directory(state_dir: Path) -> None:
         ) from exc
 
 
-def entries(state_dir: Path) -> Iterator[Entry]:
+def entries(state_dir: Path, own: Path) -> Iterator[Entry]:
     """Yield the entry of every ledger on this machine.
 
-    Raises LedgerError on one that cannot be read: its slots are unknown, which is not free.
+    Raises LedgerError on one that cannot be read: its slots are unknown, which is not free. But the
+    one of the ledger at `own`, if it is damaged, is left out: what it said stands in that ledger.
     """
     folder = state_dir / "ledgers"
     try:
@@ -63,7 +68,13 @@ def entries(state_dir: Path) -> Iterator[Entry]:
     except FileNotFoundError:
         return
     for file in files:
-        yield _load(file)
+        try:
+            yield _load(file)
+        except LedgerTooNew:
+            raise
+        except LedgerError:
+            if file != _entry_file(state_dir, own):
+                raise
 
 
 def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
@@ -75,7 +86,8 @@ def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
 
 
 def record(state_dir: Path, entry: Entry) -> None:
-    """Write down `entry`, in place of an earlier one of the same ledger."""
+    """Write down `entry` in place of its ledger's earlier one; set a damaged one aside."""
+    file = _entry_file(state_dir, entry.ledger)
     document = {
         "schema_version": 1,
         "ledger": str(entry.ledger),
@@ -86,7 +98,10 @@ def record(state_dir: Path, entry: Entry) -> None:
     }
     data = json.dumps(document, indent=2).encode() + b"\n"
     try:
-        write_atomically(_entry_file(state_dir, entry.ledger), data, mode=0o600)
+        if os.path.lexists(file) and entry_of(state_dir, entry.ledger) is None:
+            now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            file.rename(file.with_name(f"{file.name}.corrupt-{now}"))
+        write_atomically(file, data, mode=0o600)
     except OSError as exc:
         raise _unwritable(state_dir, exc) from exc
 
@@ -119,8 +134,8 @@ def locate(entry: Entry) -> Entry | None:
 def doubtful_slots(state_dir: Path) -> set[int]:
     """Return the slots that were freed on circumstantial evidence and not handed out since."""
     try:
-        stored = json.loads((state_dir / "doubtful.json").read_bytes())
-    except (OSError, ValueError):
+        stored = json.loads(_read(state_dir / "doubtful.json"))
+    except (OSError, ValueError, RecursionError):
         return set()  # only an order of preference is lost
     if not isinstance(stored, list):
         return set()
@@ -160,11 +175,30 @@ def _entry_file(state_dir: Path, ledger: Path) -> Path:
     return state_dir / "ledgers" / f"{name}.json"
 
 
+def _read(file: Path) -> bytes:
+    """Return the bytes of a regular file; OSError for a pipe or a device, which might never end."""
+    with open(
+        file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
+    ) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        return opened.read()
+
+
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
+
+
 def _load(file: Path) -> Entry:
     try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
-        if document["schema_version"] != 1:
-            raise DocumentDamaged(f"its schema version is {document['schema_version']!r}")
+        document: dict[str, Any] = json.loads(_read(file))
+        version = document["schema_version"]
+        if type(version) is int and version > 1:
+            raise LedgerTooNew(
+                f"the registry entry {file} was written by a later adw-worktree",
+                hint="upgrade adw-worktree",
+            )
+        if version != 1:
+            raise DocumentDamaged(f"its schema version is {version!r}")
         return Entry(
             ledger=Path(document["ledger"]),
             common_dir=Path(document["common_dir"]),
@@ -172,7 +206,7 @@ def _load(file: Path) -> Entry:
             inode=int(document["inode"]),
             leases=read_document(document["leases"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, DocumentDamaged) as exc:
+    except (*_DAMAGE, DocumentDamaged) as exc:
         raise LedgerError(
             f"the registry entry {file} cannot be read: {exc}",
             hint=f"find out which repository's it was, then: mv {file} {file}.damaged",

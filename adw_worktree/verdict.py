@@ -55,7 +55,7 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) ->
     token = receipt_token(admin)
     named = worktree_of_admin(admin)
     if named is None:
-        return Finding("unknown", "git's admin directory names no worktree")
+        return _judge_nameless(lease)
     if token is not None and token != lease.token:
         return Finding("gone", "another worktree has its place")
     identity = _identity(named)
@@ -74,6 +74,16 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) ->
     if (admin / "locked").exists():
         return Finding("unknown", "locked, and its directory is missing", named)
     return _judge_missing(lease, named, common_dir)
+
+
+def _judge_nameless(lease: Lease) -> Finding:
+    """Judge a lease whose admin directory does not say where the worktree is: git was cut short."""
+    path = Path(lease.path or "")
+    try:
+        found = path if _links_back(lease, path) else _beside(lease, path.parent)
+    except OSError:
+        found = None
+    return Finding("unknown", "git does not know where it is", found, moved_to=found)
 
 
 def _judge_unlinked(lease: Lease, path: Path, common_dir: Path) -> Finding:

@@ -50,6 +50,8 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
 
     Under our lock, since parallel writers of git's configuration fail. Raises GitFailed.
     """
+    if base == "HEAD" or base.startswith("#"):
+        return  # what git would not track, the usual case
     full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
                    repo.worktree or repo.home, check=False)  # fmt: skip
     upstream = full.stdout.strip().splitlines()[-1:] or [""]

@@ -19,6 +19,8 @@ import pytest
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
+# Read now: no ADW_* variable reaches a test.
+_STRESS = bool(os.environ.get("ADW_STRESS"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -82,6 +84,11 @@ def _is_bindable(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def stress_size(default: int, full: int) -> int:
+    """Return how much a test does: `full` with ADW_STRESS set, else `default`."""
+    return full if _STRESS else default
 
 
 def git(*args: str, cwd: Path, check: bool = True) -> str:

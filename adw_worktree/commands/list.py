@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..discovery import repository_at
 from ..errors import AdwError
-from ..gitrepo import repository_at
 from ..healing import heal
 from ..output import Outcome, table
 from ..overview import Row, rows
@@ -37,7 +37,7 @@ def run(args: Namespace) -> Outcome:
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
     """Return the other projects of the registry; note those that cannot be opened."""
     found = []
-    for entry in entries(project.state_dir):
+    for entry in entries(project.state_dir, project.pool.ledger.path):
         if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():
             continue
         try:

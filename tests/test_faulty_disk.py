@@ -1,0 +1,329 @@
+"""Damage on the disk, from the command line: the right answer, or a clear error and nothing lost.
+
+What `test_ledger.py` holds of one damaged file is not repeated here; `test_full_disk.py` has the
+disk that fails in the middle of a command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Adw, git, stress_size
+
+from adw_worktree.create import create
+from adw_worktree.creation import Wish
+from adw_worktree.project import open_project
+
+
+@pytest.fixture
+def pool(adw: Adw) -> Adw:
+    """Return the command line in a repository with worktrees `a`, `b` and a reservation `r`."""
+    project = open_project(adw.directory)
+    create(project, "a", Wish(slot=3))
+    create(project, "b", Wish(slot=4))
+    project.pool.reserve("r", wanted=5)
+    return adw
+
+
+def ledger_of(adw: Adw) -> Path:
+    return adw.directory / "agents" / "port_allocations.json"
+
+
+def state_of(_: Adw) -> Path:
+    return Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"
+
+
+def entry_of(adw: Adw) -> Path:
+    (entry,) = (state_of(adw) / "ledgers").glob("*.json")
+    return entry
+
+
+def slots(adw: Adw) -> dict[str, int]:
+    return {adw_id: one["slot"] for adw_id, one in adw.json("status")["allocations"].items()}
+
+
+def replace_with(kind: str, path: Path) -> None:
+    """Put something at `path` that no file of ours may be."""
+    path.unlink(missing_ok=True)
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to(
+            {"a loop": path.name, "a device": "/dev/zero", "a dangling link": "no"}[kind]
+        )
+
+
+ODD = ["a pipe", "a directory", "a loop", "a device", "a dangling link"]
+
+
+@pytest.mark.parametrize(
+    "command", ["create c", "remove a", "list", "reconcile"][: stress_size(2, 4)]
+)
+def test_any_command_rebuilds_a_damaged_ledger_from_env_files_alone(
+    pool: Adw, command: str
+) -> None:
+    """Slots of running servers would be handed out a second time."""
+    ledger_of(pool).write_bytes(b'{"half')
+    for receipt in pool.directory.glob(".git/worktrees/*/adw-worktree.json"):
+        receipt.unlink()
+    pool(*command.split())
+    found = slots(pool)
+    assert {key: found[key] for key in ("b", "r")} == {"b": 4, "r": 5}
+    assert found.get("a") == (None if command == "remove a" else 3)
+    assert len(set(found.values())) == len(found)
+    (aside,) = ledger_of(pool).parent.glob("*.corrupt-*")
+    assert aside.read_bytes() == b'{"half'
+
+
+def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:
+    document = json.loads(ledger_of(pool).read_text())
+    document["b"]["slot"] = "four"
+    ledger_of(pool).write_text(json.dumps(document))
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+
+
+def test_second_damage_does_not_overwrite_what_was_set_aside(pool: Adw) -> None:
+    for text in ("one", "two"):
+        ledger_of(pool).write_text(text)
+        assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    kept = ledger_of(pool).parent.glob("*.corrupt-*")
+    assert sorted(path.read_text() for path in kept) == ["one", "two"]
+
+
+def test_git_clean_costs_nobody_a_slot(pool: Adw) -> None:
+    """`git clean -fdx` deletes what is ignored: the ledger, but no directory that is a worktree."""
+    git("clean", "-fdx", cwd=pool.directory)
+    assert not ledger_of(pool).exists()
+    pool("create", "c")
+    found = slots(pool)
+    assert (found["a"], found["b"], found["r"]) == (3, 4, 5)
+    assert found["c"] not in (3, 4, 5)
+
+
+@pytest.mark.parametrize("kind", ODD[: stress_size(1, 5)])
+def test_odd_thing_in_place_of_the_ledger_is_refused_and_never_waited_for(
+    pool: Adw, kind: str
+) -> None:
+    kept = ledger_of(pool).read_bytes()
+    replace_with(kind, ledger_of(pool))
+    for command in ("list", "create c"):
+        error = pool.json(*command.split(), code=3)["error"]
+        assert str(ledger_of(pool)) in error["message"]
+        assert error["hint"]
+    assert not (pool.directory / "trees" / "c").exists()
+    (shutil.rmtree if kind == "a directory" else os.unlink)(ledger_of(pool))
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    ledger_of(pool).write_bytes(kept)
+
+
+def test_file_in_place_of_the_ledgers_directory_stays(pool: Adw) -> None:
+    shutil.rmtree(ledger_of(pool).parent)
+    ledger_of(pool).parent.write_text("mine")
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    assert pool.json("create", "c", code=3)["error"]["code"] == "ledger"
+    assert ledger_of(pool).parent.read_text() == "mine"
+    ledger_of(pool).parent.unlink()
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+
+
+DAMAGED_ENTRY: dict[str, Any] = {
+    "empty": b"",
+    "binary": bytes(range(256)),
+    "a list": b"[]",
+    "deep": b"[" * 200_000,
+    "endless number": b'{"schema_version": 1, "ledger": "/l", "common_dir": "/c", "device": 1e999}',
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [*DAMAGED_ENTRY, *ODD] if stress_size(0, 1) else ["deep", "a pipe"]
+)
+def test_damaged_registry_entry_of_ones_own_ledger_is_set_aside(pool: Adw, kind: str) -> None:
+    """It copies the ledger, which is here: nothing is unknown that could be handed out twice."""
+    entry = entry_of(pool)
+    if kind in ODD:
+        replace_with(kind, entry)
+    else:
+        entry.write_bytes(DAMAGED_ENTRY[kind])
+    pool("create", "c")
+    found = slots(pool)
+    assert (found["a"], found["b"], found["r"], found["c"]) == (3, 4, 5, 0)
+    assert set(json.loads(entry.read_text())["leases"]) >= {"a", "b", "c", "r"}
+    (aside,) = entry.parent.glob("*.corrupt-*")
+    if kind in DAMAGED_ENTRY:
+        assert aside.read_bytes() == DAMAGED_ENTRY[kind]
+
+
+@pytest.mark.parametrize("kind", ["deep", "a pipe"])
+def test_damaged_registry_entry_of_another_ledger_stops_every_hand_out(
+    pool: Adw, kind: str
+) -> None:
+    """Its slots are unknown, which is not free."""
+    other = entry_of(pool).with_name(f"{'0' * 32}.json")
+    if kind in ODD:
+        replace_with(kind, other)
+    else:
+        other.write_bytes(DAMAGED_ENTRY[kind])
+    assert str(other) in pool.json("create", "c", code=3)["error"]["message"]
+    assert not (pool.directory / "trees" / "c").exists()
+    other.unlink()
+    pool("create", "c")
+
+
+def test_registry_entry_of_a_later_version_is_left_alone(pool: Adw) -> None:
+    entry_of(pool).write_text('{"schema_version": 2}')
+    assert pool.json("create", "c", code=3)["error"]["code"] == "ledger-too-new"
+    assert entry_of(pool).read_text() == '{"schema_version": 2}'
+
+
+@pytest.mark.parametrize("kind", ["deep", "a pipe", "a device"][: stress_size(2, 3)])
+def test_damaged_list_of_doubts_costs_only_an_order_of_preference(pool: Adw, kind: str) -> None:
+    doubts = state_of(pool) / "doubtful.json"
+    if kind in ODD:
+        replace_with(kind, doubts)
+    else:
+        doubts.write_bytes(DAMAGED_ENTRY[kind])
+    assert pool.json("create", "c")["slot"] == 0
+    shutil.rmtree(pool.directory / "trees" / "c")
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    assert json.loads(doubts.read_text()) == [0]
+
+
+@pytest.mark.parametrize("kind", ["a directory", "a loop"])
+def test_odd_thing_in_place_of_a_lock_is_a_clear_error(pool: Adw, kind: str) -> None:
+    lock = state_of(pool) / "machine.lock"
+    replace_with(kind, lock)
+    assert str(lock) in pool.json("create", "c", code=3)["error"]["message"]
+    assert not (pool.directory / "trees" / "c").exists()
+
+
+def test_lost_state_directory_is_made_again(pool: Adw) -> None:
+    shutil.rmtree(state_of(pool))
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    assert set(json.loads(entry_of(pool).read_text())["leases"]) >= {"a", "b", "r"}
+
+
+@pytest.mark.parametrize("place", ["relative", "/dev/null", "/proc/none"][: stress_size(2, 3)])
+def test_state_directory_that_cannot_be_is_a_clear_error(pool: Adw, place: str) -> None:
+    if place.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("no /proc")
+    error = pool.json("create", "c", code=3, ADW_STATE_HOME=place)["error"]
+    assert "ADW_STATE_HOME" in error["message"] + error["hint"]
+    assert not (pool.directory / "trees" / "c").exists()
+
+
+def limited(adw: Adw, size: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line where no file may grow above `size` bytes."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    command = [sys.executable, "-m", "adw_worktree", *words]
+    return subprocess.run(
+        command, cwd=adw.directory, preexec_fn=limit, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 700, 2000] if stress_size(0, 1) else [100])
+def test_limit_on_the_size_of_files_leaves_the_old_state_whole(pool: Adw, size: int) -> None:
+    done = limited(pool, size, "create", "c")
+    assert done.returncode in (0, 3, 4), done.stderr
+    assert "Traceback" not in done.stderr
+    found = slots(pool)
+    assert (found["a"], found["b"], found["r"]) == (3, 4, 5)
+    assert (pool.directory / "trees" / "c").exists() == (done.returncode == 0)
+    pool("create", "c")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["list"], 3), (["list", "--json"], 3), (["remove", "none", "--json"], 6)],
+)
+def test_full_disk_behind_stdout_is_no_bug_of_ours(adw: Adw, words: list[str], code: int) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*adw.command, *words], cwd=adw.directory, stdout=full, stderr=subprocess.PIPE
+        )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.count(b"error: ") == 1
+    assert b"bug" not in done.stderr
+    assert b"Exception ignored" not in done.stderr
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Any:
+    """Return a file system of one megabyte; skip where none can be mounted."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "adw-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(place: Path) -> Path:
+    """Fill the file system at `place` to the last byte; return the file that does it."""
+    ballast = place / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+    return ballast
+
+
+def in_state(adw: Adw, small: Path) -> tuple[list[str], Path]:
+    return ["create", "c"], small
+
+
+def in_worktree(adw: Adw, small: Path) -> tuple[list[str], Path]:
+    return ["create", "c", "--path", str(small / "c")], state_of(adw)
+
+
+@pytest.mark.parametrize("where", [in_state, in_worktree])
+def test_full_file_system_leaves_nothing_half_made(
+    pool: Adw, small: Path, where: Callable[[Adw, Path], tuple[list[str], Path]]
+) -> None:
+    words, state = where(pool, small)
+    ballast = fill(small)
+    ran = pool(*words, code=None, ADW_STATE_HOME=str(state))
+    assert ran.code in (3, 4), ran.stderr
+    assert "hint: " in ran.stderr or "No space left" in ran.stderr
+    ballast.unlink()
+    found = slots(pool)
+    assert found == {"a": 3, "b": 4, "r": 5}
+    assert "c" not in git("branch", "--format=%(refname:short)", cwd=pool.directory).split()
+    pool(*words, ADW_STATE_HOME=str(state))
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_worktree_that_git_has_forgotten_the_place_of_keeps_its_slot(
+    pool: Adw, moved: bool
+) -> None:
+    """`git worktree repair` on a full disk leaves the file empty; the slot was given away."""
+    tree = pool.directory / "trees" / "a"
+    if moved:
+        tree = tree.rename(tree.with_name("elsewhere"))
+    (pool.directory / ".git" / "worktrees" / "a" / "gitdir").write_bytes(b"")
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    pool("reconcile")
+    assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+    assert pool("path", "a").stdout.strip() == str(tree)
+    git("status", cwd=tree)

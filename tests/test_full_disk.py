@@ -1,0 +1,206 @@
+"""A disk that fails in the middle of a command: no lease, no work and no old state is lost.
+
+Every call by which a command changes the disk is made to fail once, and to fail from then on, in
+our own process or in git's. The ordinary run takes a sample, ADW_STRESS every one.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from conftest import Adw, Ran, make_repo, stress_size
+
+from adw_worktree.create import create
+from adw_worktree.project import open_project
+from adw_worktree.reconcile import reconcile
+
+FULL = int(os.environ.get("ADW_STRESS_FAULTS", 10**6))
+_USUAL_CALLS = {"python": 20, "git": 12}
+CONTRACT = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the library that makes calls fail, compiled; skip where that cannot be."""
+    compiler = shutil.which("cc")
+    if compiler is None or not Path("/proc").is_dir():
+        pytest.skip("needs a C compiler and a loader that knows LD_PRELOAD")
+    library = tmp_path_factory.mktemp("shim") / "faulty.so"
+    source = Path(__file__).with_name("faulty.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Which call of whose fails, how, and whether the later ones do as well."""
+
+    who: str
+    at: int
+    error: int
+    lasts: bool
+
+
+def run_with(adw: Adw, shim: Path, fault: Fault, words: list[str]) -> tuple[Ran, int]:
+    """Run the command line with `fault`; return what it left, and the calls that were counted."""
+    count = adw.directory.parent / "count"
+    count.write_bytes(bytes(8))
+    temporary = adw.directory.parent / "tmp"
+    temporary.mkdir(exist_ok=True)
+    ran = adw(
+        *words,
+        code=None,
+        LD_PRELOAD=str(shim),
+        FAULT_WHO=fault.who,
+        FAULT_AT=str(fault.at),
+        FAULT_ERRNO=str(fault.error),
+        FAULT_LASTS=str(int(fault.lasts)),
+        FAULT_COUNT=str(count),
+        TMPDIR=str(temporary),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    return ran, int.from_bytes(count.read_bytes(), "little")
+
+
+def prepare(root: Path) -> Adw:
+    """Return the command line in a repository with worktrees `a` and `b` and a reservation `r`.
+
+    In `b` somebody is at work.
+    """
+    adw = Adw(make_repo(root / "repo"))
+    project = open_project(adw.directory)
+    for adw_id in ("a", "b"):
+        create(project, adw_id)
+    project.pool.reserve("r")
+    (adw.directory / "trees" / "b" / "work").write_text("of days")
+    return adw
+
+
+def forget_env_file(adw: Adw) -> None:
+    (adw.directory / "trees" / "a" / ".env.ports").unlink()
+
+
+def disorder(adw: Adw) -> None:
+    """Leave something of each kind for `reconcile` to do."""
+    trees = adw.directory / "trees"
+    create(open_project(adw.directory), "gone")
+    create(open_project(adw.directory), "moved")
+    shutil.rmtree(trees / "gone")
+    (trees / "moved").rename(trees / "elsewhere")
+    (trees / "a" / ".env.ports").unlink()
+    (adw.directory / ".git" / "worktrees" / "b" / "adw-worktree.json").unlink()
+
+
+def damage(adw: Adw) -> None:
+    (adw.directory / "agents" / "port_allocations.json").write_text('{"half')
+
+
+def nothing(_: Adw) -> None:
+    pass
+
+
+COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
+    "create": (["create", "c"], nothing),
+    "create again": (["create", "a"], forget_env_file),
+    "create on a reservation": (["create", "r"], nothing),
+    "remove": (["remove", "a", "-d"], nothing),
+    "reserve": (["reserve", "s"], nothing),
+    "release": (["release", "r"], nothing),
+    "reconcile": (["reconcile"], disorder),
+    "damaged ledger": (["status"], damage),
+}
+
+
+def troubles(adw: Adw, words: list[str], ran: Ran, before: dict[str, int]) -> list[str]:
+    """Return what is wrong after `words` met a fault and space is back; empty if nothing is."""
+    found = []
+    repo = adw.directory
+    ledger = repo / "agents" / "port_allocations.json"
+    if ran.code not in CONTRACT:
+        found.append(f"exit {ran.code}: {ran.stderr}")
+    if list((repo.parent / "tmp").glob("adw-worktree-*")):
+        found.append(f"reported as a bug: {ran.stderr}")
+    if ran.code not in (0, 4, 10) and not {"hint:", "note:"} & set(ran.stderr.split()):
+        found.append(f"no hint: {ran.stderr}")
+    if ledger.exists():
+        try:
+            json.loads(ledger.read_bytes())
+        except ValueError:
+            if words != ["status"]:
+                found.append("the ledger is damaged")
+    if (repo / "trees" / "b" / "work").read_text() != "of days":
+        found.append("work was lost")
+    after = {key: one["slot"] for key, one in adw.json("status")["allocations"].items()}
+    leaving = {words[1]} if words[0] in ("remove", "release") else set()
+    for adw_id in ("a", "b", "r"):
+        if after.get(adw_id) != before[adw_id] and adw_id not in leaving:
+            found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
+    if len(set(after.values())) != len(after):
+        found.append(f"a slot is leased twice: {after}")
+    again = adw(*words, code=None)
+    if again.code not in ({0, 6} if leaving else {0}):
+        found.append(f"repeated: exit {again.code}: {again.stderr}; first {ran.code} {ran.stderr}")
+    project = open_project(repo)
+    reconcile(project)
+    left = reconcile(project, dry_run=True)
+    if left.found_something:
+        found.append(f"reconcile never ends: {left}; first {ran.stderr}")
+    leases = project.pool.leases()
+    trees = {path.name for path in (repo / "trees").iterdir()} - {"elsewhere"}
+    with_worktree = {key for key, one in leases.items() if one.has_worktree} - {"moved"}
+    if trees != with_worktree:
+        found.append(f"worktrees {trees}, leases {with_worktree}; first {ran.stderr}")
+    if words == ["reconcile"] and leases.get("moved") is None:
+        found.append(f"moved lost its lease; first {ran.stderr}")
+    litter = [*repo.glob(".git/**/*.lock"), *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
+    litter = [path for path in litter if path.parent.name not in ("adw-worktree", "creating")]
+    if litter:
+        found.append(f"left behind: {litter}")
+    return found
+
+
+def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], int]:
+    """Run a command with a fault in a fresh repository; return troubles and calls."""
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    adw = prepare(root)
+    words, upset = COMMANDS[name]
+    before = {key: one.slot for key, one in open_project(adw.directory).pool.leases().items()}
+    upset(adw)
+    ran, counted = run_with(adw, shim, fault, words)
+    return troubles(adw, words, ran, before), counted
+
+
+CASES = [(name, who) for name in COMMANDS for who in ("python", "git")]
+USUAL = [("create", "python"), ("create", "git"), ("remove", "python"), ("reconcile", "python")]
+
+
+@pytest.mark.parametrize(("name", "who"), CASES if stress_size(0, 1) else USUAL)
+def test_a_disk_that_fails_at_any_call_loses_nothing(
+    tmp_path: Path, shim: Path, name: str, who: str
+) -> None:
+    """A full disk ended `create` as a bug of ours, and what was half made stayed."""
+    choice = random.Random(f"{name} {who}")
+    kinds = [(error, lasts) for error in (errno.ENOSPC, errno.EIO) for lasts in (False, True)]
+    if stress_size(0, 1):
+        _, calls = inject(tmp_path / "root", shim, name, Fault(who, 0, errno.ENOSPC, False))
+        faults = [Fault(who, at, *kind) for at in range(1, calls + 1) for kind in kinds]
+    else:
+        faults = [Fault(who, choice.randint(1, _USUAL_CALLS[who]), *choice.choice(kinds))]
+    faults = choice.sample(faults, min(len(faults), stress_size(1, FULL)))
+    bad = []
+    for fault in faults:
+        found, _ = inject(tmp_path / "root", shim, name, fault)
+        bad += [f"{fault}: {one}" for one in found]
+    print(f"{name}, {who}: {len(faults)} faults injected, {len(bad)} bad")
+    assert not bad, "\n".join(bad)
