@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .errors import AdwError, NotARepository, UsageError
+from .faults import require_valid
 from .gitrepo import clean_environment
 from .output import print_error, print_outcome
 
@@ -69,6 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _watch_signals()
     _forget_repository()
     try:
+        require_valid()
         return _run(words, trailing)
     except AdwError as exc:
         print_error(exc, as_json=as_json)

@@ -13,6 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from .creation import Plan, Wish, drop_fetched, plan_creation
+from .creators import creating, wait_for_creator
 from .envfile import is_ours, load_header, write
 from .errors import (
     AdwError,
@@ -23,10 +24,10 @@ from .errors import (
     WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
+from .faults import reached
 from .gitrepo import admin_directory
 from .healing import heal, prune_entry, stale_entries, undo_creation
 from .ledger import tied
-from .locks import held, try_lock
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
@@ -62,7 +63,7 @@ def create(
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
-            _wait_for_creator(project, present)
+            wait_for_creator(project.pool, present)
             continue
         made = _try_create(project, adw_id, wish, present, output)
         if made is not None:
@@ -88,13 +89,6 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     return Created(False, replace(lease, path=str(finding.path)), env_file)
 
 
-def _wait_for_creator(project: Project, lease: Lease) -> None:
-    """Wait until the process that is making this worktree is done, or dead."""
-    what = f"the worktree of {lease.adw_id}, which another process is making,"
-    with held(project.pool.creator_lock(lease), project.settings.lock_timeout, what):
-        pass
-
-
 def _try_create(
     project: Project, adw_id: str, wish: Wish, reserved: Lease | None, output: int | None
 ) -> Created | None:
@@ -106,12 +100,13 @@ def _try_create(
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use
     token = token_hex(16)
-    try:
-        plan = plan_creation(project, adw_id, wish, token)
-        return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
-    finally:
-        if wish.pr is not None:
-            drop_fetched(project, token)
+    with creating(project.pool, token):
+        try:
+            plan = plan_creation(project, adw_id, wish, token)
+            return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
+        finally:
+            if wish.pr is not None:
+                drop_fetched(project, token)
 
 
 def _lease_and_make(
@@ -134,19 +129,14 @@ def _lease_and_make(
         branch=plan.branch,
         new_branch_at=plan.commit if plan.new_branch else None,
     )
-    lock = try_lock(project.pool.creator_lock(draft))
-    assert lock is not None  # the token is ours alone
-    try:
-        if reserved is not None:
-            lease = project.pool.upgrade(reserved, draft)
-        else:
-            lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
-        if lease is None or lease.token != token:
-            return None
-        return _make(project, plan, lease, output)
-    finally:
-        project.pool.creator_lock(draft).unlink(missing_ok=True)
-        lock.release()
+    if reserved is not None:
+        lease = project.pool.upgrade(reserved, draft)
+    else:
+        lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
+    if lease is None or lease.token != token:
+        return None
+    reached("lease.pending")
+    return _make(project, plan, lease, output)
 
 
 def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
@@ -157,6 +147,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
             lease = _make_branch(project, plan, lease)
         lease = _add(project, plan, lease)
         env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
+        reached("env.written")
         hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
         if project.settings.submodules:
             fill_submodules(project.repo, plan.path, output=output)
@@ -164,6 +155,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
         lease = replace(lease, state="active", new_branch_at=None, reserved=None)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
         project.pool.update(lease)
+        reached("lease.active")
     except BaseException as exc:
         _undo(project, plan, lease, exc)
         if isinstance(exc, OSError):
@@ -196,6 +188,7 @@ def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
     """Make the worktree without its files, and tie the lease to it."""
     ensure_excluded(project, plan.path)
     plan.path.parent.mkdir(parents=True, exist_ok=True)
+    reached("worktree-parents.made")
     target = plan.branch or plan.commit
     add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
     admin = admin_directory(plan.path)
@@ -203,6 +196,7 @@ def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
         raise GitFailed(f"git made no worktree at {plan.path}")
     lease = tied(lease, plan.path, admin)
     write_receipt(admin, lease)
+    reached("receipt.written")
     project.pool.update(lease)
     return lease
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .atomic import write_atomically
 from .errors import LedgerError
+from .faults import reached
 from .locks import held
 from .project import Project
 
@@ -61,7 +62,9 @@ def _missing(path: Path, wanted: list[str]) -> list[str]:
 
 def _append(path: Path, patterns: list[str]) -> None:
     try:
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            reached("exclude.directory")
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"

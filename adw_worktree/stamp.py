@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .faults import reached
 from .gitrepo import Repository
 from .model import Lease
 
@@ -38,7 +39,11 @@ def _changed_at(directory: Path) -> int:
 def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
     """Say that a pass saw everything up to `observed`. Raises OSError."""
     stamp = stamp_file(repo)
-    stamp.parent.mkdir(parents=True, exist_ok=True)
+    if not stamp.parent.is_dir():
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        reached("stamp.directory")
     stamp.write_text("leased\n" if any(lease.has_worktree for lease in leases) else "")
+    reached("stamp.written")
     if observed:
         os.utime(stamp, ns=(observed, observed))
+        reached("stamp.timed")
