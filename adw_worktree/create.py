@@ -129,44 +129,51 @@ def _lease_and_make(
         branch=plan.branch,
         new_branch_at=plan.commit if plan.new_branch else None,
     )
-    if reserved is not None:
-        lease = project.pool.upgrade(reserved, draft)
-    else:
-        lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
-    if lease is None or lease.token != token:
-        return None
-    reached("lease.pending")
-    return _make(project, plan, lease, output)
-
-
-def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
-    """Take the steps from a pending lease to an active one; undo them all if one fails."""
+    ensure_excluded(project, plan.path)  # before there is a ledger for `git status` to show
     try:
-        _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
-        if plan.new_branch and plan.branch is not None:
-            lease = _make_branch(project, plan, lease)
-        lease = _add(project, plan, lease)
-        env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
-        reached("env.written")
-        hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
-        if project.settings.submodules:
-            fill_submodules(project.repo, plan.path, output=output)
-        notes = _finish_hooks(project, plan, lease, hook_status, output)
-        lease = replace(lease, state="active", new_branch_at=None, reserved=None)
-        write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
-        project.pool.update(lease)
-        reached("lease.active")
+        if reserved is not None:
+            lease = project.pool.upgrade(reserved, draft)
+        else:
+            lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
+        if lease is None or lease.token != token:
+            return None
+        reached("lease.pending")
+        return _make(project, plan, lease, output)
     except BaseException as exc:
-        _undo(project, plan, lease, exc)
+        _undo(project, plan, replace(draft, reserved=reserved is not None or None), exc)
         if isinstance(exc, OSError):
             raise AdwError(f"the worktree {plan.path} cannot be made: {exc.strerror}") from exc
         raise
+
+
+def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
+    """Take the steps from a pending lease to an active one."""
+    _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
+    if plan.new_branch and plan.branch is not None:
+        lease = _make_branch(project, plan, lease)
+    lease = _add(project, plan, lease)
+    env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
+    reached("env.written")
+    hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
+    if project.settings.submodules:
+        fill_submodules(project.repo, plan.path, output=output)
+    notes = _finish_hooks(project, plan, lease, hook_status, output)
+    lease = replace(lease, state="active", new_branch_at=None, reserved=None)
+    write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
+    project.pool.update(lease)
+    reached("lease.active")
     return Created(True, lease, env_file, notes)
 
 
-def _undo(project: Project, plan: Plan, lease: Lease, cause: BaseException) -> None:
+def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:
     """Undo the creation; what cannot be undone now is left to the next command, and said."""
     try:
+        # The ledger knows whether, and as what, the lease was written before it was interrupted.
+        lease = project.pool.leases().get(draft.adw_id)
+        if lease is None or lease.token != draft.token:
+            return
+        if lease.state == "active":
+            lease = replace(lease, new_branch_at=draft.new_branch_at, reserved=draft.reserved)
         undo_creation(project, lease, plan.made_parents)
     except (AdwError, OSError) as exc:
         cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")
@@ -186,7 +193,6 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
 
 def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
     """Make the worktree without its files, and tie the lease to it."""
-    ensure_excluded(project, plan.path)
     plan.path.parent.mkdir(parents=True, exist_ok=True)
     reached("worktree-parents.made")
     target = plan.branch or plan.commit

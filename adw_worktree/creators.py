@@ -22,8 +22,8 @@ def creating(pool: Pool, token: str) -> Iterator[None]:
     """Hold the locks that say that the `create` with this token is at work."""
     path, timeout = _lock(pool, token), pool.settings.lock_timeout
     with held(path, timeout, "a creation"), held_with_children(_git_lock(path), timeout):
-        reached("creator.locked")
         try:
+            reached("creator.locked")
             yield
         finally:
             _drop(path)

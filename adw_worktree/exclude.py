@@ -14,9 +14,10 @@ BEGIN = "# >>> adw-worktree >>>"
 END = "# <<< adw-worktree <<<"
 
 
-def ensure_excluded(project: Project, worktree: Path) -> None:
+def ensure_excluded(project: Project, worktree: Path | None) -> None:
     """Make git ignore the ledger, the env files and the directory that holds `worktree`.
 
+    Called before any of them is written. Without a worktree, the ledger and the env files.
     Writes only when a pattern is missing. Raises LedgerError if the file cannot be written.
     """
     wanted = _patterns(project, worktree)
@@ -29,7 +30,7 @@ def ensure_excluded(project: Project, worktree: Path) -> None:
                 _append(path, missing)
 
 
-def _patterns(project: Project, worktree: Path) -> list[str]:
+def _patterns(project: Project, worktree: Path | None) -> list[str]:
     """Return the patterns, anchored to the top where they are meant for one place.
 
     By default all worktrees lie in one directory of ours; a setting may put them among a person's
@@ -39,9 +40,11 @@ def _patterns(project: Project, worktree: Path) -> list[str]:
     main, ledger = project.repo.main, project.pool.ledger.path
     if main is None:
         return patterns
-    own = worktree.parent if project.settings.worktree_path is None else worktree
     if ledger.is_relative_to(main):
         patterns.append(f"/{_literal(ledger.relative_to(main).as_posix())}*")
+    if worktree is None:
+        return patterns
+    own = worktree.parent if project.settings.worktree_path is None else worktree
     if worktree.is_relative_to(main) and own != main:
         patterns.append(f"/{_literal(own.relative_to(main).as_posix())}/")
     return patterns

@@ -38,7 +38,6 @@ POINTS = (
     "registry.forgotten",
     "trust.set-aside",
     "exclude.directory",
-    "stamp.directory",
     "stamp.written",
     "stamp.timed",
     "stamp.removed",

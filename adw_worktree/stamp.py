@@ -39,9 +39,7 @@ def _changed_at(directory: Path) -> int:
 def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
     """Say that a pass saw everything up to `observed`. Raises OSError."""
     stamp = stamp_file(repo)
-    if not stamp.parent.is_dir():
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        reached("stamp.directory")
+    stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text("leased\n" if any(lease.has_worktree for lease in leases) else "")
     reached("stamp.written")
     if observed:

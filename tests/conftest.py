@@ -13,12 +13,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
+
+T = TypeVar("T")
+
+_STRESS = os.environ.get("ADW_STRESS", "0") not in ("", "0")
+
+
+def stress_size(default: T, full: T) -> T:
+    """Return how much to do: `full` if the variable ADW_STRESS is set, else `default`."""
+    return full if _STRESS else default
 
 
 @pytest.fixture(scope="session", autouse=True)
