@@ -13,7 +13,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from .creation import Plan, Wish, drop_fetched, plan_creation
-from .creators import creating, wait_for_creator
+from .creators import creating, mark_filled, wait_for_creator
 from .envfile import is_ours, load_header, write
 from .errors import (
     AdwError,
@@ -157,6 +157,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
     if project.settings.submodules:
         fill_submodules(project.repo, plan.path, output=output)
+    mark_filled(project.pool, lease.token)
     notes = _finish_hooks(project, plan, lease, hook_status, output)
     lease = replace(lease, state="active", new_branch_at=None, reserved=None)
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)

@@ -60,6 +60,17 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
         lock.release()
 
 
+def mark_filled(pool: Pool, token: str) -> None:
+    """Note that all files are there: what changes in the worktree from now on is somebody's work."""
+    _filled(_lock(pool, token)).touch()
+    reached("creator.filled")
+
+
+def is_filled(pool: Pool, lease: Lease) -> bool:
+    """Whether the `create` behind `lease` got as far as `mark_filled`."""
+    return _filled(_lock(pool, lease.token)).exists()
+
+
 def abandoned(pool: Pool) -> list[Lease]:
     """Return the pending leases whose `create` is dead."""
     found = []
@@ -101,8 +112,13 @@ def _git_lock(path: Path) -> Path:
     return path.with_suffix(".git")
 
 
+def _filled(path: Path) -> Path:
+    return path.with_suffix(".filled")
+
+
 def _drop(path: Path) -> None:
-    """Remove both lock files, which are held."""
+    """Remove both lock files, which are held, and the note beside them."""
+    _filled(path).unlink(missing_ok=True)
     _git_lock(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
     reached("creator.dropped")

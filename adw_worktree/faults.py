@@ -31,6 +31,7 @@ POINTS = (
     "lock.taken",
     "lock.released",
     "creator.locked",
+    "creator.filled",
     "creator.dropped",
     "state.directory",
     "ledger.directory",

@@ -15,7 +15,7 @@ from pathlib import Path
 from . import registry
 from .atomic import discard_leftover
 from .creation import drop_fetched
-from .creators import leftover_creators, taken_over
+from .creators import is_filled, leftover_creators, taken_over
 from .errors import AdwError, GitFailed
 from .faults import reached
 from .githooks import EVENTS
@@ -24,6 +24,7 @@ from .gitrepo import (
     branch_commit,
     list_worktrees,
     resolve_commit,
+    run_git,
     worktree_of_admin,
 )
 from .model import Lease
@@ -248,4 +249,8 @@ def _has_work(project: Project, lease: Lease) -> bool:
     head = resolve_commit(path, "HEAD")
     if lease.new_branch_at is not None and head != lease.new_branch_at:
         return True
+    if not is_filled(project.pool, lease):
+        # A submodule that was being checked out is neither clean nor anybody's work.
+        status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
+        return bool(run_git(status, path).stdout)
     return bool(uncommitted(path))

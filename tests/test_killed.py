@@ -398,6 +398,41 @@ def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
+def test_half_checked_out_submodule_is_nobodys_work(
+    adw: Adw, whole_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for work, it would keep a half-made worktree as a finished one."""
+    filter_begun, part = adw.directory.parent / "begun", adw.directory.parent / "part"
+    with_submodule(adw)
+    (part / ".gitattributes").write_text("file15 filter=slow\n")
+    git("add", ".", cwd=part)
+    git("commit", "--quiet", "-m", "slow", cwd=part)
+    git("-c", "protocol.file.allow=always", "pull", "--quiet", cwd=adw.directory / "lib")
+    git("commit", "--quiet", "-a", "-m", "later part", cwd=adw.directory)
+    configuration = adw.directory.parent / "configuration"
+    slow = f"touch '{filter_begun}'; sleep 1; cat"
+    configuration.write_text(f'[filter "slow"]\n\tsmudge = "{slow}"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
+    process = started(adw, SCENARIOS["create-submodule"])
+    settle(filter_begun.exists, "the filter never ran")
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    configuration.write_text("")
+    assert_heals(adw, SCENARIOS["create-submodule"])
+
+
+def started(adw: Adw, scenario: Scenario) -> subprocess.Popen[bytes]:
+    """Start the command in a process group of its own."""
+    null = subprocess.DEVNULL
+    return subprocess.Popen(
+        [*Adw.command, *scenario.words], cwd=adw.directory, stdin=null, stdout=null,
+        stderr=null, start_new_session=True,
+    )  # fmt: skip
+
+
 # ---- at any moment -----------------------------------------------------------------------------
 
 
@@ -411,11 +446,7 @@ def test_killed_at_a_random_moment_is_healed(
         name = choice.choice(sorted(SCENARIOS))
         scenario = SCENARIOS[name]
         adw = put_in_place(fresh_home(), scenario)
-        null = subprocess.DEVNULL
-        process = subprocess.Popen(
-            [*Adw.command, *scenario.words], cwd=adw.directory, stdin=null, stdout=null,
-            stderr=null, start_new_session=True,
-        )  # fmt: skip
+        process = started(adw, scenario)
         time.sleep(choice.uniform(0.08, 0.5))
         if whole_group:
             os.killpg(process.pid, signal.SIGKILL)
