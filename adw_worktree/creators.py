@@ -61,7 +61,7 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
 
 
 def mark_filled(pool: Pool, token: str) -> None:
-    """Note that all files are there: what changes in the worktree from now on is somebody's work."""
+    """Note that all files are there: what changes from now on is somebody's work."""
     _filled(_lock(pool, token)).touch()
     reached("creator.filled")
 

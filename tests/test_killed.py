@@ -151,8 +151,9 @@ class Scenario:
     before: Callable[[Adw], None] = nothing
     code: int = 0
     """With which it ends if it is let."""
-    again: tuple[str, ...] = ("create", "a")
-    """What has to be possible afterwards."""
+    adw_id: str = "a"
+    """What has to be created afterwards, by `wish`."""
+    wish: Wish = Wish()  # noqa: RUF009  (immutable)
     keeps: frozenset[str] = NONE
     """Branches that may be there without a worktree."""
     dirty: frozenset[str] = NONE
@@ -164,20 +165,20 @@ SCENARIOS = {
     "create-with-hooks": Scenario(("create", "a"), with_hooks),
     "create-existing-branch": Scenario(
         ("create", "a", "--branch", "topic"), with_topic, keeps=frozenset({"topic"}),
-        again=("create", "a", "--branch", "topic"),
+        wish=Wish(branch="topic"),
     ),
     "create-detached": Scenario(("create", "a", "--detach"), without_info),
     "create-tracking": Scenario(
         ("create", "a", "--from", "origin/main"), with_remote,
-        again=("create", "a", "--from", "origin/main"),
+        wish=Wish(base="origin/main"),
     ),
     "create-request": Scenario(
-        ("create", "a", "--pr", "7"), with_remote, again=("create", "a", "--pr", "7")
+        ("create", "a", "--pr", "7"), with_remote, wish=Wish(pr=7)
     ),
     "create-submodule": Scenario(("create", "a"), with_submodule),
     "create-reserved": Scenario(("create", "a"), with_reservation),
     "create-undone": Scenario(
-        ("create", "a"), with_failing_hook, 9, again=("create", "a", "--no-hooks")
+        ("create", "a"), with_failing_hook, 9, wish=Wish(hooks=False)
     ),
     "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
     "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
@@ -186,7 +187,7 @@ SCENARIOS = {
     ),
     "remove-with-branch": Scenario(("remove", "-D", "a"), with_a, keeps=frozenset({"a"})),
     "reconcile": Scenario(
-        ("reconcile",), with_disorder, keeps=frozenset({"gone"}), again=("create", "gone")
+        ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone"
     ),
     "reconcile-lost-repository": Scenario(("reconcile",), with_lost_repository),
     "reserve": Scenario(("reserve", "a")),
@@ -195,9 +196,9 @@ SCENARIOS = {
     "hooks-uninstall": Scenario(("hooks", "uninstall"), with_installed_hooks),
     "background": Scenario(
         ("reconcile", "--background"), with_changes, keeps=frozenset({"gone"}),
-        again=("create", "gone"),
+        adw_id="gone",
     ),
-    "trust": Scenario(("trust", "--yes"), with_requests, again=("create", "a", "--no-hooks")),
+    "trust": Scenario(("trust", "--yes"), with_requests, wish=Wish(hooks=False)),
 }  # fmt: skip
 
 
@@ -248,10 +249,10 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
 
 def assert_heals(adw: Adw, scenario: Scenario) -> None:
     adw("list")
-    if scenario.words == ("reconcile",):
+    if scenario.words[0] == "reconcile":
         adw("reconcile")  # what was in disorder before
     assert_in_order(adw, scenario.keeps, scenario.dirty)
-    adw(*scenario.again)
+    create(open_project(adw.directory), scenario.adw_id, scenario.wish)
     assert_in_order(adw, scenario.keeps, scenario.dirty)
 
 
