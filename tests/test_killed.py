@@ -434,6 +434,32 @@ def started(adw: Adw, scenario: Scenario) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("how", ["term", "kill-process", "kill-group"])
+def test_no_lock_on_shared_files_is_left(adw: Adw, how: str) -> None:
+    """Nobody may delete such a lock, so the branch could never be made again."""
+    begun = adw.directory.parent / "begun"
+    hook = adw.directory / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f"#!/bin/sh\n[ -e '{begun}' ] || [ $1 != prepared ] || {{ touch '{begun}'; sleep 1; }}\n"
+    )
+    hook.chmod(0o755)
+    process = started(adw, SCENARIOS["create"])
+    settle(begun.exists, "the hook never ran")
+    assert list(adw.directory.glob(".git/refs/heads/*.lock"))
+    if how == "kill-group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif how == "kill-process":
+        process.kill()
+    else:
+        process.terminate()
+    process.wait()
+    if how == "term":
+        assert process.returncode == 128 + signal.SIGTERM
+        assert_in_order(adw, NONE)
+    assert_heals(adw, SCENARIOS["create"])
+
+
 # ---- at any moment -----------------------------------------------------------------------------
 
 
