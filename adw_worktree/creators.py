@@ -54,8 +54,8 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
             try:
                 yield alone and lease.token in _pending(pool)
             finally:
-                if alone:
-                    _drop(path)
+                if alone and lease.token not in _pending(pool):
+                    _drop(path)  # or a look alone would lose the note
     finally:
         lock.release()
 
