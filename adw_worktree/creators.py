@@ -91,7 +91,7 @@ def leftover_creators(pool: Pool) -> Iterator[str]:
         if lock is None:
             continue
         try:
-            with held_with_children(_git_lock(path), 0) as alone:
+            with held_with_children(_git_lock(path), pool.settings.lock_timeout) as alone:
                 if alone and path.stem not in _pending(pool):
                     yield path.stem
                     _drop(path)
