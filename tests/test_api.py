@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Adw
+from conftest import Adw, git
 
 from adw_worktree import PortPool, get_port_pool
 from adw_worktree.errors import InvalidAdwId
