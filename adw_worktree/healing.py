@@ -61,6 +61,7 @@ def heal(project: Project) -> Healed:
         with taken_over(project.pool, lease) as dead:
             if not dead:
                 continue
+            drop_fetched(project, lease.token)
             if _has_work(project, lease):
                 project.pool.update(
                     replace(lease, state="active", new_branch_at=None, reserved=None)

@@ -307,7 +307,7 @@ def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
 
 SAMPLE = {
     "create": (7, 20, 31),
-    "create-request": (4,),
+    "create-request": (4, 40),
     "create-submodule": (40,),
     "create-reserved": (25,),
     "create-undone": (50,),
