@@ -18,6 +18,7 @@ from . import registry
 from .atomic import write_atomically
 from .envfile import is_ours, load_header
 from .errors import LedgerError, LedgerTooNew
+from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
 from .model import Lease, Settings, ports_of
@@ -87,7 +88,9 @@ class Ledger:
     def commit(self, leases: Mapping[str, Lease]) -> None:
         """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                reached("ledger.directory")
             write_atomically(self.path, encode_leases(leases.values()))
         except OSError as exc:
             raise LedgerError(
@@ -120,6 +123,7 @@ class Ledger:
         aside = self.path.with_name(f"{self.path.name}{infix}{now}")
         try:
             self.path.rename(aside)
+            reached("ledger.set-aside")
         except OSError as exc:
             raise LedgerError(
                 f"the damaged ledger {self.path} cannot be set aside: {exc.strerror}",

@@ -7,7 +7,7 @@ cannot be read keeps the slots it was last seen with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,6 @@ from . import registry
 from .errors import PoolExhausted, SlotUnavailable, UnknownAdw
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
-from .locks import discard, try_lock
 from .model import Lease, Settings, ports_of
 from .ports import busy_ports
 from .verdict import Finding, judge
@@ -68,11 +67,6 @@ class Pool:
         if self.common_dir is None:
             return Finding("unknown", "reserved without a worktree")
         return judge(lease, self.common_dir, self.settings.env_file)
-
-    def creator_lock(self, lease: Lease) -> Path:
-        """Return the lock file that the `create` behind a pending lease holds."""
-        assert self.common_dir is not None
-        return self.common_dir / "adw-worktree" / "creating" / f"{lease.token}.lock"
 
     # ---- changing ------------------------------------------------------------------------
 
@@ -191,34 +185,6 @@ class Pool:
             with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
                 self._release_gone_elsewhere()
 
-    def abandoned(self) -> list[Lease]:
-        """Return the pending leases whose `create` is dead: nobody holds its lock."""
-        found = []
-        for lease in self.leases().values():
-            with self.taken_over(lease) as dead:
-                if dead:
-                    found.append(lease)
-        return found
-
-    @contextmanager
-    def taken_over(self, lease: Lease) -> Iterator[bool]:
-        """Hold the lock of the `create` behind `lease` and say whether it died half-way.
-
-        False if it lives, or if another process has finished or undone it: a creator holds its
-        lock until the lease is no longer pending, so what is read inside the lock is final.
-        """
-        lock = try_lock(self.creator_lock(lease)) if lease.state == "pending" else None
-        if lock is None:
-            yield False
-            return
-        try:
-            present = self.leases().get(lease.adw_id)
-            yield (
-                present is not None and present.token == lease.token and present.state == "pending"
-            )
-        finally:
-            discard(lock)
-
     # ---- inside the locks ----------------------------------------------------------------
 
     @contextmanager
@@ -247,9 +213,7 @@ class Pool:
         """Tell the registry where this ledger is and what it holds."""
         if self.state_dir is None or self.common_dir is None:
             return
-        if not changed and (not leases or registry.entry_of(self.state_dir, self.ledger.path)):
-            return
-        if not leases and not changed:
+        if not changed and self._is_known(leases):
             return
         found = self.common_dir.stat()
         for entry in list(registry.entries(self.state_dir, self.ledger.path)):
@@ -352,10 +316,14 @@ class Pool:
                 self._register(leases, changed=True)
 
     def _is_known(self, leases: Leases) -> bool:
-        """Whether the registry has this ledger; it may have been lost with the state directory."""
-        if self.state_dir is None or not leases:
+        """Whether the registry has this ledger with these slots.
+
+        It may have been lost with the state directory, or a process killed before it said so.
+        """
+        if self.state_dir is None or self.common_dir is None:
             return True
-        return registry.entry_of(self.state_dir, self.ledger.path) is not None
+        entry = registry.entry_of(self.state_dir, self.ledger.path)
+        return not leases if entry is None else _tokens(entry.leases) == _tokens(leases)
 
     def _is_own(self, entry: registry.Entry) -> bool:
         """Whether `entry` is this very ledger's, perhaps from before it changed its place."""
@@ -370,6 +338,10 @@ class Pool:
         own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
         blocked = blocked_slots(self.settings, [*own, *self.elsewhere()])
         return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
+
+
+def _tokens(leases: Mapping[str, Lease]) -> set[tuple[str, int]]:
+    return {(lease.token, lease.slot) for lease in leases.values()}
 
 
 def _lives(holding: Holding) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 
 from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew
+from .faults import reached
 from .locks import held
 from .model import Lease
 from .schema import DocumentDamaged, lease_document, read_document
@@ -48,7 +49,9 @@ def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None
 def prepare_state_directory(state_dir: Path) -> None:
     """Make the state directory, private to the user. Raises LedgerError if that cannot be."""
     try:
-        (state_dir / "ledgers").mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not (state_dir / "ledgers").is_dir():
+            (state_dir / "ledgers").mkdir(mode=0o700, parents=True, exist_ok=True)
+            reached("state.directory")
     except OSError as exc:
         raise LedgerError(
             f"the state directory {state_dir} cannot be made: {exc.strerror}",
@@ -109,6 +112,13 @@ def record(state_dir: Path, entry: Entry) -> None:
 def forget(state_dir: Path, ledger: Path) -> None:
     """Take the ledger at `ledger` off the list."""
     _entry_file(state_dir, ledger).unlink(missing_ok=True)
+    reached("registry.forgotten")
+
+
+def leftovers(state_dir: Path) -> list[Path]:
+    """Return the entry files whose writer may have died: a temporary one lies beside them."""
+    found = (state_dir / "ledgers").glob(".*.json.tmp")
+    return [file.with_name(file.name.removeprefix(".").removesuffix(".tmp")) for file in found]
 
 
 def locate(entry: Entry) -> Entry | None:

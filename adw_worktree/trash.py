@@ -26,7 +26,7 @@ from typing import Literal
 from .atomic import write_atomically
 from .errors import GitFailed, InvalidAdwId
 from .gitrepo import Repository, run_git
-from .locks import try_lock
+from .locks import discard, try_lock
 from .model import check_adw_id
 
 Way = Literal["removing", "restoring"]
@@ -142,8 +142,7 @@ def moving(repo: Repository, name: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        discard(lock)
 
 
 def drop_stray_locks(repo: Repository) -> None:

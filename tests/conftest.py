@@ -13,14 +13,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
 # Read now: no ADW_* variable reaches a test.
-_STRESS = bool(os.environ.get("ADW_STRESS"))
+
+T = TypeVar("T")
+
+_STRESS = os.environ.get("ADW_STRESS", "0") not in ("", "0")
+
+
+def stress_size(default: T, full: T) -> T:
+    """Return how much to do: `full` if the variable ADW_STRESS is set, else `default`."""
+    return full if _STRESS else default
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,11 +92,6 @@ def _is_bindable(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def stress_size(default: int, full: int) -> int:
-    """Return how much a test does: `full` with ADW_STRESS set, else `default`."""
-    return full if _STRESS else default
 
 
 def git(*args: str, cwd: Path, check: bool = True) -> str:
