@@ -8,12 +8,16 @@ Everything here but `machine_lock` is called with the machine lock held.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from .atomic import write_atomically
@@ -42,9 +46,21 @@ def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None
 
 
 def prepare_state_directory(state_dir: Path) -> None:
-    """Make the state directory, private to the user. Raises LedgerError if that cannot be."""
+    """Make the state directory, private to the user. Raises LedgerError if that cannot be.
+
+    One that is there and writable by its group is shared by that group, and so is what is made in
+    it.
+    """
     try:
-        (state_dir / "ledgers").mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = state_dir / "ledgers"
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if _shared(state_dir):
+                os.chown(folder, -1, state_dir.stat().st_gid)
+                folder.chmod(0o2770)
+        if _shared(state_dir):
+            _make_shared_lock(state_dir, state_dir / "machine.lock")
     except OSError as exc:
         raise LedgerError(
             f"the state directory {state_dir} cannot be made: {exc.strerror}",
@@ -66,10 +82,13 @@ def entries(state_dir: Path) -> Iterator[Entry]:
         yield _load(file)
 
 
-def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
-    """Return the entry of the ledger at `ledger`, or None if there is none that can be read."""
+def entry_of(state_dir: Path, ledger: Path, inode: int) -> Entry | None:
+    """Return the entry of the ledger at `ledger`, or None if there is none that can be read.
+
+    `inode` is that of the common git directory: another clone may have come to lie at the path.
+    """
     try:
-        return _load(_entry_file(state_dir, ledger))
+        return _load(_entry_file(state_dir, ledger, inode))
     except LedgerError:
         return None
 
@@ -86,33 +105,44 @@ def record(state_dir: Path, entry: Entry) -> None:
     }
     data = json.dumps(document, indent=2).encode() + b"\n"
     try:
-        write_atomically(_entry_file(state_dir, entry.ledger), data, mode=0o600)
+        _write(state_dir, _entry_file(state_dir, entry.ledger, entry.inode), data)
     except OSError as exc:
         raise _unwritable(state_dir, exc) from exc
 
 
-def forget(state_dir: Path, ledger: Path) -> None:
-    """Take the ledger at `ledger` off the list."""
-    _entry_file(state_dir, ledger).unlink(missing_ok=True)
+def forget(state_dir: Path, entry: Entry) -> None:
+    """Take the ledger of `entry` off the list."""
+    _entry_file(state_dir, entry.ledger, entry.inode).unlink(missing_ok=True)
+
+
+def is_there(entry: Entry) -> bool:
+    """Whether the very repository of `entry` can be seen at its path, not another in its place.
+
+    The inode alone is compared: device numbers change with a reboot.
+    """
+    try:
+        return entry.common_dir.stat().st_ino == entry.inode
+    except OSError:
+        return False
 
 
 def locate(entry: Entry) -> Entry | None:
     """Return `entry` where its repository is now, or None if the repository is gone.
 
-    A common git directory that is missing was renamed if a directory beside it, or its own name
-    one level further up, has its inode; it is gone if it cannot be a file system that is not
-    mounted. What cannot be told is returned as it was.
+    A common git directory that is missing, or has another in its place, was renamed if a directory
+    beside it, or its own name one level further up, has its inode; it is gone if it cannot be a
+    file system that is not mounted. What cannot be told is returned as it was.
     """
-    if entry.common_dir.is_dir():
+    if is_there(entry):
         return entry
+    try:
+        place = next(path for path in _upwards(entry.common_dir) if _is_present(path))
+        same_file_system = place.stat().st_dev == entry.device
+    except OSError:
+        return entry  # not ours to look into, which is not gone
     renamed = _renamed(entry)
     if renamed is not None:
         return renamed
-    ancestor = _nearest_directory(entry.common_dir)
-    try:
-        same_file_system = ancestor.stat().st_dev == entry.device
-    except OSError:
-        return entry
     return None if same_file_system else entry
 
 
@@ -143,9 +173,37 @@ def settle_doubt(state_dir: Path | None, slot: int) -> None:
 def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
     data = json.dumps(sorted(slots)).encode() + b"\n"
     try:
-        write_atomically(state_dir / "doubtful.json", data, mode=0o600)
+        _write(state_dir, state_dir / "doubtful.json", data)
     except OSError as exc:
         raise _unwritable(state_dir, exc) from exc
+
+
+def _shared(state_dir: Path) -> bool:
+    """Whether the state directory is its group's, not one user's."""
+    return bool(state_dir.stat().st_mode & stat.S_IWGRP)
+
+
+def _write(state_dir: Path, path: Path, data: bytes) -> None:
+    shared = _shared(state_dir)
+    write_atomically(path, data, mode=0o660 if shared else 0o600)
+    if shared:
+        os.chown(path, -1, state_dir.stat().st_gid)
+
+
+def _make_shared_lock(state_dir: Path, path: Path) -> None:
+    """Make the lock file for the whole group; it appears with its permissions or not at all."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.fchown(descriptor, -1, state_dir.stat().st_gid)
+        os.fchmod(descriptor, 0o660)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.close(descriptor)
+        draft.unlink()
 
 
 def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
@@ -155,8 +213,9 @@ def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
     )
 
 
-def _entry_file(state_dir: Path, ledger: Path) -> Path:
-    name = hashlib.sha256(str(ledger).encode(errors="surrogateescape")).hexdigest()[:32]
+def _entry_file(state_dir: Path, ledger: Path, inode: int) -> Path:
+    identity = f"{ledger}\0{inode}".encode(errors="surrogateescape")
+    name = hashlib.sha256(identity).hexdigest()[:32]
     return state_dir / "ledgers" / f"{name}.json"
 
 
@@ -207,8 +266,14 @@ def _follow(entry: Entry, common_dir: Path) -> Path:
     return entry.ledger
 
 
-def _nearest_directory(path: Path) -> Path:
-    for ancestor in path.parents:
-        if ancestor.is_dir():
-            return ancestor
-    return Path(path.anchor)
+def _upwards(path: Path) -> list[Path]:
+    return [path, *path.parents]
+
+
+def _is_present(path: Path) -> bool:
+    """Whether there is something at `path`. Raises OSError if that cannot be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

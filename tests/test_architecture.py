@@ -18,6 +18,7 @@ LAYERS = [
      "worktrees"],
     ["settings", "verdict", "ledger"],
     ["holdings"],
+    ["neighbours"],
     ["pool"],
     ["project"],
     ["exclude", "healing", "overview", "creation"],
