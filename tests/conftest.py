@@ -219,3 +219,33 @@ def serve() -> Iterator[Callable[[Sequence[str], Path], subprocess.Popen[bytes]]
     for process in started:
         process.kill()
         process.wait()
+
+
+def stress_size(default: int, full: int) -> int:
+    """Return how many of a thing a test takes: `full` under ADW_STRESS, which `nox -s stress` sets.
+
+    ADW_STRESS_SIZE says another number for `full`.
+    """
+    if not _STRESS:
+        return default
+    return min(full, int(_STRESS_SIZE)) if _STRESS_SIZE else full
+
+
+# Before any test is sealed, which takes ADW_* away.
+_STRESS = os.environ.get("ADW_STRESS", "") not in ("", "0")
+_STRESS_SIZE = os.environ.get("ADW_STRESS_SIZE", "")
+_TALLY = os.environ.get("ADW_STRESS_TALLY", "")
+
+
+def count(event: str, number: int = 1) -> None:
+    """Note `number` of `event` for the table of `nox -s stress`; nothing outside of it."""
+    if _TALLY and number:
+        line = json.dumps({"event": event, "number": number}) + "\n"
+        with open(_TALLY, "a", encoding="utf-8") as file:  # one short write: whole lines
+            file.write(line)
+
+
+@pytest.fixture
+def tally() -> Callable[..., None]:
+    """Return the way to note an event for the table of `nox -s stress`."""
+    return count
