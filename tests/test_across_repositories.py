@@ -155,7 +155,12 @@ def test_two_users_share_a_state_directory(tmp_path: Path) -> None:
             done = subprocess.run(
                 [sys.executable, "-c", AS_USER, str(uid), "create", f"a{turn}", "--json"],
                 cwd=home / "repo",
-                env={**os.environ, "HOME": str(home), "ADW_STATE_HOME": str(state)},
+                env={
+                    **os.environ,
+                    "HOME": str(home),
+                    "XDG_CONFIG_HOME": str(home),
+                    "ADW_STATE_HOME": str(state),
+                },
                 capture_output=True,
                 text=True,
             )
