@@ -8,7 +8,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ import adw_worktree
 for module in pkgutil.walk_packages(adw_worktree.__path__, "adw_worktree."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-import filelock, platformdirs, psutil, pydantic
+import contextvars, filelock, platformdirs, psutil, pydantic, pydantic_core
 import adw_worktree.cli
 try:
     adw_worktree.cli.main(["--help"])
@@ -135,19 +136,25 @@ sys.exit(adw_worktree.cli.main(sys.argv[2:]))
 """
 
 
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """Return a directory that every user can enter; pytest keeps its own closed."""
+    with tempfile.TemporaryDirectory(prefix="adw-users-") as directory:
+        Path(directory).chmod(0o711)
+        yield Path(directory)
+
+
 @only_root
-def test_two_users_share_a_state_directory(tmp_path: Path) -> None:
+def test_two_users_share_a_state_directory(open_path: Path) -> None:
     """Neither can read the other's repository: the slots stay taken, and nobody is stopped."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o711)
-    state = tmp_path / "state"
+    state = open_path / "state"
     state.mkdir()
     os.chown(state, 0, 4242)
     state.chmod(0o770)
     found = {}
     for turn in range(2):
         for uid in (4001, 4002):
-            home = tmp_path / f"user{uid}"
+            home = open_path / f"user{uid}"
             if turn == 0:
                 make_repo(home / "repo")
                 subprocess.run(["chown", "-R", f"{uid}:{uid}", str(home)], check=True)
