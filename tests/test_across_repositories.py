@@ -121,7 +121,7 @@ import adw_worktree
 for module in pkgutil.walk_packages(adw_worktree.__path__, "adw_worktree."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
-import contextvars, filelock, platformdirs, psutil, pydantic, pydantic_core
+import contextvars, importlib.metadata, uuid, zoneinfo, filelock, platformdirs, psutil, pydantic, pydantic_core
 import adw_worktree.cli
 try:
     adw_worktree.cli.main(["--help"])
