@@ -124,6 +124,9 @@ def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
         if lease is None or (admin / "locked").exists():
             continue
         lease = replace(lease, admin_id=admin.name)
+        worktree = worktree_of_admin(admin)
+        if worktree is not None and worktree.exists():
+            continue  # another's has its place, or this repository is a copy: not ours to prune
         if project.pool.finding(lease).verdict == "gone":
             found.append((admin, lease))
     return found

@@ -138,9 +138,11 @@ def reconcile(
 def look(project: Project) -> list[Seen]:
     """Return the linked worktrees whose directories are there."""
     seen = []
+    admin_root = project.repo.admin_root
     for entry in list_worktrees(project.repo.home):
         admin = admin_directory(entry.path)
-        if admin is None or not admin.is_dir():
+        # A copy of a repository lists the worktrees of the original.
+        if admin is None or not admin.is_dir() or not admin.parent.samefile(admin_root):
             continue
         receipt = load_receipt(admin)
         told = receipt or lease_of_env_file(admin, project.settings)

@@ -47,10 +47,19 @@ def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
     dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
     reached("branch-drop.after")
     if dropped.returncode == 0:
-        section = ["config", "--remove-section", f"branch.{branch}"]
-        run_git(section, repo.home, check=False, shielded=True)
-        reached("branch-config.after")
+        _forget_tracking(repo, branch)
     return dropped.returncode == 0
+
+
+def _forget_tracking(repo: Repository, branch: str) -> None:
+    """Take the branch's section out of git's configuration, whose lock does not wait."""
+    section = f"branch.{branch}"
+    with held(repo.tool_dir / "git.lock", Settings().lock_timeout, f"git in {repo.home}"):
+        for _ in range(_ATTEMPTS):
+            listed = run_git(["config", "--local", "--name-only", "--list"], repo.home, check=False)
+            if not any(name.startswith(f"{section}.") for name in listed.stdout.splitlines()):
+                return
+            run_git(["config", "--remove-section", section], repo.home, check=False)
 
 
 def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:

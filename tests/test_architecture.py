@@ -20,6 +20,7 @@ LAYERS = [
      "worktrees", "trash"],
     ["settings", "verdict", "ledger"],
     ["holdings"],
+    ["neighbours"],
     ["pool"],
     ["creators"],
     ["project"],
