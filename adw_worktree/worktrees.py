@@ -60,6 +60,7 @@ def _forget_tracking(repo: Repository, branch: str) -> None:
             if not any(name.startswith(f"{section}.") for name in listed.stdout.splitlines()):
                 return
             run_git(["config", "--remove-section", section], repo.home, check=False)
+            reached("branch-config.after")
 
 
 def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:

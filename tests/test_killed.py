@@ -87,6 +87,11 @@ def with_a(adw: Adw) -> None:
     made(adw, "a")
 
 
+def with_tracking(adw: Adw) -> None:
+    with_remote(adw)
+    create(open_project(adw.directory), "a", Wish(base="origin/main"))
+
+
 def with_work(adw: Adw) -> None:
     made(adw, "a")
     (adw.directory / "trees" / "a" / "README").write_text("changed\n")
@@ -185,7 +190,7 @@ SCENARIOS = {
     "remove-forced": Scenario(
         ("remove", "-f", "a"), with_work, keeps=frozenset({"a"}), dirty=frozenset({"a"})
     ),
-    "remove-with-branch": Scenario(("remove", "-D", "a"), with_a, keeps=frozenset({"a"})),
+    "remove-with-branch": Scenario(("remove", "-D", "a"), with_tracking, keeps=frozenset({"a"})),
     "reconcile": Scenario(
         ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone"
     ),
