@@ -7,6 +7,8 @@ variable ADW_FAULT says what happens there, in this process and in those that it
   `any` is every point, so that `any:N` is the Nth of them all.
 - `trace:FILE`: append the name of each point to FILE when it is reached.
 
+Several are separated by commas: that is how a step fails, and the undoing of it is killed.
+
 Without the variable `reached` does nothing.
 """
 
@@ -75,6 +77,38 @@ POINTS = (
     "undo.begun",
     "undo.directory",
     "background.begun",
+    "hook.twice",
+    "hook.once",
+    "hook.back",
+    "hook.removed",
+    "trash-ref.before",
+    "trash-ref.after",
+    "trash-unref.before",
+    "trash-unref.after",
+    "trash.deleted",
+    "trash.expired",
+    "trash.given-up",
+    "trash.directory",
+    "retire.admin",
+    "retire.aside",
+    "retire.admin-root",
+    "retire.settled",
+    "retire.parent",
+    "retire.tree",
+    "copy.part",
+    "copy.whole",
+    "retire.tree-back",
+    "retire.admin-back",
+    "restore.begun",
+    "restore.parent",
+    "restore.admin-root",
+    "restore.admin",
+    "restore.receipt",
+    "restore.tree",
+    "restore.place",
+    "restore.admin-back",
+    "restore.tree-back",
+    "restore.given-up",
 )
 """Every name, in no order that matters."""
 
@@ -93,9 +127,9 @@ _counts: Counter[str] = Counter()
 
 def require_valid() -> None:
     """Raise UsageError if the variable is set to what means nothing."""
-    wish = os.environ.get(VARIABLE)
-    if wish is not None and not wish.startswith("trace:"):
-        _parse(wish)
+    for wish in os.environ.get(VARIABLE, "trace:").split(","):
+        if not wish.startswith("trace:"):
+            _parse(wish)
 
 
 def _parse(wish: str) -> tuple[str, int, str]:
@@ -110,13 +144,17 @@ def _parse(wish: str) -> tuple[str, int, str]:
 
 
 def _act(name: str) -> None:
-    wish = os.environ.get(VARIABLE, "trace:/dev/null")
+    _counts[name] += 1
+    for wish in os.environ.get(VARIABLE, "trace:/dev/null").split(","):
+        _follow(wish, name)
+
+
+def _follow(wish: str, name: str) -> None:
     if wish.startswith("trace:"):
         with open(wish.removeprefix("trace:"), "a") as file:
             file.write(f"{name}\n")
         return
     point, count, action = _parse(wish)
-    _counts[name] += 1
     seen = _counts.total() if point == _ANY else _counts[name]
     if point not in (name, _ANY) or seen != count:
         return

@@ -89,7 +89,9 @@ def _finish_moves(project: Project) -> list[Lease]:
             if not ours:
                 continue  # somebody is at it
             try:
-                if way == "restoring":
+                if way == "deleting":
+                    trash.finish_deleting(project.repo, name)
+                elif way == "restoring":
                     finish_restoring(project, name)
                 elif (lease := finish_retiring(project, name)) is not None:
                     removed.append(lease)

@@ -4,9 +4,9 @@ An entry is the directory `adw-worktree/trash/<name>`: the worktree's files (`tr
 directory of it (`admin`) and what is known of it (`entry.json`). The ref
 `refs/adw-worktree/trash/<name>` keeps its commits, and what was staged, from git's collection.
 
-What holds here: on its way in, an entry's name ends in `.removing`, on its way out in `.restoring`,
-and `<name>.lock` is held by whoever moves it. One whose lock is free was interrupted, and is
-finished by the next command; so every step can be taken twice.
+What holds here: on its way in, an entry's name ends in `.removing`, on its way out in `.restoring`
+or `.deleting`, and `<name>.lock` is held by whoever moves it. One whose lock is free was
+interrupted, and is finished by the next command; so every step can be taken twice.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ from typing import Literal
 
 from .atomic import write_atomically
 from .errors import GitFailed, InvalidAdwId
+from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, try_lock
 from .model import check_adw_id
 
-Way = Literal["removing", "restoring"]
+Way = Literal["removing", "restoring", "deleting"]
 
+_WAYS: tuple[Way, ...] = ("removing", "restoring", "deleting")
 _SCHEMA_VERSION = 1
 _RECORD = "entry.json"
 _EXPIRED = "expired"
@@ -114,10 +116,9 @@ def interrupted(repo: Repository) -> list[tuple[str, Way]]:
     """Return the names of entries that are on their way, and which; some may be moving just now."""
     moving: list[tuple[str, Way]] = []
     for name in _names(repo):
-        if name.endswith(".removing"):
-            moving.append((name.removesuffix(".removing"), "removing"))
-        elif name.endswith(".restoring"):
-            moving.append((name.removesuffix(".restoring"), "restoring"))
+        for way in _WAYS:
+            if name.endswith(f".{way}"):
+                moving.append((name.removesuffix(f".{way}"), way))
     return moving
 
 
@@ -150,7 +151,7 @@ def drop_stray_locks(repo: Repository) -> None:
     names = set(_names(repo))
     for name in names:
         entry = name.removesuffix(".lock")
-        if name != entry and not {f"{entry}.removing", f"{entry}.restoring"} & names:
+        if name != entry and not {f"{entry}.{way}" for way in _WAYS} & names:
             with moving(repo, entry):
                 pass
 
@@ -163,14 +164,27 @@ def protect(repo: Repository, entry: Entry, worktree: Path) -> None:
     if entry.commit is None:
         return
     kept = _staged(repo, entry.commit, worktree) or entry.commit
-    run_git(["update-ref", _ref(entry.name), kept], repo.home)
+    reached("trash-ref.before")
+    run_git(["update-ref", _ref(entry.name), kept], repo.home, shielded=True)
+    reached("trash-ref.after")
 
 
-def forget(repo: Repository, entry: Entry, directory: Path) -> None:
-    """Delete the entry's files at `directory`, and let git collect its commits. Raises OSError."""
+def forget(repo: Repository, entry: Entry, way: Way | None = None) -> None:
+    """Delete the entry, on its `way` or kept, and let git collect its commits. Raises OSError."""
+    place(repo, entry.name, way).rename(place(repo, entry.name, "deleting"))
+    reached("trash.given-up")
     if entry.kept:
-        run_git(["update-ref", "-d", _ref(entry.name)], repo.home, check=False)
-    delete(directory)
+        finish_deleting(repo, entry.name)
+    else:
+        delete(place(repo, entry.name, "deleting"))  # no ref was made
+
+
+def finish_deleting(repo: Repository, name: str) -> None:
+    """Delete what is left of the entry, its ref first. Raises OSError."""
+    reached("trash-unref.before")
+    run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
+    reached("trash-unref.after")
+    delete(place(repo, name, "deleting"))
 
 
 def purge(repo: Repository, days: float) -> None:
@@ -187,7 +201,7 @@ def purge(repo: Repository, days: float) -> None:
             if entry is not None and (not entry.kept or _is_expired(entry, directory, days)):
                 with moving(repo, name) as ours:
                     if ours:
-                        forget(repo, entry, directory)
+                        forget(repo, entry)
         except OSError:
             continue
 
@@ -204,6 +218,7 @@ def delete(directory: Path) -> None:
                 if not os.path.islink(os.path.join(root, name)):
                     os.chmod(os.path.join(root, name), 0o700)
         shutil.rmtree(directory)
+    reached("trash.deleted")
 
 
 def kept_until(entry: Entry, days: float) -> datetime:
@@ -229,7 +244,7 @@ def _names(repo: Repository) -> list[str]:
 
 
 def _is_moving(name: str) -> bool:
-    return name.endswith((".removing", ".restoring", ".lock"))
+    return name.endswith((*(f".{way}" for way in _WAYS), ".lock"))
 
 
 def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
@@ -241,6 +256,7 @@ def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
         age = time.time() - mark.stat().st_mtime
     except FileNotFoundError:
         mark.touch()
+        reached("trash.expired")
         return days == 0
     return age >= _SECOND_LOOK.total_seconds() or days == 0
 

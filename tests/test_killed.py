@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +100,44 @@ def with_work(adw: Adw) -> None:
     (adw.directory / "trees" / "a" / "new").write_text("new\n")
 
 
+def elsewhere() -> Path:
+    """Return a directory on another file system; on machines without one, a plain one."""
+    return Path(os.environ["TEST_ELSEWHERE"])
+
+
+def with_work_elsewhere(adw: Adw) -> None:
+    create(open_project(adw.directory), "a", Wish(path=elsewhere() / "a"))
+    (elsewhere() / "a" / "new").write_text("new\n")
+
+
+def with_trash(adw: Adw) -> None:
+    with_work(adw)
+    adw("remove", "-f", "-D", "a")
+
+
+def with_trash_elsewhere(adw: Adw) -> None:
+    with_work_elsewhere(adw)
+    adw("remove", "-f", "a")
+    (elsewhere() / "a").mkdir()
+
+
+def with_old_trash(adw: Adw) -> None:
+    """What was kept is too old; and something else is to be removed."""
+    with_trash(adw)
+    made(adw, "b")
+    (entry,) = (adw.directory / ".git" / "adw-worktree" / "trash").iterdir()
+    record = json.loads((entry / "entry.json").read_bytes())
+    (entry / "entry.json").write_text(json.dumps({**record, "removed_at": "2020-01-01T00:00:00Z"}))
+
+
+def with_expired_trash(adw: Adw) -> None:
+    """It was found too old before."""
+    with_old_trash(adw)
+    (entry,) = (adw.directory / ".git" / "adw-worktree" / "trash").iterdir()
+    (entry / "expired").touch()
+    os.utime(entry / "expired", (0, 0))
+
+
 def with_disorder(adw: Adw) -> None:
     """One worktree deleted, one moved, one without env file, one without receipt, one unleased."""
     made(adw, "a", "gone", "moved", "bare", "lost")
@@ -119,6 +159,24 @@ def with_changes(adw: Adw) -> None:
 
 def with_installed_hooks(adw: Adw) -> None:
     adw("hooks", "install")
+
+
+def with_foreign_hook(adw: Adw) -> None:
+    """One that is no shell script, so that ours has to stand in its place."""
+    hook = adw.directory / ".git" / "hooks" / "post-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/usr/bin/env python3\n")
+    hook.chmod(0o755)
+
+
+def with_foreign_hook_installed(adw: Adw) -> None:
+    with_foreign_hook(adw)
+    adw("hooks", "install")
+
+
+def with_foreign_hook_half_installed(adw: Adw) -> None:
+    with_foreign_hook(adw)
+    adw("hooks", "install", code=-signal.SIGKILL, ADW_FAULT="hook.twice=kill")
 
 
 def with_own_hook(adw: Adw) -> None:
@@ -163,6 +221,10 @@ class Scenario:
     """Branches that may be there without a worktree."""
     dirty: frozenset[str] = NONE
     """Worktrees in which somebody worked."""
+    work: bool = False
+    """Whether a file `new` of somebody's has to be in a worktree or in the trash."""
+    fault: str = ""
+    """What fails, so that it is undone."""
 
 
 SCENARIOS = {
@@ -188,7 +250,36 @@ SCENARIOS = {
     "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
     "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
     "remove-forced": Scenario(
-        ("remove", "-f", "a"), with_work, keeps=frozenset({"a"}), dirty=frozenset({"a"})
+        ("remove", "-f", "a"), with_work, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True,
+    ),
+    "remove-undone": Scenario(
+        ("remove", "-f", "a"), with_work, 4, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True, fault="retire.tree=eio",
+    ),
+    "remove-across": Scenario(
+        ("remove", "-f", "a"), with_work_elsewhere, keeps=frozenset({"a"}),
+        dirty=frozenset({"a"}), work=True,
+    ),
+    "remove-expired": Scenario(
+        ("remove", "b"), with_expired_trash, keeps=frozenset({"a", "b"}), dirty=frozenset({"a"})
+    ),
+    "remove-old": Scenario(
+        ("remove", "b"), with_old_trash, keeps=frozenset({"a", "b"}), dirty=frozenset({"a"})
+    ),
+    "restore": Scenario(
+        ("restore", "a"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"}), work=True
+    ),
+    "restore-undone": Scenario(
+        ("restore", "a"), with_trash, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True, fault="restore.admin=eio",
+    ),
+    "restore-across": Scenario(
+        ("restore", "a"), with_trash_elsewhere, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True,
+    ),
+    "restore-discard": Scenario(
+        ("restore", "a", "--discard"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"})
     ),
     "remove-with-branch": Scenario(("remove", "-D", "a"), with_tracking, keeps=frozenset({"a"})),
     "reconcile": Scenario(
@@ -198,6 +289,9 @@ SCENARIOS = {
     "reserve": Scenario(("reserve", "a")),
     "release": Scenario(("release", "a"), with_reservation),
     "hooks-install": Scenario(("hooks", "install"), with_own_hook),
+    "hooks-install-foreign": Scenario(("hooks", "install"), with_foreign_hook),
+    "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
+    "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
     "hooks-uninstall": Scenario(("hooks", "uninstall"), with_installed_hooks),
     "background": Scenario(
         ("reconcile", "--background"), with_changes, keeps=frozenset({"gone"}),
@@ -223,8 +317,9 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
     paths = {lease["path"] for lease in leases.values() if lease.get("path")}
     listed = worktrees(repo)[1:]
     assert paths == set(listed), "leases and worktrees"
-    trees = repo / "trees"
-    assert {str(path) for path in trees.glob("*")} == paths, "leases and directories"
+    found = [path for path in elsewhere().glob("*") if any(path.iterdir())]
+    directories = [*(repo / "trees").glob("*"), *found]
+    assert {str(path) for path in directories} == paths, "leases and directories"
     admins = {path.name for path in (common / "worktrees").glob("*")}
     assert admins == {lease["admin_id"] for lease in leases.values() if lease.get("path")}
     for lease in leases.values():
@@ -234,7 +329,10 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
             assert receipt_token(admin) in (lease["token"], None)
     of_worktrees = {lease["branch"] for lease in leases.values() if lease.get("branch")}
     assert branches(repo) <= {"main"} | keeps | of_worktrees, "branches"
-    assert git("for-each-ref", "refs/adw-worktree", cwd=repo) == ""
+    kept = {path.name for path in (common / "adw-worktree" / "trash").glob("*")}
+    refs = git("for-each-ref", "--format=%(refname)", "refs/adw-worktree", cwd=repo).split()
+    assert set(refs) == {f"refs/adw-worktree/trash/{name}" for name in kept}
+    assert all(name.partition("-")[0] in dirty for name in kept), "trash"
     state = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"
     litter = [*repo.rglob(".*.tmp"), *state.rglob(".*.tmp")]
     litter += (common / "adw-worktree" / "creating").glob("*")
@@ -257,8 +355,18 @@ def assert_heals(adw: Adw, scenario: Scenario) -> None:
     if scenario.words[0] == "reconcile":
         adw("reconcile")  # what was in disorder before
     assert_in_order(adw, scenario.keeps, scenario.dirty)
+    if scenario.work:
+        assert_work_is_there(adw)
     create(open_project(adw.directory), scenario.adw_id, scenario.wish)
     assert_in_order(adw, scenario.keeps, scenario.dirty)
+
+
+def assert_work_is_there(adw: Adw) -> None:
+    """The file is in the worktree or in the trash, and whole."""
+    trash = adw.directory / ".git" / "adw-worktree" / "trash"
+    places = [adw.directory / "trees" / "a", elsewhere() / "a", *trash.glob("a-*/tree")]
+    found = [place / "new" for place in places if (place / "new").exists()]
+    assert [path.read_text() for path in found] == ["new\n"]
 
 
 def put_in_place(directory: Path, scenario: Scenario) -> Adw:
@@ -267,8 +375,19 @@ def put_in_place(directory: Path, scenario: Scenario) -> Adw:
     return adw
 
 
+@pytest.fixture(autouse=True)
+def another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else tmp_path))
+    monkeypatch.setenv("TEST_ELSEWHERE", str(root))
+    yield root
+    shutil.rmtree(root)
+
+
 @pytest.fixture
-def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
+def fresh_home(
+    tmp_path: Path, another_file_system: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Path]:
     """Return a way to begin anew: another directory, home and state."""
     numbers = iter(range(10**6))
 
@@ -277,6 +396,7 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
         for name, below in (("HOME", ""), ("XDG_STATE_HOME", "s"), ("XDG_CONFIG_HOME", "c")):
             (directory / "home" / below).mkdir(parents=True, exist_ok=True)
             monkeypatch.setenv(name, str(directory / "home" / below))
+        monkeypatch.setenv("TEST_ELSEWHERE", str(another_file_system / directory.name))
         return directory
 
     return begin
@@ -296,8 +416,12 @@ def test_faulty_fault_is_an_error(adw: Adw, value: str) -> None:
     assert "ADW_FAULT" in adw("list", code=2, ADW_FAULT=value).stderr
 
 
+def faults(scenario: Scenario, fault: str) -> str:
+    return f"{scenario.fault},{fault}" if scenario.fault else fault
+
+
 def run_traced(adw: Adw, scenario: Scenario, trace: Path) -> list[str]:
-    adw(*scenario.words, code=scenario.code, ADW_FAULT=f"trace:{trace}")
+    adw(*scenario.words, code=scenario.code, ADW_FAULT=faults(scenario, f"trace:{trace}"))
     return trace.read_text().splitlines() if trace.exists() else []
 
 
@@ -332,7 +456,7 @@ def test_killed_at_a_step_is_healed(name: str, fresh_home: Callable[[], Path]) -
     bad = []
     for step in stress_size(SAMPLE.get(name, ()), range(1, 1000)):
         adw = put_in_place(fresh_home(), scenario)
-        ran = adw(*scenario.words, code=None, ADW_FAULT=f"any:{step}=kill")
+        ran = adw(*scenario.words, code=None, ADW_FAULT=faults(scenario, f"any:{step}=kill"))
         if ran.code != -signal.SIGKILL:
             assert ran.code == scenario.code, ran.stderr
             break
