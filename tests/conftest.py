@@ -248,6 +248,12 @@ def count(event: str, number: int = 1) -> None:
             file.write(line)
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count failed tests, in the process that runs them."""
+    if report.failed and not hasattr(report, "node"):
+        count("failed tests")
+
+
 @pytest.fixture
 def tally() -> Callable[..., None]:
     """Return the way to note an event for the table of `nox -s stress`."""
