@@ -52,6 +52,13 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def stress(session: nox.Session) -> None:
+    """Run the big versions and print what they did: `nox -s stress -- --size 100`."""
+    session.install("-e", ".[test]")
+    session.run("python", "tests/stress.py", *session.posargs)
+
+
+@nox.session
 def reconcile(session: nox.Session) -> None:
     """Reconcile a repository: `nox -s reconcile -- --dry-run --repo DIR`; for people and cron.
 

@@ -9,10 +9,11 @@ from threading import Lock
 from typing import Any
 
 from .errors import NotARepository
+from .exclude import ensure_excluded
 from .ledger import Ledger
 from .model import check_adw_id
 from .pool import Pool
-from .project import open_project, project_of
+from .project import Project, open_project, project_of
 
 
 class PortPool:
@@ -30,7 +31,9 @@ class PortPool:
 
         Raises NotARepository without a file outside of a repository, SettingsError.
         """
-        self._pool = _pool_of(None if persistence_file is None else Path(persistence_file))
+        found = _pool_of(None if persistence_file is None else Path(persistence_file))
+        self._project = found if isinstance(found, Project) else None
+        self._pool = found.pool if isinstance(found, Project) else found
 
     def reserve(self, adw_id: str) -> tuple[int, int]:
         """Lease a slot to `adw_id` and return its backend and frontend port; the same ones again
@@ -38,7 +41,10 @@ class PortPool:
 
         Raises InvalidAdwId; PoolExhausted, a RuntimeError, if no slot is free.
         """
-        lease = self._pool.reserve(check_adw_id(adw_id))
+        check_adw_id(adw_id)
+        if self._project is not None:
+            ensure_excluded(self._project, None)
+        lease = self._pool.reserve(adw_id)
         return lease.backend, lease.frontend
 
     def release(self, adw_id: str) -> bool:
@@ -72,9 +78,10 @@ class PortPool:
         return len(gone) + len(aged)
 
 
-def _pool_of(file: Path | None) -> Pool:
+def _pool_of(file: Path | None) -> Project | Pool:
+    """Return the project whose ledger `file` is, or the pool of a file that is no project's."""
     if file is None:
-        return open_project(Path.cwd()).pool
+        return open_project(Path.cwd())
     path = file.absolute()
     nearest = next(parent for parent in path.parents if parent.is_dir())
     try:
@@ -82,7 +89,7 @@ def _pool_of(file: Path | None) -> Pool:
     except NotARepository:
         return _pool_alone(path)
     if project.pool.ledger.path == path:
-        return project.pool
+        return project
     return _pool_alone(path)
 
 
@@ -107,6 +114,7 @@ def get_port_pool() -> PortPool:
     with _pools_lock:
         if repo.common_dir not in _pools:
             pool = PortPool.__new__(PortPool)
-            pool._pool = project_of(repo).pool
+            pool._project = project_of(repo)
+            pool._pool = pool._project.pool
             _pools[repo.common_dir] = pool
         return _pools[repo.common_dir]

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .faults import reached
+
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Replace `path` with `data`, under exactly the permissions `mode`.
@@ -28,10 +30,34 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
             os.fsync(descriptor)
+            reached("atomic.written")
             os.rename(name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+            reached("atomic.renamed")
         _sync_directory(directory)
+        reached("atomic.synced")
     finally:
         os.close(directory)
+
+
+def discard_leftover(path: Path) -> None:
+    """Remove the temporary file that a writer of `path` left when it died; never one at work.
+
+    Raises nothing: what cannot be removed is in nobody's way.
+    """
+    name = path.with_name(f".{path.name}.tmp")
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.lstat(name), os.fstat(descriptor)):
+            name.unlink()
+            reached("atomic.discarded")
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -50,6 +76,7 @@ def _temporary(name: str, directory: int) -> Iterator[tuple[str, int]]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if _is_at(name, directory, descriptor):
+                reached("atomic.made")
                 yield name, descriptor
                 return
             # Another writer took it for stale before it was locked.

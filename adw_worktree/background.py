@@ -6,14 +6,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from .faults import reached
 from .gitrepo import clean_environment
 
 
-def start(command: Sequence[str], directory: Path) -> bool:
+def start(command: Sequence[str], directory: Path, *, keeping: int | None = None) -> bool:
     """Start `command` in `directory` and come back at once; return whether that was possible.
 
     It has no terminal, prints nothing, and is no child of this process, which may live on for long
-    and would have to wait for it.
+    and would have to wait for it. It keeps the file descriptor `keeping`, with the lock on it.
     """
     null = subprocess.DEVNULL
     try:
@@ -26,7 +27,9 @@ def start(command: Sequence[str], directory: Path) -> bool:
             stderr=null,
             start_new_session=True,
             check=False,
+            pass_fds=() if keeping is None else (keeping,),
         )
     except OSError:
         return False
+    reached("background.started")
     return done.returncode == 0

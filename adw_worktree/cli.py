@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .errors import AdwError, FileUnusable, NotARepository, UsageError, is_disk_failure
+from .faults import require_valid
 from .gitrepo import clean_environment
 from .output import print_error, print_outcome
 
@@ -72,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _watch_signals()
     _forget_repository()
     try:
+        require_valid()
         return _run(words, trailing)
     except AdwError as exc:
         return _report(exc, as_json=as_json)

@@ -14,6 +14,7 @@ from secrets import token_hex
 
 from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
+from .creators import creating, mark_filled, wait_for_creator
 from .envfile import is_ours, load_header, write
 from .errors import (
     AdwError,
@@ -25,10 +26,10 @@ from .errors import (
     WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
+from .faults import reached
 from .gitrepo import admin_directory
 from .healing import heal, prune_entry, stale_entries, undo_creation
 from .ledger import tied
-from .locks import discard, held, try_lock
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
@@ -73,7 +74,7 @@ def create(
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
-            _wait_for_creator(project, present)
+            wait_for_creator(project.pool, present)
             continue
         made = _try_create(project, adw_id, wish, present, output)
         if made is not None:
@@ -99,13 +100,6 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     return Created(False, replace(lease, path=str(finding.path)), env_file)
 
 
-def _wait_for_creator(project: Project, lease: Lease) -> None:
-    """Wait until the process that is making this worktree is done, or dead."""
-    what = f"the worktree of {lease.adw_id}, which another process is making,"
-    with held(project.pool.creator_lock(lease), project.settings.lock_timeout, what):
-        pass
-
-
 def _try_create(
     project: Project, adw_id: str, wish: Wish, reserved: Lease | None, output: int | None
 ) -> Created | None:
@@ -117,12 +111,13 @@ def _try_create(
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use
     token = token_hex(16)
-    try:
-        plan = plan_creation(project, adw_id, wish, token)
-        return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
-    finally:
-        if wish.pr is not None:
-            drop_fetched(project, token)
+    with creating(project.pool, token):
+        try:
+            plan = plan_creation(project, adw_id, wish, token)
+            return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
+        finally:
+            if wish.pr is not None:
+                drop_fetched(project, token)
 
 
 def _lease_and_make(
@@ -145,8 +140,7 @@ def _lease_and_make(
         branch=plan.branch,
         new_branch_at=plan.commit if plan.new_branch else None,
     )
-    lock = try_lock(project.pool.creator_lock(draft))
-    assert lock is not None  # the token is ours alone
+    ensure_excluded(project, plan.path)  # before there is a ledger for `git status` to show
     try:
         if reserved is not None:
             lease = project.pool.upgrade(reserved, draft)
@@ -154,42 +148,49 @@ def _lease_and_make(
             lease = project.pool.reserve(adw_id, wanted=wish.slot, draft=draft)
         if lease is None or lease.token != token:
             return None
+        reached("lease.pending")
         return _make(project, plan, lease, output)
-    finally:
-        discard(lock)
-
-
-def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
-    """Take the steps from a pending lease to an active one; undo them all if one fails."""
-    try:
-        _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
-        if plan.new_branch and plan.branch is not None:
-            lease = _make_branch(project, plan, lease)
-        lease, spare = _add(project, plan, lease)
-        env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
-        if spare is None:
-            check_out(plan.path)
-        hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
-        if project.settings.submodules:
-            fill_submodules(project.repo, plan.path, output=output)
-        notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
-        lease = replace(lease, state="active", new_branch_at=None, reserved=None)
-        write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
-        project.pool.update(lease)
     except BaseException as exc:
-        _undo(project, plan, lease, exc)
+        _undo(project, plan, replace(draft, reserved=reserved is not None or None), exc)
         if isinstance(exc, OSError):
             failure = FileUnusable.because(f"the worktree {plan.path} cannot be made", exc)
             for note in getattr(exc, "__notes__", []):
                 failure.add_note(note)
             raise failure from exc
         raise
+
+
+def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Created:
+    """Take the steps from a pending lease to an active one."""
+    _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
+    if plan.new_branch and plan.branch is not None:
+        lease = _make_branch(project, plan, lease)
+    lease, spare = _add(project, plan, lease)
+    env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
+    reached("env.written")
+    if spare is None:
+        check_out(plan.path)
+    hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
+    if project.settings.submodules:
+        fill_submodules(project.repo, plan.path, output=output)
+    mark_filled(project.pool, lease.token)
+    notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
+    lease = replace(lease, state="active", new_branch_at=None, reserved=None)
+    write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
+    project.pool.update(lease)
+    reached("lease.active")
     return Created(True, lease, env_file, notes)
 
 
-def _undo(project: Project, plan: Plan, lease: Lease, cause: BaseException) -> None:
+def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:
     """Undo the creation; what cannot be undone now is left to the next command, and said."""
     try:
+        # The ledger knows whether, and as what, the lease was written before it was interrupted.
+        lease = project.pool.leases().get(draft.adw_id)
+        if lease is None or lease.token != draft.token:
+            return
+        if lease.state == "active":
+            lease = replace(lease, new_branch_at=draft.new_branch_at, reserved=draft.reserved)
         undo_creation(project, lease, plan.made_parents)
     except (AdwError, OSError) as exc:
         cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")
@@ -209,8 +210,8 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
 
 def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | None]:
     """Make the worktree and tie the lease to it: a spare with its files, or one without files."""
-    ensure_excluded(project, plan.path)
     plan.path.parent.mkdir(parents=True, exist_ok=True)
+    reached("worktree-parents.made")
     spare = _place_spare(project, plan) if project.settings.spares else None
     if spare is None:
         target = plan.branch or plan.commit
@@ -220,6 +221,7 @@ def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | Non
         raise GitFailed(f"git made no worktree at {plan.path}")
     lease = tied(lease, plan.path, admin)
     write_receipt(admin, lease)
+    reached("receipt.written")
     project.pool.update(lease)
     return lease, spare
 

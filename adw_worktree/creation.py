@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
+from .faults import reached
 from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_objects, run_git
 from .project import Project
 
@@ -135,8 +136,10 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
     failure = None
     for source in (f"refs/pull/{number}/head", f"refs/merge-requests/{number}/head"):
         command = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
+        reached("fetch.before")
         done = run_git([*command, remote, f"+{source}:{ref}"], project.repo.home,
                        check=False, timeout=None)  # fmt: skip
+        reached("fetch.after")
         commit = resolve_commit(project.repo.home, ref) if done.returncode == 0 else None
         if commit is not None:
             return commit
@@ -159,4 +162,6 @@ def _remote(project: Project) -> str:
 def drop_fetched(project: Project, token: str) -> None:
     ref = f"refs/adw-worktree/{token}"
     if resolve_commit(project.repo.home, ref) is not None:
-        run_git(["update-ref", "-d", ref], project.repo.home, check=False)
+        reached("fetched-drop.before")
+        run_git(["update-ref", "-d", ref], project.repo.home, check=False, shielded=True)
+        reached("fetched-drop.after")

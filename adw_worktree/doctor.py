@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .errors import AdwError
 from .githooks import status
 from .gitrepo import git_version
-from .overview import pool_status
+from .overview import WINDING_DOWN, pool_status
 from .project import Project
 from .reconcile import reconcile
 from .userhooks import commands_digest, is_trusted
@@ -65,6 +65,14 @@ def _pool(project: Project) -> Iterator[Problem]:
     if status_now["available"] == 0:
         total = status_now["total"]
         yield Problem("pool-exhausted", f"none of the {total} slots is free", "adw-worktree status")
+    for one in status_now["blocked"]:
+        if one["command"] == WINDING_DOWN:
+            continue  # over before anybody could do something
+        held = f"slot {one['slot']} is out of use: port {one['port']} is held by {one['command']}"
+        if one["pid"] is None:
+            yield Problem("slot-blocked", held, f"as root: ss -ltnp 'sport = :{one['port']}'")
+        else:
+            yield Problem("slot-blocked", f"{held} (pid {one['pid']})", f"kill {one['pid']}")
 
 
 def _hooks(project: Project) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .atomic import write_atomically
 from .errors import LedgerError
+from .faults import reached
 from .locks import held
 from .project import Project
 
@@ -13,9 +14,10 @@ BEGIN = "# >>> adw-worktree >>>"
 END = "# <<< adw-worktree <<<"
 
 
-def ensure_excluded(project: Project, worktree: Path) -> None:
+def ensure_excluded(project: Project, worktree: Path | None) -> None:
     """Make git ignore the ledger, the env files and the directory that holds `worktree`.
 
+    Called before any of them is written. Without a worktree, the ledger and the env files.
     Writes only when a pattern is missing. Raises LedgerError if the file cannot be written.
     """
     wanted = _patterns(project, worktree)
@@ -28,7 +30,7 @@ def ensure_excluded(project: Project, worktree: Path) -> None:
                 _append(path, missing)
 
 
-def _patterns(project: Project, worktree: Path) -> list[str]:
+def _patterns(project: Project, worktree: Path | None) -> list[str]:
     """Return the patterns, anchored to the top where they are meant for one place.
 
     By default all worktrees lie in one directory of ours; a setting may put them among a person's
@@ -38,9 +40,11 @@ def _patterns(project: Project, worktree: Path) -> list[str]:
     main, ledger = project.repo.main, project.pool.ledger.path
     if main is None:
         return patterns
-    own = worktree.parent if project.settings.worktree_path is None else worktree
     if ledger.is_relative_to(main):
         patterns.append(f"/{_literal(ledger.relative_to(main).as_posix())}*")
+    if worktree is None:
+        return patterns
+    own = worktree.parent if project.settings.worktree_path is None else worktree
     if worktree.is_relative_to(main) and own != main:
         patterns.append(f"/{_literal(own.relative_to(main).as_posix())}/")
     return patterns
@@ -61,7 +65,9 @@ def _missing(path: Path, wanted: list[str]) -> list[str]:
 
 def _append(path: Path, patterns: list[str]) -> None:
     try:
-        path.parent.mkdir(exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            reached("exclude.directory")
         before = path.read_bytes() if path.exists() else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"

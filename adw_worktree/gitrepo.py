@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import AdwError, GitFailed, InvalidAdwId
+from .locks import handed_down
 from .model import check_adw_id
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
@@ -46,6 +47,7 @@ _REPOSITORY_VARIABLES = frozenset(
 )
 
 _OBJECT = re.compile(r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)")
+_GRACE_SECONDS = 5.0
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
 
@@ -125,30 +127,40 @@ def run_git(
     stdin: str | None = None,
     timeout: float | None = 300.0,
     output: int | None = None,
+    shielded: bool = False,
+    watched: bool = True,
 ) -> GitResult:
     """Run `git ARGS…` in `cwd` and return what it left.
 
     `timeout` is in seconds, None for commands that fill a tree or fetch. `output` is a file
-    descriptor that gets what git and its hooks print, instead of the result. Raises GitFailed if
-    git is missing, takes too long, or (with `check`) exits non-zero.
+    descriptor that gets what git and its hooks print, instead of the result. `shielded` is for a
+    quick command that locks files which all worktrees share: a kill of our process group lets it
+    end, since nobody could tell the lock it would leave from one that is in use. `watched` says
+    whether locks taken with `held_with_children` last until it ends. Raises GitFailed if git is
+    missing, takes too long, or (with `check`) exits non-zero.
     """
     argv = ["git", *args]
     env = clean_environment()
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
     env[BUSY_VARIABLE] = "1"
     try:
-        done = subprocess.run(
+        with subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE if output is None else output,
             stderr=subprocess.PIPE if output is None else output,
             encoding="utf-8",
             errors="surrogateescape",
-            timeout=timeout,
-        )
+            pass_fds=handed_down() if watched else (),
+            process_group=0 if shielded else None,
+        ) as child:
+            try:
+                said, complained = child.communicate(stdin, timeout=timeout)
+            except BaseException:
+                _end(child)
+                raise
     except FileNotFoundError as exc:
         if not cwd.is_dir():
             raise GitFailed(f"the directory {cwd} does not exist", argv=argv) from exc
@@ -163,9 +175,18 @@ def run_git(
         raise GitFailed(
             f"git {_verb(args)} in {cwd} took longer than {timeout:.0f} seconds", argv=argv
         ) from exc
-    if check and done.returncode != 0:
-        raise git_failure(argv, done.returncode, done.stderr or "")
-    return GitResult(done.returncode, done.stdout or "", done.stderr or "")
+    if check and child.returncode != 0:
+        raise git_failure(argv, child.returncode, complained or "")
+    return GitResult(child.returncode, said or "", complained or "")
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a git command so that it takes its lock files and half-made worktrees along."""
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 def git_failure(argv: Sequence[str], returncode: int, stderr: str) -> GitFailed:
@@ -258,6 +279,8 @@ def worktree_of_admin(admin: Path) -> Path | None:
     if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full
         return None
     named = Path(text.rstrip("\n"))
+    if not named.name:
+        return None  # git was killed before it wrote the name
     # Relative since git 2.48 with worktree.useRelativePaths.
     path = named if named.is_absolute() else Path(os.path.normpath(admin / named))
     return path.parent

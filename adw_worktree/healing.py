@@ -7,17 +7,24 @@ process died. It may run any number of times, and destroys only what `create` it
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import trash
+from . import registry, trash
+from .atomic import discard_leftover
+from .creation import drop_fetched
+from .creators import is_filled, leftover_creators, taken_over
 from .errors import AdwError, GitFailed
+from .faults import reached
+from .githooks import EVENTS
 from .gitrepo import (
     admin_directory,
     branch_commit,
     list_worktrees,
     resolve_commit,
+    run_git,
     worktree_of_admin,
 )
 from .model import Lease
@@ -28,6 +35,12 @@ from .retire import finish_retiring, remove_empty_parent
 from .verdict import Finding
 from .workstate import is_pruning_safe, uncommitted
 from .worktrees import drop_branch, remove_worktree
+
+_ADDED_FIRST = frozenset(
+    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "ORIG_HEAD"}
+)
+"""What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
+_SETTLED_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +63,10 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone, kept = [], []
     for lease in project.pool.leases().values():
-        with project.pool.taken_over(lease) as dead:
+        with taken_over(project.pool, lease) as dead:
             if not dead:
                 continue
+            drop_fetched(project, lease.token)
             if _has_work(project, lease):
                 project.pool.update(
                     replace(lease, state="active", new_branch_at=None, reserved=None)
@@ -61,6 +75,9 @@ def heal(project: Project) -> Healed:
             else:
                 undo_creation(project, lease)
                 undone.append(lease)
+    for token in leftover_creators(project.pool):
+        drop_fetched(project, token)
+    _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
 
@@ -72,7 +89,9 @@ def _finish_moves(project: Project) -> list[Lease]:
             if not ours:
                 continue  # somebody is at it
             try:
-                if way == "restoring":
+                if way == "deleting":
+                    trash.finish_deleting(project.repo, name)
+                elif way == "restoring":
                     finish_restoring(project, name)
                 elif (lease := finish_retiring(project, name)) is not None:
                     removed.append(lease)
@@ -80,6 +99,20 @@ def _finish_moves(project: Project) -> list[Lease]:
                 project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
     trash.drop_stray_locks(project.repo)
     return removed
+
+
+def _discard_leftovers(project: Project) -> None:
+    """Remove the temporary files of writers that died."""
+    repo, state = project.repo, project.state_dir
+    places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
+    places += [state / "doubtful.json", state / "trust.json"]
+    places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
+               for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
+    for admin in admin_directories(repo.admin_root):
+        worktree = worktree_of_admin(admin)
+        places += [admin / RECEIPT, *([worktree / project.settings.env_file] if worktree else [])]
+    for place in [*places, *registry.leftovers(state)]:
+        discard_leftover(place)
 
 
 def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
@@ -93,6 +126,9 @@ def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
         if lease is None or (admin / "locked").exists():
             continue
         lease = replace(lease, admin_id=admin.name)
+        worktree = worktree_of_admin(admin)
+        if worktree is not None and worktree.exists():
+            continue  # another's has its place, or this repository is a copy: not ours to prune
         if project.pool.finding(lease).verdict == "gone":
             found.append((admin, lease))
     return found
@@ -121,6 +157,7 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
         lambda: remove_empty_parent(project, Path(lease.path or "")),
     ]
     failures: list[AdwError | OSError] = []
+    reached("undo.begun")
     for step in steps:
         try:
             step()
@@ -141,6 +178,7 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
     """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
     assert lease.path is not None
     path = Path(lease.path)
+    _discard_half_added(project, path)
     listed = any(entry.path == path for entry in list_worktrees(project.repo.home))
     if listed and _is_ours(lease, path):
         try:
@@ -154,6 +192,43 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
             remove_worktree(project.repo, path, force=True, unlock=True)
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
+        reached("undo.directory")
+
+
+def _discard_half_added(project: Project, path: Path) -> None:
+    """Remove the entry for `path` of a `git worktree add` that was killed.
+
+    Git does not see it, or fails over it in every command that looks at worktrees, and removes it
+    in neither case. The files of the worktree are never there yet.
+    """
+    for admin in admin_directories(project.repo.admin_root):
+        if _is_half_added(admin, path):
+            link = path / ".git"
+            if link.is_file() and admin_directory(path) in (admin, None):
+                link.unlink()
+            shutil.rmtree(admin)
+            reached("undo.directory")
+
+
+def _is_half_added(admin: Path, path: Path) -> bool:
+    """Whether `admin` is such an entry, and nobody is at work on it."""
+    names = {item.name for item in admin.iterdir()}
+    if names & {RECEIPT, "index", "index.lock"} or not names <= _ADDED_FIRST:
+        return False
+    try:
+        reason = (admin / "locked").read_text(errors="replace").strip()
+    except FileNotFoundError:
+        reason = ""
+    worktree = worktree_of_admin(admin)
+    unnamed = worktree is None and admin.name.rstrip("0123456789") == path.name.rstrip("0123456789")
+    if reason not in ("", "initializing") or not (worktree == path or unnamed):
+        return False
+    if "locked" not in names and not unnamed:
+        return False  # git was done with it
+    # Somebody else's may have the same name; git fills it within milliseconds.
+    before = admin.stat().st_mtime
+    time.sleep(max(0.0, min(_SETTLED_SECONDS, before + _SETTLED_SECONDS - time.time())))
+    return admin.is_dir() and {item.name for item in admin.iterdir()} == names
 
 
 def _is_ours(lease: Lease, path: Path) -> bool:
@@ -180,6 +255,7 @@ def _discard_directories(made: list[Path]) -> None:
     for directory in made:
         try:
             directory.rmdir()
+            reached("undo.directory")
         except OSError:
             return  # another worktree came to lie in it
 
@@ -196,4 +272,8 @@ def _has_work(project: Project, lease: Lease) -> bool:
     head = resolve_commit(path, "HEAD")
     if lease.new_branch_at is not None and head != lease.new_branch_at:
         return True
+    if not is_filled(project.pool, lease):
+        # A submodule that was being checked out is neither clean nor anybody's work.
+        status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
+        return bool(run_git(status, path).stdout)
     return bool(uncommitted(path))

@@ -63,7 +63,7 @@ def _describe(holding: Holding) -> str:
 
 
 def _hours(age: timedelta) -> str:
-    hours = age.total_seconds() / 3600
+    hours = max(0.0, age.total_seconds() / 3600)  # a clock may have been set back
     return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from .atomic import write_atomically
+from .faults import reached
 
 How = Literal["file", "block", "chained"]
 
@@ -88,10 +89,13 @@ def take_out(path: Path) -> None:
     rest = parts[0] + parts[2] if parts else None
     if os.path.lexists(aside) and (rest == ALONE + _CHAIN or not os.path.lexists(path)):
         aside.rename(path)
+        reached("hook.back")
     elif parts is None and os.path.lexists(aside):
         aside.unlink()  # the same file twice: it was being set aside
+        reached("hook.once")
     elif rest == ALONE:
         path.unlink()
+        reached("hook.removed")
     elif rest is not None:
         _rewrite(path, rest)
 
@@ -122,6 +126,7 @@ def _set_aside(path: Path) -> None:
         return
     try:
         os.link(path, aside, follow_symlinks=False)
+        reached("hook.twice")
     except OSError:  # a file system without hard links
         path.rename(aside)
 

@@ -13,11 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 
 from . import registry
 from .atomic import write_atomically
 from .envfile import is_ours, load_header
 from .errors import LedgerError, LedgerTooNew
+from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
 from .model import Lease, Settings, ports_of
@@ -87,7 +89,9 @@ class Ledger:
     def commit(self, leases: Mapping[str, Lease]) -> None:
         """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                reached("ledger.directory")
             write_atomically(self.path, encode_leases(leases.values()))
         except OSError as exc:
             raise LedgerError(
@@ -118,8 +122,11 @@ class Ledger:
     def _set_aside(self, infix: str) -> Path:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = self.path.with_name(f"{self.path.name}{infix}{now}")
+        while os.path.lexists(aside):  # the clock was set back, or stands
+            aside = aside.with_name(f"{aside.name}-{token_hex(2)}")
         try:
             self.path.rename(aside)
+            reached("ledger.set-aside")
         except OSError as exc:
             raise LedgerError(
                 f"the damaged ledger {self.path} cannot be set aside: {exc.strerror}",
@@ -145,7 +152,7 @@ def recover_leases(
             worktree = worktree_of_admin(admin)
             found = there if worktree is not None and worktree.is_dir() else missing
             found.append(replace(lease, admin_id=admin.name))
-    known = registry.entry_of(state_dir, ledger_path)
+    known = registry.entry_of(state_dir, ledger_path, common_dir)
     reserved = [lease for lease in known.leases.values() if not lease.has_worktree] if known else []
     there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))
     leases: Leases = {}

@@ -6,22 +6,33 @@ error, not a weaker lock.
 
 from __future__ import annotations
 
+import fcntl
+import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import LedgerError, LockTimeout
+from .faults import reached
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-_POLL_SECONDS = 0.01
+# A hundred that wait must leave the processor to the one that works.
+_POLL_SECONDS = 0.02
+
+_handed_down: ContextVar[tuple[int, ...]] = ContextVar("_handed_down", default=())
 
 
 @contextmanager
 def held(path: Path, timeout: float, what: str) -> Iterator[None]:
     """Hold the lock at `path` for the block, waiting up to `timeout` seconds for it.
+
+    The wait begins anew when the lock changed hands: a long queue is no reason to give up, only a
+    holder that does not let go. The file's time tells that; each holder sets it.
 
     `what` names the guarded thing in the error. Raises LockTimeout if somebody else keeps it,
     LedgerError if the lock file cannot be made or locked.
@@ -30,7 +41,16 @@ def held(path: Path, timeout: float, what: str) -> Iterator[None]:
 
     lock = _lock(path)
     try:
-        lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
+        while True:
+            turn = _turn(path)
+            try:
+                lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
+                break
+            except Timeout:
+                if _turn(path) == turn:
+                    raise
+        with suppress(OSError):
+            os.utime(path)
     except Timeout as exc:
         raise LockTimeout(
             f"{what} is locked by another process ({path}) for more than {timeout:g} seconds",
@@ -39,9 +59,58 @@ def held(path: Path, timeout: float, what: str) -> Iterator[None]:
     except (OSError, NotImplementedError) as exc:
         raise _unusable(path, exc) from exc
     try:
+        reached("lock.taken")
         yield
     finally:
         lock.release()
+        reached("lock.released")
+
+
+@contextmanager
+def held_with_children(path: Path, timeout: float) -> Iterator[bool]:
+    """Hold the lock at `path` for the block; git commands started in it hold it, too.
+
+    So it outlives a holder that was killed until the last of its git commands has ended. Yields
+    False, the lock not held, if somebody else's go on for more than `timeout` seconds. Raises
+    LedgerError if the file cannot be made or locked.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as exc:
+        raise _unusable(path, exc) from exc
+    try:
+        if not _wait_for(descriptor, path, timeout):
+            yield False
+            return
+        before = _handed_down.set((*_handed_down.get(), descriptor))
+        try:
+            yield True
+        finally:
+            _handed_down.reset(before)
+            # Not by closing alone: a daemon that git started may have the descriptor for good.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+def handed_down() -> tuple[int, ...]:
+    """Return the descriptors of the locks that a git command has to share with us."""
+    return _handed_down.get()
+
+
+def _wait_for(descriptor: int, path: Path, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        except OSError as exc:
+            raise _unusable(path, exc) from exc
+        else:
+            return True
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
@@ -58,6 +127,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
         return None
     except (OSError, NotImplementedError) as exc:
         raise _unusable(path, exc) from exc
+    reached("lock.taken")
     return lock
 
 
@@ -68,11 +138,20 @@ def discard(lock: BaseFileLock) -> None:
     lock.release()
 
 
+def _turn(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def _lock(path: Path) -> BaseFileLock:
     from filelock import FileLock
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            reached("lock.directory")
     except OSError as exc:
         raise _unusable(path, exc) from exc
     # Each call opens the file anew, so that threads exclude each other as processes do.

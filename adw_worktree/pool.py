@@ -7,19 +7,19 @@ cannot be read keeps the slots it was last seen with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
 
 from . import registry
-from .errors import PoolExhausted, SlotUnavailable, UnknownAdw
+from .errors import LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
-from .locks import discard, try_lock
 from .model import Lease, Settings, ports_of
+from .neighbours import is_own, leases_of, lives, other_ledger
 from .ports import busy_ports
 from .verdict import Finding, judge
 
@@ -46,6 +46,15 @@ class Pool:
         with self._locked():
             return self.ledger.load()
 
+    def neighbours(self) -> list[registry.Entry]:
+        """Return what the registry has of every ledger, this one's if it is sound."""
+        if self.state_dir is None:
+            return []
+        own = self.common_dir and registry.entry_file(
+            self.state_dir, self.ledger.path, self.common_dir
+        )
+        return list(registry.entries(self.state_dir, own))
+
     def elsewhere(self, *, living: bool = False) -> list[Holding]:
         """Return what the other ledgers of this machine hold.
 
@@ -55,24 +64,20 @@ class Pool:
         if self.state_dir is None:
             return []
         holdings = []
-        for entry in registry.entries(self.state_dir, self.ledger.path):
-            gone = living and registry.locate(entry) is None
-            if not self._is_own(entry) and not gone:
-                leases = _other_ledger(entry, self.settings).peek()
-                for lease in (entry.leases if leases is None else leases).values():
-                    holdings.append(Holding(lease, entry.ledger, entry.common_dir))
-        return [one for one in holdings if _lives(one)] if living else holdings
+        for entry in self.neighbours():
+            if is_own(entry, self.ledger.path, self.common_dir):
+                continue
+            located = registry.locate(entry) if living else entry
+            if located is not None:
+                for lease in leases_of(located, self.settings).values():
+                    holdings.append(Holding(lease, located.ledger, located.common_dir))
+        return [one for one in holdings if lives(one)] if living else holdings
 
     def finding(self, lease: Lease) -> Finding:
         """Return what became of the worktree of `lease`."""
         if self.common_dir is None:
             return Finding("unknown", "reserved without a worktree")
         return judge(lease, self.common_dir, self.settings.env_file)
-
-    def creator_lock(self, lease: Lease) -> Path:
-        """Return the lock file that the `create` behind a pending lease holds."""
-        assert self.common_dir is not None
-        return self.common_dir / "adw-worktree" / "creating" / f"{lease.token}.lock"
 
     # ---- changing ------------------------------------------------------------------------
 
@@ -191,34 +196,6 @@ class Pool:
             with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
                 self._release_gone_elsewhere()
 
-    def abandoned(self) -> list[Lease]:
-        """Return the pending leases whose `create` is dead: nobody holds its lock."""
-        found = []
-        for lease in self.leases().values():
-            with self.taken_over(lease) as dead:
-                if dead:
-                    found.append(lease)
-        return found
-
-    @contextmanager
-    def taken_over(self, lease: Lease) -> Iterator[bool]:
-        """Hold the lock of the `create` behind `lease` and say whether it died half-way.
-
-        False if it lives, or if another process has finished or undone it: a creator holds its
-        lock until the lease is no longer pending, so what is read inside the lock is final.
-        """
-        lock = try_lock(self.creator_lock(lease)) if lease.state == "pending" else None
-        if lock is None:
-            yield False
-            return
-        try:
-            present = self.leases().get(lease.adw_id)
-            yield (
-                present is not None and present.token == lease.token and present.state == "pending"
-            )
-        finally:
-            discard(lock)
-
     # ---- inside the locks ----------------------------------------------------------------
 
     @contextmanager
@@ -247,18 +224,19 @@ class Pool:
         """Tell the registry where this ledger is and what it holds."""
         if self.state_dir is None or self.common_dir is None:
             return
-        if not changed and (not leases or registry.entry_of(self.state_dir, self.ledger.path)):
+        if not changed and self._is_known(leases):
             return
-        if not leases and not changed:
-            return
-        found = self.common_dir.stat()
-        for entry in list(registry.entries(self.state_dir, self.ledger.path)):
-            if self._is_own(entry) and entry.ledger != self.ledger.path:
-                registry.forget(self.state_dir, entry.ledger)
-        registry.record(
-            self.state_dir,
-            registry.Entry(self.ledger.path, self.common_dir, found.st_dev, found.st_ino, leases),
+        found, ledger = self.common_dir.stat(), self.ledger.path
+        identity = registry.ensure_identity(self.common_dir)
+        entry = registry.Entry(
+            ledger, self.common_dir, found.st_dev, found.st_ino, identity, leases
         )
+        registry.record(self.state_dir, entry)
+        file = registry.file_of(self.state_dir, entry)
+        for other in self.neighbours():
+            own = is_own(other, ledger, self.common_dir)
+            if own and registry.file_of(self.state_dir, other) != file:
+                registry.forget(self.state_dir, other)
 
     def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
         """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
@@ -324,6 +302,8 @@ class Pool:
         """
         if self.common_dir is None or lease.state == "pending":
             return None
+        if not lease.has_worktree and self._is_copied(lease):
+            return Finding("gone", "this repository is a copy of the one that reserved it")
         finding = self.finding(lease)
         return finding if finding.verdict == "gone" else None
 
@@ -331,18 +311,28 @@ class Pool:
         """Release the gone worktrees of every other repository; the machine lock is held."""
         if self.state_dir is None:
             return
-        for entry in list(registry.entries(self.state_dir, self.ledger.path)):
-            if self._is_own(entry):
+        for entry in self.neighbours():
+            if is_own(entry, self.ledger.path, self.common_dir):
                 continue
             located = registry.locate(entry)
             if located is None:
                 registry.doubt(self.state_dir, {lease.slot for lease in entry.leases.values()})
-                registry.forget(self.state_dir, entry.ledger)
-            elif located.common_dir.is_dir():
-                other_ledger = _other_ledger(located, self.settings)
-                if other_ledger.peek() is not None:
-                    other = replace(self, ledger=other_ledger, common_dir=located.common_dir)
-                    other._release_gone_here()
+                registry.forget(self.state_dir, entry)
+            elif registry.is_there(located):
+                ledger = other_ledger(located, self.settings)
+                other = replace(self, ledger=ledger, common_dir=located.common_dir)
+                # Another user's, or from a later version: its owner will release what is gone.
+                with suppress(LedgerError):
+                    if ledger.peek() is not None:
+                        other._release_gone_here()
+                    else:
+                        other._release_gone_unlisted(located)
+
+    def _release_gone_unlisted(self, entry: registry.Entry) -> None:
+        """Release what is gone of a repository whose ledger is lost, as the registry has it."""
+        leases = dict(entry.leases)
+        if self._release_gone(leases) and self.state_dir is not None:
+            registry.record(self.state_dir, replace(entry, leases=leases))
 
     def _release_gone_here(self) -> None:
         with self.ledger.locked():
@@ -352,19 +342,25 @@ class Pool:
                 self._register(leases, changed=True)
 
     def _is_known(self, leases: Leases) -> bool:
-        """Whether the registry has this ledger; it may have been lost with the state directory."""
-        if self.state_dir is None or not leases:
-            return True
-        return registry.entry_of(self.state_dir, self.ledger.path) is not None
+        """Whether the registry has this ledger with these slots.
 
-    def _is_own(self, entry: registry.Entry) -> bool:
-        """Whether `entry` is this very ledger's, perhaps from before it changed its place."""
-        if entry.ledger == self.ledger.path or entry.common_dir == self.common_dir:
+        It may have been lost with the state directory, or a process killed before it said so.
+        """
+        if self.state_dir is None or self.common_dir is None:
             return True
-        if self.common_dir is None or entry.common_dir.exists():
+        entry = registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
+        return not leases if entry is None else _tokens(entry.leases) == _tokens(leases)
+
+    def _is_copied(self, lease: Lease) -> bool:
+        """Whether a reservation came with a copy of the repository that made it, and still has it.
+
+        Whom the registry knows is the original. A worktree tells by itself whose it is.
+        """
+        if self.state_dir is None or self.common_dir is None:
             return False
-        found = self.common_dir.stat()
-        return (entry.device, entry.inode) == (found.st_dev, found.st_ino)
+        if registry.entry_of(self.state_dir, self.ledger.path, self.common_dir) is not None:
+            return False
+        return any(holding.lease.token == lease.token for holding in self.elsewhere(living=True))
 
     def _exhausted(self, leases: Leases) -> PoolExhausted:
         own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
@@ -372,22 +368,12 @@ class Pool:
         return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
 
 
-def _lives(holding: Holding) -> bool:
-    """Whether a lease of another repository is more than a note not yet crossed out."""
-    home = holding.common_dir
-    if home is None or not home.is_dir():
-        return True
-    return holding.lease.state == "pending" or judge(holding.lease, home).verdict != "gone"
+def _tokens(leases: Mapping[str, Lease]) -> set[tuple[str, int]]:
+    return {(lease.token, lease.slot) for lease in leases.values()}
 
 
 def is_aged(lease: Lease, max_age: timedelta) -> bool:
     """Whether `lease` has no worktree and is older than `max_age`."""
-    return not lease.has_worktree and datetime.now(UTC) - lease.allocated_at > max_age
-
-
-def _other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
-    """Return the ledger of another repository; it is never rebuilt from here."""
-    lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
-    return Ledger(
-        entry.ledger, lock_path, settings.lock_timeout, recover=lambda: dict(entry.leases)
-    )
+    # A time in the future tells only that a clock was set back: just leased, as far as we know.
+    age = max(datetime.now(UTC) - lease.allocated_at, timedelta())
+    return not lease.has_worktree and age >= max_age

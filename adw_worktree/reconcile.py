@@ -17,9 +17,11 @@ from typing import Literal
 
 from . import spares, trash
 from .atomic import write_atomically
+from .creators import abandoned
 from .envfile import Header, is_ours, load_header, write
 from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
+from .faults import reached
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, prune_entry, stale_entries
 from .holdings import Holding
@@ -98,14 +100,14 @@ def reconcile(
     """
     # Worktrees first: one made meanwhile has its lease by then, and is not taken for unmanaged.
     seen = look(project)
-    abandoned = project.pool.abandoned()
+    dead = abandoned(project.pool)
     leases = project.pool.leases()
     findings = {lease.adw_id: project.pool.finding(lease) for lease in leases.values()}
     actions = [
-        *(_undo_action(lease) for lease in abandoned),
+        *(_undo_action(lease) for lease in dead),
         *(_finish_action(project, name, way) for name, way in trash.abandoned(project.repo)),
         *plan_reconciliation(
-            {key: lease for key, lease in leases.items() if lease not in abandoned},
+            {key: lease for key, lease in leases.items() if lease not in dead},
             findings,
             seen,
             adopt_all=project.settings.adopt,
@@ -137,9 +139,13 @@ def reconcile(
 def look(project: Project) -> list[Seen]:
     """Return the linked worktrees whose directories are there."""
     seen = []
+    admin_root = project.repo.admin_root
     for entry in list_worktrees(project.repo.home):
         admin = admin_directory(entry.path)
-        if admin is None or not admin.is_dir() or spares.is_spare(project.repo, entry.path):
+        # A copy of a repository lists the worktrees of the original.
+        if admin is None or not admin.is_dir() or not admin.parent.samefile(admin_root):
+            continue
+        if spares.is_spare(project.repo, entry.path):
             continue
         receipt = load_receipt(admin)
         told = receipt or lease_of_env_file(admin, project.settings)
@@ -292,7 +298,9 @@ def apply_action(project: Project, action: Action) -> Action:
         prune_entry(project, project.repo.admin_root / str(lease.admin_id))
     elif action.kind == "move" and action.path is not None:
         _point_at(project.repo.admin_root / str(lease.admin_id), action.path)
+        reached("worktree-repair.before")
         run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
+        reached("worktree-repair.after")
         project.pool.update(replace(lease, path=str(action.path)))
     elif action.kind == "reassign" and seen is not None:
         return _reassign(project, action, lease, seen)

@@ -8,6 +8,7 @@ Everything here but `machine_lock` is called with the machine lock held.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -18,10 +19,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew
+from .faults import reached
 from .locks import held
 from .model import Lease
 from .schema import DocumentDamaged, lease_document, read_document
@@ -36,6 +39,8 @@ class Entry:
     device: int
     """st_dev and `inode` st_ino of the common git directory, to know it when it was renamed."""
     inode: int
+    identity: str
+    """The name that the repository itself carries, see `identity_of`."""
     leases: Mapping[str, Lease] = field(default_factory=dict)
     """As they were when a slot was last taken or given back."""
 
@@ -46,9 +51,22 @@ def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None
 
 
 def prepare_state_directory(state_dir: Path) -> None:
-    """Make the state directory, private to the user. Raises LedgerError if that cannot be."""
+    """Make the state directory, private to the user. Raises LedgerError if that cannot be.
+
+    One that is there and writable by its group is shared by that group, and so is what is made in
+    it.
+    """
     try:
-        (state_dir / "ledgers").mkdir(mode=0o700, parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = state_dir / "ledgers"
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            reached("state.directory")
+            if _shared(state_dir):
+                os.chown(folder, -1, state_dir.stat().st_gid)
+                folder.chmod(0o2770)
+        if _shared(state_dir):
+            _make_shared_lock(state_dir, state_dir / "machine.lock")
     except OSError as exc:
         raise LedgerError(
             f"the state directory {state_dir} cannot be made: {exc.strerror}",
@@ -56,11 +74,11 @@ def prepare_state_directory(state_dir: Path) -> None:
         ) from exc
 
 
-def entries(state_dir: Path, own: Path) -> Iterator[Entry]:
+def entries(state_dir: Path, own: Path | None = None) -> Iterator[Entry]:
     """Yield the entry of every ledger on this machine.
 
     Raises LedgerError on one that cannot be read: its slots are unknown, which is not free. But the
-    one of the ledger at `own`, if it is damaged, is left out: what it said stands in that ledger.
+    file `own`, if it is damaged, is left out: what it said stands in the ledger itself.
     """
     folder = state_dir / "ledgers"
     try:
@@ -73,61 +91,119 @@ def entries(state_dir: Path, own: Path) -> Iterator[Entry]:
         except LedgerTooNew:
             raise
         except LedgerError:
-            if file != _entry_file(state_dir, own):
+            if file != own:
                 raise
 
 
-def entry_of(state_dir: Path, ledger: Path) -> Entry | None:
+def entry_file(state_dir: Path, ledger: Path, common_dir: Path) -> Path:
+    """Return the file for the entry of a ledger; another clone at its path has another."""
+    return _entry_file(state_dir, ledger, common_dir.stat().st_ino, identity_of(common_dir))
+
+
+def file_of(state_dir: Path, entry: Entry) -> Path:
+    """Return the file that `entry` is recorded in."""
+    return _entry_file(state_dir, entry.ledger, entry.inode, entry.identity)
+
+
+def entry_of(state_dir: Path, ledger: Path, common_dir: Path) -> Entry | None:
     """Return the entry of the ledger at `ledger`, or None if there is none that can be read."""
-    try:
-        return _load(_entry_file(state_dir, ledger))
-    except LedgerError:
-        return None
+    return _sound(entry_file(state_dir, ledger, common_dir))
 
 
 def record(state_dir: Path, entry: Entry) -> None:
     """Write down `entry` in place of its ledger's earlier one; set a damaged one aside."""
-    file = _entry_file(state_dir, entry.ledger)
+    file = file_of(state_dir, entry)
     document = {
         "schema_version": 1,
         "ledger": str(entry.ledger),
         "common_dir": str(entry.common_dir),
         "device": entry.device,
         "inode": entry.inode,
+        "identity": entry.identity,
         "leases": lease_document(entry.leases.values()),
     }
     data = json.dumps(document, indent=2).encode() + b"\n"
     try:
-        if os.path.lexists(file) and entry_of(state_dir, entry.ledger) is None:
+        if os.path.lexists(file) and _sound(file) is None:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             file.rename(file.with_name(f"{file.name}.corrupt-{now}"))
-        write_atomically(file, data, mode=0o600)
+        _write(state_dir, file, data)
     except OSError as exc:
         raise _unwritable(state_dir, exc) from exc
 
 
-def forget(state_dir: Path, ledger: Path) -> None:
-    """Take the ledger at `ledger` off the list."""
-    _entry_file(state_dir, ledger).unlink(missing_ok=True)
+def forget(state_dir: Path, entry: Entry) -> None:
+    """Take the ledger of `entry` off the list."""
+    file_of(state_dir, entry).unlink(missing_ok=True)
+    reached("registry.forgotten")
+
+
+def leftovers(state_dir: Path) -> list[Path]:
+    """Return the entry files whose writer may have died: a temporary one lies beside them."""
+    found = (state_dir / "ledgers").glob(".*.json.tmp")
+    return [file.with_name(file.name.removeprefix(".").removesuffix(".tmp")) for file in found]
+
+
+def is_there(entry: Entry) -> bool:
+    """Whether the very repository of `entry` can be seen at its path, not another in its place."""
+    return is_at(entry, entry.common_dir)
+
+
+def is_at(entry: Entry, common_dir: Path) -> bool:
+    """Whether the repository of `entry` is at `common_dir`.
+
+    Of the file system's numbers the inode alone: device numbers change with a reboot.
+    """
+    try:
+        same = common_dir.stat().st_ino == entry.inode
+    except OSError:
+        return False
+    # An entry from before repositories had names has none.
+    return same and entry.identity in ("", identity_of(common_dir))
+
+
+def identity_of(common_dir: Path) -> str:
+    """Return the random name that a repository got when it first held a slot; empty before.
+
+    A new repository often gets the inode of one that was deleted, and a copy has the name of its
+    original: only both together tell a repository.
+    """
+    try:
+        return _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def ensure_identity(common_dir: Path) -> str:
+    """Return the repository's name; the machine lock is held. Raises LedgerError."""
+    name = identity_of(common_dir)
+    if not name:
+        name = token_hex(16)
+        try:
+            (common_dir / "adw-worktree").mkdir(exist_ok=True)
+            write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
+        except OSError as exc:
+            raise _unwritable(common_dir, exc) from exc
+    return name
 
 
 def locate(entry: Entry) -> Entry | None:
     """Return `entry` where its repository is now, or None if the repository is gone.
 
-    A common git directory that is missing was renamed if a directory beside it, or its own name
-    one level further up, has its inode; it is gone if it cannot be a file system that is not
-    mounted. What cannot be told is returned as it was.
+    A common git directory that is missing, or has another in its place, was renamed if a directory
+    beside it, or its own name one level further up, has its inode; it is gone if it cannot be a
+    file system that is not mounted. What cannot be told is returned as it was.
     """
-    if entry.common_dir.is_dir():
+    if is_there(entry):
         return entry
+    try:
+        place = next(path for path in _upwards(entry.common_dir) if _is_present(path))
+        same_file_system = place.stat().st_dev == entry.device
+    except OSError:
+        return entry  # not ours to look into, which is not gone
     renamed = _renamed(entry)
     if renamed is not None:
         return renamed
-    ancestor = _nearest_directory(entry.common_dir)
-    try:
-        same_file_system = ancestor.stat().st_dev == entry.device
-    except OSError:
-        return entry
     return None if same_file_system else entry
 
 
@@ -158,9 +234,37 @@ def settle_doubt(state_dir: Path | None, slot: int) -> None:
 def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
     data = json.dumps(sorted(slots)).encode() + b"\n"
     try:
-        write_atomically(state_dir / "doubtful.json", data, mode=0o600)
+        _write(state_dir, state_dir / "doubtful.json", data)
     except OSError as exc:
         raise _unwritable(state_dir, exc) from exc
+
+
+def _shared(state_dir: Path) -> bool:
+    """Whether the state directory is its group's, not one user's."""
+    return bool(state_dir.stat().st_mode & stat.S_IWGRP)
+
+
+def _write(state_dir: Path, path: Path, data: bytes) -> None:
+    shared = _shared(state_dir)
+    write_atomically(path, data, mode=0o660 if shared else 0o600)
+    if shared:
+        os.chown(path, -1, state_dir.stat().st_gid)
+
+
+def _make_shared_lock(state_dir: Path, path: Path) -> None:
+    """Make the lock file for the whole group; it appears with its permissions or not at all."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.fchown(descriptor, -1, state_dir.stat().st_gid)
+        os.fchmod(descriptor, 0o660)
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.close(descriptor)
+        draft.unlink()
 
 
 def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
@@ -170,9 +274,16 @@ def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
     )
 
 
-def _entry_file(state_dir: Path, ledger: Path) -> Path:
-    name = hashlib.sha256(str(ledger).encode(errors="surrogateescape")).hexdigest()[:32]
-    return state_dir / "ledgers" / f"{name}.json"
+def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
+    key = f"{ledger}\0{inode}\0{identity}".encode(errors="surrogateescape")
+    return state_dir / "ledgers" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
+
+
+def _sound(file: Path) -> Entry | None:
+    try:
+        return _load(file)
+    except LedgerError:
+        return None
 
 
 def _read(file: Path) -> bytes:
@@ -204,6 +315,7 @@ def _load(file: Path) -> Entry:
             common_dir=Path(document["common_dir"]),
             device=int(document["device"]),
             inode=int(document["inode"]),
+            identity=str(document.get("identity", "")),
             leases=read_document(document["leases"]),
         )
     except (*_DAMAGE, DocumentDamaged) as exc:
@@ -215,7 +327,6 @@ def _load(file: Path) -> Entry:
 
 def _renamed(entry: Entry) -> Entry | None:
     """Return `entry` at the place its directory was renamed to, if that is near."""
-    wanted = (entry.device, entry.inode)
     # `<repo>/.git`: the repository's own directory was renamed. `<repo>.git`: itself.
     tail = Path(entry.common_dir.name) if entry.common_dir.name in (".git", ".bare") else Path()
     around = entry.common_dir.parent.parent if tail.name else entry.common_dir.parent
@@ -224,11 +335,7 @@ def _renamed(entry: Entry) -> Entry | None:
     except OSError:
         return None
     for candidate in candidates:
-        try:
-            found = candidate.stat()
-        except OSError:
-            continue
-        if (found.st_dev, found.st_ino) == wanted:
+        if is_at(entry, candidate):
             return replace(entry, common_dir=candidate, ledger=_follow(entry, candidate))
     return None
 
@@ -241,8 +348,14 @@ def _follow(entry: Entry, common_dir: Path) -> Path:
     return entry.ledger
 
 
-def _nearest_directory(path: Path) -> Path:
-    for ancestor in path.parents:
-        if ancestor.is_dir():
-            return ancestor
-    return Path(path.anchor)
+def _upwards(path: Path) -> list[Path]:
+    return [path, *path.parents]
+
+
+def _is_present(path: Path) -> bool:
+    """Whether there is something at `path`. Raises OSError if that cannot be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True

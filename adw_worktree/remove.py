@@ -85,6 +85,8 @@ def _remove(
         gone = _retire(project, target, entry, consent)
     else:
         gone = _drop_entry(project, lease, entry, consent)
+    if gone.left is not None:
+        notes.append(f"some files could not be deleted; what is left lies in {gone.left}")
     if lease is not None:
         try:
             _run_hooks(project, "post-remove", lease, project.repo.home, consent, output)

@@ -29,12 +29,13 @@ from .errors import (
     WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
-from .gitrepo import branch_commit, list_worktrees
+from .faults import reached
+from .gitrepo import admin_directory, branch_commit, list_worktrees
 from .ledger import tied
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import RECEIPT, write_receipt
-from .retire import move_across
+from .retire import copy_across
 from .trash import Entry
 from .worktrees import git_lock, make_branch, set_upstream
 
@@ -72,6 +73,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
             raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
         directory = trash.place(project.repo, entry.name, "restoring")
         trash.place(project.repo, entry.name).rename(directory)
+        reached("restore.begun")
         try:
             trash.save(directory, target)
             return _bring_back(project, target, directory)
@@ -85,14 +87,13 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
 def discard(project: Project, name: str) -> Entry:
     """Delete for good what was last removed under `name`; return it. Raises UnknownAdw."""
     entry = _find(project, name)
-    directory = trash.place(project.repo, entry.name)
     with trash.moving(project.repo, entry.name) as ours:
         if not ours:
             raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
         try:
-            trash.forget(project.repo, entry, directory)
+            trash.forget(project.repo, entry)
         except OSError as exc:
-            raise AdwError(f"{directory} cannot be deleted: {exc.strerror}") from exc
+            raise AdwError(f"{entry.name} cannot be deleted: {exc.strerror}") from exc
     return entry
 
 
@@ -165,15 +166,18 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
     if (directory / _ADMIN).exists():
         notes += _prepare_admin(project, entry, directory / _ADMIN)
         worktree.parent.mkdir(parents=True, exist_ok=True)
+        reached("restore.parent")
         ensure_excluded(project, worktree)
         _place_tree(directory, worktree, admin)
         repo.admin_root.mkdir(exist_ok=True)
+        reached("restore.admin-root")
         with git_lock(repo, project.settings):
             (directory / _ADMIN).rename(admin)
+            reached("restore.admin")
     lease = _lease(project, entry, worktree, admin)
     write_receipt(admin, lease)
     env_file = write(worktree, project.settings.env_file, project.env_text(lease))
-    trash.forget(repo, entry, directory)
+    trash.forget(repo, entry, "restoring")
     return Restored(lease, env_file, notes)
 
 
@@ -181,6 +185,7 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     """Make git's admin directory fit the place it goes to; return what a person should know."""
     # Without the receipt nobody takes it for a worktree of ours that vanished, and prunes it.
     (admin / RECEIPT).unlink(missing_ok=True)
+    reached("restore.receipt")
     _write(admin / "gitdir", f"{entry.path}/.git\n")
     if entry.branch is None or entry.commit is None:
         return []
@@ -211,14 +216,19 @@ def _place_tree(directory: Path, worktree: Path, admin: Path) -> None:
     if not tree.exists():
         return
     _write(tree / ".git", f"gitdir: {admin}\n")
+    if admin_directory(worktree) == admin:
+        trash.delete(tree)  # it was copied, and whole, before an interruption
+        return
     try:
         os.rename(tree, worktree)
+        reached("restore.tree")
     except OSError as exc:
         if exc.errno != errno.EXDEV:
             raise
         if worktree.is_dir():
             worktree.rmdir()
-        move_across(tree, worktree)
+            reached("restore.place")
+        copy_across(tree, worktree)
         trash.delete(tree)
 
 
@@ -250,15 +260,18 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
     if not (directory / _ADMIN).exists() and admin.exists():
         with git_lock(repo, project.settings):
             admin.rename(directory / _ADMIN)
+            reached("restore.admin-back")
     if not (directory / _TREE).exists() and worktree.exists():
         _write(worktree / ".git", f"gitdir: {repo.admin_root / entry.admin_id}\n")
         try:
             os.rename(worktree, directory / _TREE)
+            reached("restore.tree-back")
         except OSError:
-            move_across(worktree, directory / _TREE)
+            copy_across(worktree, directory / _TREE)
             trash.delete(worktree)
     trash.save(directory, entry)
     directory.rename(trash.place(repo, entry.name))
+    reached("restore.given-up")
 
 
 def _write(path: Path, text: str) -> None:

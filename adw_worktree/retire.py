@@ -16,6 +16,7 @@ from pathlib import Path
 
 from . import trash
 from .errors import GitFailed
+from .faults import reached
 from .gitrepo import admin_directory
 from .model import Lease
 from .project import Project
@@ -31,6 +32,8 @@ class Retired:
 
     entry: Entry
     branch_deleted: bool
+    left: Path | None = None
+    """Where files lie, beside the worktree's place, that could not be deleted."""
 
 
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
@@ -45,15 +48,17 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
         assert ours  # its name is new
         try:
             directory.mkdir(parents=True)
+            reached("trash.directory")
             trash.save(directory, entry)
             if entry.kept:
                 trash.protect(repo, entry, worktree)
             with git_lock(repo, project.settings):
                 admin.rename(directory / _ADMIN)
+                reached("retire.admin")
             _move_tree(worktree, directory, entry)
         except BaseException as exc:
             _take_back(directory, worktree, admin, entry)
-            trash.forget(repo, entry, directory)
+            trash.forget(repo, entry, "removing")
             if isinstance(exc, OSError):
                 raise GitFailed(
                     f"the worktree {worktree} cannot be taken away: {exc.strerror}",
@@ -75,13 +80,15 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
         if not (directory / _ADMIN).exists() and not (directory / _TREE).exists():
             trash.delete(directory)
         return None
-    if not (directory / _ADMIN).exists():
-        trash.forget(project.repo, entry, directory)
-        return None
     worktree = Path(entry.path)
+    if not (directory / _ADMIN).exists():
+        _take_back(directory, worktree, project.repo.admin_root / entry.admin_id, entry)
+        trash.forget(project.repo, entry, "removing")
+        return None
     if not (directory / _TREE).exists() and _is_of(worktree, project, entry):
         os.rename(worktree, _aside(worktree, entry))
-    _fetch_aside(worktree, directory, entry)
+        reached("retire.aside")
+    _copy_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
     _settle(project, entry, lease, directory)
@@ -93,17 +100,21 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     repo = project.repo
     with suppress(OSError):
         repo.admin_root.rmdir()  # as git does after the last one
+        reached("retire.admin-root")
     remove_empty_parent(project, Path(entry.path))
     if lease is not None:
         project.pool.release(lease)
     dropped = False
     if entry.branch is not None and entry.branch_dropped_at is not None:
         dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
-    final = trash.place(repo, entry.name)
-    directory.rename(final)
-    if not entry.kept:
-        trash.delete_in_background(final)
-    return Retired(entry, dropped)
+    left = _delete(_aside(Path(entry.path), entry))
+    if entry.kept:
+        directory.rename(trash.place(repo, entry.name))
+        reached("retire.settled")
+    else:
+        with suppress(OSError):  # or the next command does it
+            trash.forget(repo, entry, "removing")
+    return Retired(entry, dropped, left)
 
 
 def remove_empty_parent(project: Project, path: Path) -> None:
@@ -111,6 +122,7 @@ def remove_empty_parent(project: Project, path: Path) -> None:
     if project.settings.worktree_path is None and path.parent.name == "trees":
         with suppress(OSError):
             path.parent.rmdir()
+            reached("retire.parent")
 
 
 # ---- the files ---------------------------------------------------------------------------------
@@ -120,24 +132,32 @@ def _move_tree(worktree: Path, directory: Path, entry: Entry) -> None:
     """Move the worktree's directory into the entry; across file systems what is kept is copied."""
     try:
         os.rename(worktree, directory / _TREE)
+        reached("retire.tree")
     except OSError as exc:
         if exc.errno != errno.EXDEV:
             raise
         os.rename(worktree, _aside(worktree, entry))
-        _fetch_aside(worktree, directory, entry)
+        reached("retire.aside")
+        _copy_aside(worktree, directory, entry)
 
 
-def _fetch_aside(worktree: Path, directory: Path, entry: Entry) -> None:
-    """Bring in what was renamed on its own file system, and delete it there."""
+def _copy_aside(worktree: Path, directory: Path, entry: Entry) -> None:
+    """Copy what was renamed on its own file system into the entry, if it is to be kept."""
     aside = _aside(worktree, entry)
-    if not aside.is_dir():
-        return
-    if entry.kept and not (directory / _TREE).exists():
-        move_across(aside, directory / _TREE)
-    trash.delete(aside)
+    if entry.kept and aside.is_dir() and not (directory / _TREE).exists():
+        copy_across(aside, directory / _TREE)
 
 
-def move_across(source: Path, target: Path) -> None:
+def _delete(directory: Path) -> Path | None:
+    """Delete a directory; return it if that cannot be."""
+    try:
+        trash.delete(directory)
+    except OSError:
+        return directory
+    return None
+
+
+def copy_across(source: Path, target: Path) -> None:
     """Have `target` be a whole copy of `source`, or not be there. Raises OSError."""
     part = target.with_name(f".{target.name}.part")
     trash.delete(part)
@@ -145,7 +165,9 @@ def move_across(source: Path, target: Path) -> None:
         shutil.copytree(source, part, symlinks=True, ignore=_special_files)
     except shutil.Error as exc:  # one or more files; the first tells why
         raise OSError(errno.EIO, f"cannot be copied: {exc.args[0][0][2]}", str(source)) from exc
+    reached("copy.part")
     os.rename(part, target)
+    reached("copy.whole")
 
 
 def _special_files(directory: str, names: list[str]) -> list[str]:
@@ -156,14 +178,16 @@ def _special_files(directory: str, names: list[str]) -> list[str]:
 
 
 def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> None:
-    """Undo what `retire` did so far."""
-    with suppress(OSError):
-        if not worktree.exists():
-            source = directory / _TREE
-            os.rename(source if source.exists() else _aside(worktree, entry), worktree)
+    """Undo what `retire` did so far. Raises OSError, the removal then being finished later."""
+    # First the one that is not a copy.
+    for source in (_aside(worktree, entry), directory / _TREE):
+        if source.exists() and not worktree.exists():
+            os.rename(source, worktree)
+            reached("retire.tree-back")
     if (directory / _ADMIN).exists():
         admin.parent.mkdir(exist_ok=True)
         os.rename(directory / _ADMIN, admin)
+        reached("retire.admin-back")
 
 
 def _aside(worktree: Path, entry: Entry) -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .faults import reached
 from .gitrepo import Repository
 from .model import Lease
 
@@ -40,5 +41,7 @@ def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
     stamp = stamp_file(repo)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text("leased\n" if any(lease.has_worktree for lease in leases) else "")
+    reached("stamp.written")
     if observed:
         os.utime(stamp, ns=(observed, observed))
+        reached("stamp.timed")

@@ -4,13 +4,14 @@ An entry is the directory `adw-worktree/trash/<name>`: the worktree's files (`tr
 directory of it (`admin`) and what is known of it (`entry.json`). The ref
 `refs/adw-worktree/trash/<name>` keeps its commits, and what was staged, from git's collection.
 
-What holds here: on its way in, an entry's name ends in `.removing`, on its way out in `.restoring`,
-and `<name>.lock` is held by whoever moves it. One whose lock is free was interrupted, and is
-finished by the next command; so every step can be taken twice.
+What holds here: on its way in, an entry's name ends in `.removing`, on its way out in `.restoring`
+or `.deleting`, and `<name>.lock` is held by whoever moves it. One whose lock is free was
+interrupted, and is finished by the next command; so every step can be taken twice.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -26,18 +27,21 @@ from typing import Literal
 from . import background
 from .atomic import write_atomically
 from .errors import GitFailed, InvalidAdwId
+from .faults import reached
 from .gitrepo import Repository, run_git
-from .locks import try_lock
+from .locks import discard, try_lock
 from .model import check_adw_id
 
-Way = Literal["removing", "restoring"]
+Way = Literal["removing", "restoring", "deleting", "stuck"]
 
+_WAYS: tuple[Way, ...] = ("removing", "restoring", "deleting")
 _SCHEMA_VERSION = 1
 _RECORD = "entry.json"
 _EXPIRED = "expired"
 # An entry goes only if it was too old in two passes this far apart: a clock that was wrong for an
 # hour empties nothing.
 _SECOND_LOOK = timedelta(days=1)
+_DELETE = """rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1" || mv -- "$1" "$2"; }"""
 _IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
 
 
@@ -115,10 +119,9 @@ def interrupted(repo: Repository) -> list[tuple[str, Way]]:
     """Return the names of entries that are on their way, and which; some may be moving just now."""
     moving: list[tuple[str, Way]] = []
     for name in _names(repo):
-        if name.endswith(".removing"):
-            moving.append((name.removesuffix(".removing"), "removing"))
-        elif name.endswith(".restoring"):
-            moving.append((name.removesuffix(".restoring"), "restoring"))
+        for way in _WAYS:
+            if name.endswith(f".{way}"):
+                moving.append((name.removesuffix(f".{way}"), way))
     return moving
 
 
@@ -143,8 +146,7 @@ def moving(repo: Repository, name: str) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)
-        lock.release()
+        discard(lock)
 
 
 def drop_stray_locks(repo: Repository) -> None:
@@ -152,7 +154,7 @@ def drop_stray_locks(repo: Repository) -> None:
     names = set(_names(repo))
     for name in names:
         entry = name.removesuffix(".lock")
-        if name != entry and not {f"{entry}.removing", f"{entry}.restoring"} & names:
+        if name != entry and not {f"{entry}.{way}" for way in _WAYS} & names:
             with moving(repo, entry):
                 pass
 
@@ -165,14 +167,44 @@ def protect(repo: Repository, entry: Entry, worktree: Path) -> None:
     if entry.commit is None:
         return
     kept = _staged(repo, entry.commit, worktree) or entry.commit
-    run_git(["update-ref", _ref(entry.name), kept], repo.home)
+    reached("trash-ref.before")
+    run_git(["update-ref", _ref(entry.name), kept], repo.home, shielded=True)
+    reached("trash-ref.after")
 
 
-def forget(repo: Repository, entry: Entry, directory: Path) -> None:
-    """Delete the entry's files at `directory`, and let git collect its commits. Raises OSError."""
-    if entry.kept:
-        run_git(["update-ref", "-d", _ref(entry.name)], repo.home, check=False)
-    delete(directory)
+def forget(repo: Repository, entry: Entry, way: Way | None = None) -> None:
+    """Delete the entry, on its `way` or kept, and let git collect its commits. Raises OSError."""
+    place(repo, entry.name, way).rename(place(repo, entry.name, "deleting"))
+    reached("trash.given-up")
+    finish_deleting(repo, entry.name, has_ref=entry.kept)
+
+
+def finish_deleting(repo: Repository, name: str, *, has_ref: bool = True) -> None:
+    """Delete what is left of the entry, its files while the caller goes on.
+
+    Whoever deletes them has their directory locked. What cannot be deleted gets another name, and
+    is tried again by `purge`. Raises OSError.
+    """
+    directory = place(repo, name, "deleting")
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if has_ref:
+                reached("trash-unref.before")
+                run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
+                reached("trash-unref.after")
+            command = ["sh", "-c", _DELETE, "sh", str(directory), str(place(repo, name, "stuck"))]
+            if not background.start(command, directory.parent, keeping=descriptor):
+                delete(directory)
+    finally:
+        os.close(descriptor)
+
+
+def stuck(repo: Repository) -> list[Path]:
+    """Return the directories whose files could not be deleted."""
+    names = [name for name in _names(repo) if name.endswith(".stuck")]
+    return [place(repo, name) for name in names]
 
 
 def purge(repo: Repository, days: float) -> None:
@@ -182,6 +214,10 @@ def purge(repo: Repository, days: float) -> None:
     """
     for name in _names(repo):
         directory = place(repo, name)
+        if name.endswith(".stuck"):
+            with suppress(OSError):
+                directory.rename(directory.with_suffix(".deleting"))
+                finish_deleting(repo, directory.stem)
         if _is_moving(name) or not directory.is_dir():
             continue
         entry = load(directory)
@@ -189,7 +225,7 @@ def purge(repo: Repository, days: float) -> None:
             if entry is not None and (not entry.kept or _is_expired(entry, directory, days)):
                 with moving(repo, name) as ours:
                     if ours:
-                        forget(repo, entry, directory)
+                        forget(repo, entry)
         except OSError:
             continue
 
@@ -206,14 +242,7 @@ def delete(directory: Path) -> None:
                 if not os.path.islink(os.path.join(root, name)):
                     os.chmod(os.path.join(root, name), 0o700)
         shutil.rmtree(directory)
-
-
-def delete_in_background(directory: Path) -> None:
-    """Delete a directory while the caller goes on; what cannot be deleted is left to `purge`."""
-    force = 'rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }'
-    if not background.start(["sh", "-c", force, "sh", str(directory)], directory.parent):
-        with suppress(OSError):
-            delete(directory)
+    reached("trash.deleted")
 
 
 def kept_until(entry: Entry, days: float) -> datetime:
@@ -239,7 +268,7 @@ def _names(repo: Repository) -> list[str]:
 
 
 def _is_moving(name: str) -> bool:
-    return name.endswith((".removing", ".restoring", ".lock"))
+    return name.endswith((*(f".{way}" for way in _WAYS), ".lock", ".stuck"))
 
 
 def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
@@ -251,6 +280,7 @@ def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
         age = time.time() - mark.stat().st_mtime
     except FileNotFoundError:
         mark.touch()
+        reached("trash.expired")
         return days == 0
     return age >= _SECOND_LOOK.total_seconds() or days == 0
 

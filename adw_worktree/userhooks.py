@@ -20,6 +20,7 @@ from pathlib import Path
 
 from .atomic import write_atomically
 from .errors import HookFailed, HookUntrusted, LedgerError, LedgerTooNew
+from .faults import reached
 from .gitrepo import BUSY_VARIABLE, clean_environment
 from .locks import held
 from .model import Settings
@@ -135,7 +136,9 @@ def _key(common_dir: Path) -> str:
 def _locked(state_dir: Path, timeout: float) -> Iterator[None]:
     path = _record(state_dir)
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not state_dir.is_dir():
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            reached("state.directory")
     except OSError as exc:
         raise _unusable(path, exc) from exc
     with held(path.with_name("trust.lock"), timeout, f"the record of approvals {path}"):
@@ -189,6 +192,7 @@ def _set_aside(path: Path) -> None:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     try:
         path.rename(path.with_name(f"{path.name}.corrupt-{now}"))
+        reached("trust.set-aside")
     except OSError as exc:
         raise _unusable(path, exc) from exc
 
@@ -223,7 +227,9 @@ def run_hooks(
     environ = {**clean_environment(), **variables}
     environ.pop(BUSY_VARIABLE, None)
     for command in hook.commands if hook is not None else ():
+        reached("user-hook.before")
         _run(moment, command, cwd, environ, output)
+        reached("user-hook.after")
 
 
 def _run(

@@ -64,12 +64,16 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) ->
         if isinstance(place, OSError):
             return Finding("unknown", f"{named} cannot be read: {place.strerror}", named)
     ours = identity is not None and _is_recorded(lease, identity)
-    if identity is not None and link is not None:
+    foreign = _foreign_owner(named, admin) if link is not None else None
+    if foreign is not None and receipt_token(foreign) == lease.token:
+        return Finding("gone", f"this repository is a copy; the worktree belongs to {foreign}")
+    replaced = foreign is not None or (named / ".git").is_dir()
+    if identity is not None and link is not None and not replaced:
         if token is None and not is_ours(load_header(named / env_file), lease):
             # An equal inode proves nothing: a new directory often gets the one just freed.
             return Finding("gone", "another worktree has its place")
         return Finding("alive", "its worktree is there", named)
-    if ours:
+    if ours and not replaced:
         return Finding("unknown", f"{named} is there, but its .git file is missing", named)
     if (admin / "locked").exists():
         return Finding("unknown", "locked, and its directory is missing", named)
@@ -84,6 +88,17 @@ def _judge_nameless(lease: Lease) -> Finding:
     except OSError:
         found = None
     return Finding("unknown", "git does not know where it is", found, moved_to=found)
+
+
+def _foreign_owner(worktree: Path, admin: Path) -> Path | None:
+    """Return the admin directory of another repository that the worktree belongs to, if it does.
+
+    Both must name each other: after its repository was moved, a worktree names what is no more.
+    """
+    linked = admin_directory(worktree)
+    if linked is None or worktree_of_admin(linked) != worktree:
+        return None
+    return None if linked.parent.resolve() == admin.parent.resolve() else linked
 
 
 def _judge_unlinked(lease: Lease, path: Path, common_dir: Path) -> Finding:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .errors import BranchUnusable, GitFailed
+from .faults import reached
 from .gitrepo import NO_HOOKS, Repository, list_worktrees, run_git
 from .locks import held
 from .model import Settings
@@ -24,11 +25,14 @@ _PAUSE_SECONDS = 0.05
 def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> None:
     """Make the branch at `commit`; only if there is none. Raises BranchUnusable."""
     reason = f"branch: Created from {came_from}"
+    reached("branch-make.before")
     made = run_git(
         ["update-ref", "-m", reason, f"refs/heads/{branch}", commit, "0" * len(commit)],
         repo.home,
         check=False,
+        shielded=True,
     )
+    reached("branch-make.after")
     if made.returncode != 0:
         raise BranchUnusable(
             f"branch {branch} cannot be made: {made.stderr.strip()}",
@@ -39,10 +43,24 @@ def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> N
 def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
     """Delete the branch if it is still at `commit`; return whether it was deleted."""
     ref = f"refs/heads/{branch}"
-    dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False)
+    reached("branch-drop.before")
+    dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
+    reached("branch-drop.after")
     if dropped.returncode == 0:
-        run_git(["config", "--remove-section", f"branch.{branch}"], repo.home, check=False)
+        _forget_tracking(repo, branch)
     return dropped.returncode == 0
+
+
+def _forget_tracking(repo: Repository, branch: str) -> None:
+    """Take the branch's section out of git's configuration, whose lock does not wait."""
+    section = f"branch.{branch}"
+    with held(repo.tool_dir / "git.lock", Settings().lock_timeout, f"git in {repo.home}"):
+        for _ in range(_ATTEMPTS):
+            listed = run_git(["config", "--local", "--name-only", "--list"], repo.home, check=False)
+            if not any(name.startswith(f"{section}.") for name in listed.stdout.splitlines()):
+                return
+            run_git(["config", "--remove-section", section], repo.home, check=False)
+            reached("branch-config.after")
 
 
 def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
@@ -75,7 +93,9 @@ def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: st
     command = ["branch", "--quiet", f"--set-upstream-to={upstream}", branch]
     with git_lock(repo, settings):
         for attempt in range(_ATTEMPTS):
-            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
+            reached("track.before")
+            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1, shielded=True)
+            reached("track.after")
             if done.returncode == 0:
                 return
             time.sleep(_PAUSE_SECONDS)
@@ -92,7 +112,9 @@ def add_worktree(
     command = [*NO_HOOKS, "worktree", "add", "--no-checkout", *how, "--", str(path), target]
     for attempt in range(_ATTEMPTS):
         with git_lock(repo, settings):
-            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1)
+            reached("worktree-add.before")
+            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1, shielded=True)
+            reached("worktree-add.after")
             if done.returncode == 0:
                 return
             if any(entry.path == path for entry in list_worktrees(repo.home)):
@@ -102,14 +124,22 @@ def add_worktree(
 
 def check_out(path: Path) -> None:
     """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed."""
-    run_git(["-c", "checkout.workers=0", "reset", "--hard", "--quiet"], path, timeout=None)
+    # No daemon: it would keep the creator's lock for as long as it lives.
+    options = ["-c", "checkout.workers=0", "-c", "core.fsmonitor=false"]
+    reached("fill.before")
+    run_git([*options, "reset", "--hard", "--quiet"], path, timeout=None)
+    reached("fill.after")
 
 
 def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:
     """Run git's `post-checkout` as `git worktree add` would; return its exit status."""
     arguments = ["0" * len(commit), commit, "1"]
     command = ["hook", "run", "--ignore-missing", "post-checkout", "--", *arguments]
-    return run_git(command, path, check=False, timeout=None, output=output).returncode
+    reached("post-checkout.before")
+    # What the hook leaves running may last as long as the worktree.
+    ran = run_git(command, path, check=False, timeout=None, output=output, watched=False)
+    reached("post-checkout.after")
+    return ran.returncode
 
 
 def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:
@@ -126,7 +156,9 @@ def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None
     wanted = [name for name in paths if name and (main / name / ".git").exists()]
     if wanted:
         update = ["submodule", "--quiet", "update", "--init", "--recursive", "--", *wanted]
+        reached("submodules.before")
         run_git(update, path, timeout=None, output=output)
+        reached("submodules.after")
 
 
 def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool = False) -> None:
@@ -137,7 +169,9 @@ def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool =
     flags = ["--force"] * (2 if unlock else int(force))
     for attempt in range(_ATTEMPTS):
         try:
+            reached("worktree-remove.before")
             run_git(["worktree", "remove", *flags, "--", str(path)], repo.home, timeout=None)
+            reached("worktree-remove.after")
         except GitFailed:
             listed = any(entry.path == path for entry in list_worktrees(repo.home))
             if not listed and not path.exists():

@@ -13,14 +13,31 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
 # Read now: no ADW_* variable reaches a test.
-_STRESS = bool(os.environ.get("ADW_STRESS"))
+
+T = TypeVar("T")
+
+# Before any test is sealed, which takes ADW_* away.
+_STRESS = os.environ.get("ADW_STRESS", "0") not in ("", "0")
+_STRESS_SIZE = os.environ.get("ADW_STRESS_SIZE", "")
+_TALLY = os.environ.get("ADW_STRESS_TALLY", "")
+
+
+def stress_size(default: T, full: T) -> T:
+    """Return how much a test does: `full` under ADW_STRESS, which `nox -s stress` sets.
+
+    ADW_STRESS_SIZE lowers a number.
+    """
+    if not _STRESS:
+        return default
+    lowered = bool(_STRESS_SIZE) and isinstance(full, int) and full > int(_STRESS_SIZE)
+    return type(full)(_STRESS_SIZE) if lowered else full  # type: ignore[call-arg]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,11 +101,6 @@ def _is_bindable(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def stress_size(default: int, full: int) -> int:
-    """Return how much a test does: `full` with ADW_STRESS set, else `default`."""
-    return full if _STRESS else default
 
 
 def git(*args: str, cwd: Path, check: bool = True) -> str:
@@ -226,3 +238,23 @@ def serve() -> Iterator[Callable[[Sequence[str], Path], subprocess.Popen[bytes]]
     for process in started:
         process.kill()
         process.wait()
+
+
+def count(event: str, number: int = 1) -> None:
+    """Note `number` of `event` for the table of `nox -s stress`; nothing outside of it."""
+    if _TALLY and number:
+        line = json.dumps({"event": event, "number": number}) + "\n"
+        with open(_TALLY, "a", encoding="utf-8") as file:  # one short write: whole lines
+            file.write(line)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count failed tests, in the process that runs them."""
+    if report.failed and not hasattr(report, "node"):
+        count("failed tests")
+
+
+@pytest.fixture
+def tally() -> Callable[..., None]:
+    """Return the way to note an event for the table of `nox -s stress`."""
+    return count

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import Adw
+from conftest import Adw, git
 
 from adw_worktree import PortPool, get_port_pool
 from adw_worktree.errors import InvalidAdwId
@@ -134,3 +134,9 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     code = f"import sys, adw_worktree; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_reserve_leaves_the_checkout_clean(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repo)
+    PortPool().reserve("a")
+    assert git("status", "--porcelain", cwd=repo) == ""

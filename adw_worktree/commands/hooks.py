@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from ..faults import reached
 from ..githooks import HookState, install, status, uninstall
 from ..output import Outcome, table
 from ..project import Project, open_project
@@ -52,6 +53,7 @@ def _install(project: Project) -> list[HookState]:
 def _uninstall(project: Project) -> list[HookState]:
     states = uninstall(project.repo)
     stamp_file(project.repo).unlink(missing_ok=True)
+    reached("stamp.removed")
     return states
 
 

@@ -10,7 +10,6 @@ from ..healing import heal
 from ..output import Outcome, table
 from ..overview import Row, rows
 from ..project import Project, open_project, project_of
-from ..registry import entries
 
 EPILOG = """\
 examples:
@@ -37,7 +36,7 @@ def run(args: Namespace) -> Outcome:
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
     """Return the other projects of the registry; note those that cannot be opened."""
     found = []
-    for entry in entries(project.state_dir, project.pool.ledger.path):
+    for entry in project.pool.neighbours():
         if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():
             continue
         try:

@@ -7,6 +7,7 @@ from argparse import SUPPRESS, ArgumentParser, Namespace
 from datetime import timedelta
 
 from ..errors import AdwError, UsageError
+from ..faults import reached
 from ..healing import heal
 from ..output import Outcome, table
 from ..project import Project, open_project
@@ -91,6 +92,7 @@ def _stamp(project: Project, observed: int) -> None:
 
 def _in_background(args: Namespace) -> Outcome:
     """Make the pass that a managed hook asked for; whatever goes wrong, the next one sees it."""
+    reached("background.begun")
     try:
         project = open_project(args.directory)
         if args.wait_gone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..exclude import ensure_excluded
 from ..healing import heal
 from ..model import check_adw_id
 from ..output import Outcome
@@ -24,6 +25,7 @@ def run(args: Namespace) -> Outcome:
     check_adw_id(args.adw_id)
     project = open_project(args.directory)
     heal(project)
+    ensure_excluded(project, None)
     before = project.pool.leases().get(args.adw_id)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())

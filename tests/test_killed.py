@@ -1,0 +1,677 @@
+"""Killed anywhere: whatever ends a command, and at whichever step, one ordinary command heals."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Adw, branches, count, git, make_repo, settle, stress_size, user_hook, worktrees
+
+from adw_worktree.create import create
+from adw_worktree.creation import Wish
+from adw_worktree.faults import POINTS
+from adw_worktree.gitrepo import admin_directory
+from adw_worktree.project import open_project
+from adw_worktree.receipts import receipt_token
+
+PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
+NONE: frozenset[str] = frozenset()
+
+
+# ---- what is killed ----------------------------------------------------------------------------
+
+
+def made(adw: Adw, *ids: str) -> None:
+    """Make worktrees in this process, which is quicker."""
+    for adw_id in ids:
+        create(open_project(adw.directory), adw_id, Wish())
+
+
+def nothing(adw: Adw) -> None:
+    pass
+
+
+def without_info(adw: Adw) -> None:
+    subprocess.run(["rm", "-rf", str(adw.directory / ".git" / "info")], check=True)
+
+
+def with_topic(adw: Adw) -> None:
+    git("branch", "topic", cwd=adw.directory)
+
+
+def with_remote(adw: Adw) -> None:
+    theirs = make_repo(adw.directory.parent / "theirs")
+    git("update-ref", "refs/pull/7/head", "HEAD", cwd=theirs)
+    git("remote", "add", "origin", str(theirs), cwd=adw.directory)
+    git("fetch", "--quiet", "origin", cwd=adw.directory)
+
+
+def with_submodule(adw: Adw) -> None:
+    part = make_repo(adw.directory.parent / "part")
+    for number in range(20):
+        (part / f"file{number}").write_text("x\n" * 1000)
+    git("add", ".", cwd=part)
+    git("commit", "--quiet", "-m", "more", cwd=part)
+    allowed = ("-c", "protocol.file.allow=always")
+    git(*allowed, "submodule", "--quiet", "add", str(part), "lib", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "with a part", cwd=adw.directory)
+    git("config", "protocol.file.allow", "always", cwd=adw.directory)
+
+
+def with_reservation(adw: Adw) -> None:
+    adw("reserve", "a", "--slot", "7")
+
+
+def with_failing_hook(adw: Adw) -> None:
+    user_hook("post-create", "false")
+
+
+def with_hooks(adw: Adw) -> None:
+    user_hook("pre-create", "true")
+    hook = adw.directory / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntrue\n")
+    hook.chmod(0o755)
+
+
+def with_a(adw: Adw) -> None:
+    made(adw, "a")
+
+
+def with_tracking(adw: Adw) -> None:
+    with_remote(adw)
+    create(open_project(adw.directory), "a", Wish(base="origin/main"))
+
+
+def with_work(adw: Adw) -> None:
+    made(adw, "a")
+    (adw.directory / "trees" / "a" / "README").write_text("changed\n")
+    (adw.directory / "trees" / "a" / "new").write_text("new\n")
+
+
+def elsewhere() -> Path:
+    """Return a directory on another file system; on machines without one, a plain one."""
+    return Path(os.environ["TEST_ELSEWHERE"])
+
+
+def with_work_elsewhere(adw: Adw) -> None:
+    create(open_project(adw.directory), "a", Wish(path=elsewhere() / "a"))
+    (elsewhere() / "a" / "new").write_text("new\n")
+
+
+def with_trash(adw: Adw) -> None:
+    with_work(adw)
+    adw("remove", "-f", "-D", "a")
+
+
+def with_trash_elsewhere(adw: Adw) -> None:
+    with_work_elsewhere(adw)
+    adw("remove", "-f", "a")
+    (elsewhere() / "a").mkdir()
+
+
+def with_old_trash(adw: Adw) -> None:
+    """What was kept is too old; and something else is to be removed."""
+    with_trash(adw)
+    made(adw, "b")
+    (entry,) = (adw.directory / ".git" / "adw-worktree" / "trash").iterdir()
+    record = json.loads((entry / "entry.json").read_bytes())
+    (entry / "entry.json").write_text(json.dumps({**record, "removed_at": "2020-01-01T00:00:00Z"}))
+
+
+def with_expired_trash(adw: Adw) -> None:
+    """It was found too old before."""
+    with_old_trash(adw)
+    (entry,) = (adw.directory / ".git" / "adw-worktree" / "trash").iterdir()
+    (entry / "expired").touch()
+    os.utime(entry / "expired", (0, 0))
+
+
+def with_disorder(adw: Adw) -> None:
+    """One worktree deleted, one moved, one without env file, one without receipt, one unleased."""
+    made(adw, "a", "gone", "moved", "bare", "lost")
+    trees = adw.directory / "trees"
+    subprocess.run(["rm", "-rf", str(trees / "gone")], check=True)
+    (trees / "moved").rename(trees / "elsewhere")
+    (trees / "bare" / ".env.ports").unlink()
+    project = open_project(adw.directory)
+    (project.repo.admin_root / "a" / "adw-worktree.json").unlink()
+    project.pool.release(project.pool.leases()["lost"])
+
+
+def with_changes(adw: Adw) -> None:
+    """Managed hooks are installed, and a worktree went."""
+    made(adw, "a", "gone")
+    adw("hooks", "install")
+    subprocess.run(["rm", "-rf", str(adw.directory / "trees" / "gone")], check=True)
+
+
+def with_installed_hooks(adw: Adw) -> None:
+    adw("hooks", "install")
+
+
+def with_foreign_hook(adw: Adw) -> None:
+    """One that is no shell script, so that ours has to stand in its place."""
+    hook = adw.directory / ".git" / "hooks" / "post-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/usr/bin/env python3\n")
+    hook.chmod(0o755)
+
+
+def with_foreign_hook_installed(adw: Adw) -> None:
+    with_foreign_hook(adw)
+    adw("hooks", "install")
+
+
+def with_foreign_hook_half_installed(adw: Adw) -> None:
+    with_foreign_hook(adw)
+    adw("hooks", "install", code=-signal.SIGKILL, ADW_FAULT="hook.twice=kill")
+
+
+def with_own_hook(adw: Adw) -> None:
+    hook = adw.directory / ".git" / "hooks" / "post-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntrue\n")
+    hook.chmod(0o755)
+
+
+def with_requests(adw: Adw) -> None:
+    (adw.directory / "adw-worktree.toml").write_text('[hooks]\npost-create = ["true"]\n')
+    git("add", ".", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "hooks", cwd=adw.directory)
+    record = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree" / "trust.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text("damaged")
+
+
+def with_damage(adw: Adw) -> None:
+    made(adw, "a")
+    (adw.directory / "agents" / "port_allocations.json").write_text("{")
+
+
+def with_lost_repository(adw: Adw) -> None:
+    other = Adw(make_repo(adw.directory.parent / "other"))
+    made(other, "theirs")
+    subprocess.run(["rm", "-rf", str(other.directory)], check=True)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A command, and what is there before it."""
+
+    words: tuple[str, ...]
+    before: Callable[[Adw], None] = nothing
+    code: int = 0
+    """With which it ends if it is let."""
+    adw_id: str = "a"
+    """What has to be created afterwards, by `wish`."""
+    wish: Wish = Wish()  # noqa: RUF009  (immutable)
+    keeps: frozenset[str] = NONE
+    """Branches that may be there without a worktree."""
+    dirty: frozenset[str] = NONE
+    """Worktrees in which somebody worked."""
+    work: bool = False
+    """Whether a file `new` of somebody's has to be in a worktree or in the trash."""
+    fault: str = ""
+    """What fails, so that it is undone."""
+
+
+SCENARIOS = {
+    "create": Scenario(("create", "a")),
+    "create-with-hooks": Scenario(("create", "a"), with_hooks),
+    "create-existing-branch": Scenario(
+        ("create", "a", "--branch", "topic"), with_topic, keeps=frozenset({"topic"}),
+        wish=Wish(branch="topic"),
+    ),
+    "create-detached": Scenario(("create", "a", "--detach"), without_info),
+    "create-tracking": Scenario(
+        ("create", "a", "--from", "origin/main"), with_remote,
+        wish=Wish(base="origin/main"),
+    ),
+    "create-request": Scenario(
+        ("create", "a", "--pr", "7"), with_remote, wish=Wish(pr=7)
+    ),
+    "create-submodule": Scenario(("create", "a"), with_submodule),
+    "create-reserved": Scenario(("create", "a"), with_reservation),
+    "create-undone": Scenario(
+        ("create", "a"), with_failing_hook, 9, wish=Wish(hooks=False)
+    ),
+    "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
+    "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
+    "remove-forced": Scenario(
+        ("remove", "-f", "a"), with_work, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True,
+    ),
+    "remove-undone": Scenario(
+        ("remove", "-f", "a"), with_work, 4, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True, fault="retire.tree=eio",
+    ),
+    "remove-across": Scenario(
+        ("remove", "-f", "a"), with_work_elsewhere, keeps=frozenset({"a"}),
+        dirty=frozenset({"a"}), work=True,
+    ),
+    "remove-expired": Scenario(
+        ("remove", "b"), with_expired_trash, keeps=frozenset({"a", "b"}), dirty=frozenset({"a"})
+    ),
+    "remove-old": Scenario(
+        ("remove", "b"), with_old_trash, keeps=frozenset({"a", "b"}), dirty=frozenset({"a"})
+    ),
+    "restore": Scenario(
+        ("restore", "a"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"}), work=True
+    ),
+    "restore-undone": Scenario(
+        ("restore", "a"), with_trash, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True, fault="restore.admin=eio",
+    ),
+    "restore-across": Scenario(
+        ("restore", "a"), with_trash_elsewhere, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True,
+    ),
+    "restore-discard": Scenario(
+        ("restore", "a", "--discard"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"})
+    ),
+    "remove-with-branch": Scenario(("remove", "-D", "a"), with_tracking, keeps=frozenset({"a"})),
+    "reconcile": Scenario(
+        ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone"
+    ),
+    "reconcile-lost-repository": Scenario(("reconcile",), with_lost_repository),
+    "reserve": Scenario(("reserve", "a")),
+    "release": Scenario(("release", "a"), with_reservation),
+    "hooks-install": Scenario(("hooks", "install"), with_own_hook),
+    "hooks-install-foreign": Scenario(("hooks", "install"), with_foreign_hook),
+    "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
+    "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
+    "hooks-uninstall": Scenario(("hooks", "uninstall"), with_installed_hooks),
+    "background": Scenario(
+        ("reconcile", "--background"), with_changes, keeps=frozenset({"gone"}),
+        adw_id="gone",
+    ),
+    "trust": Scenario(("trust", "--yes"), with_requests, wish=Wish(hooks=False)),
+}  # fmt: skip
+
+
+# ---- what has to hold --------------------------------------------------------------------------
+
+
+def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NONE) -> None:
+    """Leases, worktrees, directories, admin entries and branches agree; no litter is left."""
+    repo, common = adw.directory, adw.directory / ".git"
+    stored = json.loads((repo / "agents" / "port_allocations.json").read_bytes() or "{}") if (
+        repo / "agents" / "port_allocations.json"
+    ).exists() else {}  # fmt: skip
+    leases = {key: lease for key, lease in stored.items() if not key.startswith("_")}
+    assert {lease["state"] for lease in leases.values()} <= {"active"}
+    slots = [lease["slot"] for lease in leases.values()]
+    assert len(slots) == len(set(slots))
+    paths = {lease["path"] for lease in leases.values() if lease.get("path")}
+    listed = worktrees(repo)[1:]
+    assert paths == set(listed), "leases and worktrees"
+    found = [path for path in elsewhere().glob("*") if any(path.iterdir())]
+    directories = [*(repo / "trees").glob("*"), *found]
+    assert {str(path) for path in directories} == paths, "leases and directories"
+    admins = {path.name for path in (common / "worktrees").glob("*")}
+    assert admins == {lease["admin_id"] for lease in leases.values() if lease.get("path")}
+    for lease in leases.values():
+        if lease.get("path"):
+            admin = admin_directory(Path(lease["path"]))
+            assert admin is not None
+            assert receipt_token(admin) in (lease["token"], None)
+    of_worktrees = {lease["branch"] for lease in leases.values() if lease.get("branch")}
+    assert branches(repo) <= {"main"} | keeps | of_worktrees, "branches"
+    kept = {path.name for path in (common / "adw-worktree" / "trash").glob("*")}
+    refs = git("for-each-ref", "--format=%(refname)", "refs/adw-worktree", cwd=repo).split()
+    assert set(refs) == {f"refs/adw-worktree/trash/{name}" for name in kept}
+    assert all(name.partition("-")[0] in dirty for name in kept), "trash"
+    state = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"
+    litter = [*repo.rglob(".*.tmp"), *state.rglob(".*.tmp")]
+    litter += (common / "adw-worktree" / "creating").glob("*")
+    litter += [path for path in common.rglob("*.lock") if path.parent != common / "adw-worktree"]
+    assert litter == []
+    for path in (str(repo), *listed):
+        status = git("status", "--porcelain", "--untracked-files=all", cwd=Path(path))
+        assert status == "" or Path(path).name in dirty, status
+    recorded = set()
+    for file in (state / "ledgers").glob("*.json"):
+        entry = json.loads(file.read_bytes())
+        if entry["common_dir"] == str(common):
+            known = {key: one for key, one in entry["leases"].items() if not key.startswith("_")}
+            recorded = {one["slot"] for one in known.values()}
+    assert recorded == set(slots), "what the machine knows of this ledger"
+
+
+def assert_heals(adw: Adw, scenario: Scenario) -> None:
+    adw("list")
+    if scenario.words[0] == "reconcile":
+        adw("reconcile")  # what was in disorder before
+    assert_in_order(adw, scenario.keeps, scenario.dirty)
+    if scenario.work:
+        assert_work_is_there(adw)
+    create(open_project(adw.directory), scenario.adw_id, scenario.wish)
+    assert_in_order(adw, scenario.keeps, scenario.dirty)
+
+
+def assert_work_is_there(adw: Adw) -> None:
+    """The file is in the worktree or in the trash, and whole."""
+    trash = adw.directory / ".git" / "adw-worktree" / "trash"
+    places = [adw.directory / "trees" / "a", elsewhere() / "a", *trash.glob("a-*/tree")]
+    found = [place / "new" for place in places if (place / "new").exists()]
+    assert [path.read_text() for path in found] == ["new\n"]
+
+
+def put_in_place(directory: Path, scenario: Scenario) -> Adw:
+    adw = Adw(make_repo(directory / "repo"))
+    scenario.before(adw)
+    return adw
+
+
+@pytest.fixture(autouse=True)
+def another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    root = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else tmp_path))
+    monkeypatch.setenv("TEST_ELSEWHERE", str(root))
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def fresh_home(
+    tmp_path: Path, another_file_system: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], Path]:
+    """Return a way to begin anew: another directory, home and state."""
+    numbers = iter(range(10**6))
+
+    def begin() -> Path:
+        directory = tmp_path / str(next(numbers))
+        for name, below in (("HOME", ""), ("XDG_STATE_HOME", "s"), ("XDG_CONFIG_HOME", "c")):
+            (directory / "home" / below).mkdir(parents=True, exist_ok=True)
+            monkeypatch.setenv(name, str(directory / "home" / below))
+        monkeypatch.setenv("TEST_ELSEWHERE", str(another_file_system / directory.name))
+        return directory
+
+    return begin
+
+
+# ---- at every step -----------------------------------------------------------------------------
+
+
+def test_every_fault_point_is_used_once_by_its_name() -> None:
+    text = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "faults.py")
+    assert [name for name in POINTS if f'reached("{name}")' not in text] == []
+    assert text.count("reached(") == sum(text.count(f'reached("{name}")') for name in POINTS)
+
+
+@pytest.mark.parametrize("value", ["", "nowhere=kill", "lock.taken=perhaps", "lock.taken:0=kill"])
+def test_faulty_fault_is_an_error(adw: Adw, value: str) -> None:
+    assert "ADW_FAULT" in adw("list", code=2, ADW_FAULT=value).stderr
+
+
+def faults(scenario: Scenario, fault: str) -> str:
+    return f"{scenario.fault},{fault}" if scenario.fault else fault
+
+
+def run_traced(adw: Adw, scenario: Scenario, trace: Path) -> list[str]:
+    adw(*scenario.words, code=scenario.code, ADW_FAULT=faults(scenario, f"trace:{trace}"))
+    return trace.read_text().splitlines() if trace.exists() else []
+
+
+def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
+    reached: set[str] = set()
+    for scenario in SCENARIOS.values():
+        directory = fresh_home()
+        reached |= set(run_traced(put_in_place(directory, scenario), scenario, directory / "t"))
+    # A dead process's litter is taken away by the command after it.
+    assert set(POINTS) - reached == {"atomic.discarded"}
+
+
+SAMPLE = {
+    "create": (7, 20, 31),
+    "create-request": (4, 40),
+    "create-submodule": (40,),
+    "create-reserved": (25,),
+    "create-undone": (50,),
+    "remove": (10,),
+    "reconcile": (18,),
+    "reserve": (9,),
+    "background": (6,),
+    "hooks-install": (4,),
+    "remove-forced": (21,),
+    "remove-across": (19,),
+    "restore": (14,),
+    "restore-across": (19,),
+    "restore-undone": (30,),
+}
+"""At which of the points that each reaches the ordinary run kills."""
+STEPS = stress_size(0, 1000) // 5
+"""At how many the big one does."""
+
+
+@pytest.mark.parametrize("name", stress_size([*SAMPLE], [*SCENARIOS]))
+def test_killed_at_a_step_is_healed(name: str, fresh_home: Callable[[], Path]) -> None:
+    """A slot, branch or directory that a dead process keeps would be lost for good."""
+    scenario = SCENARIOS[name]
+    bad = []
+    for step in SAMPLE.get(name, ()) if not STEPS else steps_of(scenario, fresh_home()):
+        adw = put_in_place(fresh_home(), scenario)
+        ran = adw(*scenario.words, code=None, ADW_FAULT=faults(scenario, f"any:{step}=kill"))
+        assert ran.code in (-signal.SIGKILL, scenario.code), ran.stderr
+        count("kills", int(ran.code == -signal.SIGKILL))
+        try:
+            assert_heals(adw, scenario)
+        except AssertionError as exc:
+            bad.append((step, str(exc)[:1500]))
+    count("not healed", len(bad))
+    assert not bad, "\n".join(map(str, bad))
+
+
+def steps_of(scenario: Scenario, directory: Path) -> list[int]:
+    """Return as many steps of it as are wished for, other ones each time if that is not all."""
+    reached = run_traced(put_in_place(directory, scenario), scenario, directory / "t")
+    steps = range(1, len(reached) + 1)
+    return sorted(random.sample(steps, min(STEPS, len(steps))))
+
+
+# ---- inside of git -----------------------------------------------------------------------------
+
+HALF_ADDED = {
+    "nothing": {},
+    "mark": {"locked": "initializing\n"},
+    "empty-gitdir": {"locked": "initializing\n", "gitdir": ""},
+    "gitdir": {"locked": "initializing\n", "gitdir": "{path}/.git\n"},
+    "empty-commondir": {
+        "locked": "initializing\n", "gitdir": "{path}/.git\n", "HEAD": f"{'0' * 40}\n",
+        "commondir": "",
+    },
+    "all": {
+        "locked": "initializing\n", "gitdir": "{path}/.git\n", "HEAD": f"{'0' * 40}\n",
+        "commondir": "../..\n",
+    },
+}  # fmt: skip
+"""What `git worktree add` has written when it is killed, step by step (git 2.39)."""
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("state", stress_size(["mark", "empty-commondir"], [*HALF_ADDED]))
+def test_git_killed_in_worktree_add_is_healed(adw: Adw, state: str, linked: bool) -> None:
+    """Git fails over some of these in every `worktree list`, and removes none of them."""
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="worktree-add.before=kill")
+    admin, path = adw.directory / ".git" / "worktrees" / "a", adw.directory / "trees" / "a"
+    admin.mkdir(parents=True)
+    for name, text in HALF_ADDED[state].items():
+        (admin / name).write_text(text.format(path=path))
+    if linked:
+        path.mkdir()
+        (path / ".git").write_text(f"gitdir: {admin}\n")
+    assert_heals(adw, SCENARIOS["create"])
+
+
+def test_half_added_worktree_of_somebody_else_is_left_alone(adw: Adw) -> None:
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="worktree-add.before=kill")
+    admin = adw.directory / ".git" / "worktrees" / "a"
+    admin.mkdir(parents=True)
+    (admin / "locked").write_text("initializing\n")
+    (admin / "gitdir").write_text(f"{adw.directory.parent}/a/.git\n")
+    (admin / "HEAD").write_text("ref: refs/heads/main\n")
+    (admin / "commondir").write_text("../..\n")
+    adw("list")
+    assert (admin / "gitdir").exists()
+
+
+def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -> None:
+    """Undone under the hands of a running git, the worktree would come back half-made."""
+    filter_begun = tmp_path / "begun"
+    (adw.directory / ".gitattributes").write_text("README filter=slow\n")
+    git("add", ".", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "slow", cwd=adw.directory)
+    slow = f"touch '{filter_begun}'; sleep 1; cat"
+    git("config", "filter.slow.smudge", slow, cwd=adw.directory)
+    process = adw.start("create", "a", quiet=True)
+    settle(filter_begun.exists, "the filter never ran")
+    process.kill()
+    process.wait()
+    assert_heals(adw, SCENARIOS["create"])
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
+def test_half_checked_out_submodule_is_nobodys_work(
+    adw: Adw, whole_group: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for work, it would keep a half-made worktree as a finished one."""
+    filter_begun, part = adw.directory.parent / "begun", adw.directory.parent / "part"
+    with_submodule(adw)
+    (part / ".gitattributes").write_text("file15 filter=slow\n")
+    git("add", ".", cwd=part)
+    git("commit", "--quiet", "-m", "slow", cwd=part)
+    git("-c", "protocol.file.allow=always", "pull", "--quiet", cwd=adw.directory / "lib")
+    git("commit", "--quiet", "-a", "-m", "later part", cwd=adw.directory)
+    configuration = adw.directory.parent / "configuration"
+    slow = f"touch '{filter_begun}'; sleep 1; cat"
+    configuration.write_text(f'[filter "slow"]\n\tsmudge = "{slow}"\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
+    process = started(adw, SCENARIOS["create-submodule"])
+    settle(filter_begun.exists, "the filter never ran")
+    if whole_group:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+    configuration.write_text("")
+    assert_heals(adw, SCENARIOS["create-submodule"])
+
+
+def started(adw: Adw, scenario: Scenario) -> subprocess.Popen[bytes]:
+    """Start the command in a process group of its own."""
+    null = subprocess.DEVNULL
+    return subprocess.Popen(
+        [*Adw.command, *scenario.words], cwd=adw.directory, stdin=null, stdout=null,
+        stderr=null, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["term", "kill-process", "kill-group"])
+def test_no_lock_on_shared_files_is_left(adw: Adw, how: str) -> None:
+    """Nobody may delete such a lock, so the branch could never be made again."""
+    begun = adw.directory.parent / "begun"
+    hook = adw.directory / ".git" / "hooks" / "reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        f"#!/bin/sh\n[ -e '{begun}' ] || [ $1 != prepared ] || {{ touch '{begun}'; sleep 1; }}\n"
+    )
+    hook.chmod(0o755)
+    process = started(adw, SCENARIOS["create"])
+    settle(begun.exists, "the hook never ran")
+    assert list(adw.directory.glob(".git/refs/heads/*.lock"))
+    if how == "kill-group":
+        os.killpg(process.pid, signal.SIGKILL)
+    elif how == "kill-process":
+        process.kill()
+    else:
+        process.terminate()
+    process.wait()
+    if how == "term":
+        assert process.returncode == 128 + signal.SIGTERM
+        assert_in_order(adw, NONE)
+    assert_heals(adw, SCENARIOS["create"])
+
+
+# ---- at any moment -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
+def test_killed_at_a_random_moment_is_healed(
+    whole_group: bool, fresh_home: Callable[[], Path]
+) -> None:
+    bad = []
+    for seed in range(stress_size(6, 200)):
+        choice = random.Random(seed if not STEPS else None)
+        name = choice.choice(sorted(SCENARIOS))
+        scenario = SCENARIOS[name]
+        adw = put_in_place(fresh_home(), scenario)
+        process = started(adw, scenario)
+        time.sleep(choice.uniform(0.08, 0.5))
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
+        if scenario.words[0] == "remove":
+            wait_for_orphans(process.pid)
+        count("kills")
+        try:
+            assert_heals(adw, scenario)
+        except AssertionError as exc:
+            bad.append((seed, name, str(exc)[:1500]))
+    count("not healed", len(bad))
+    assert not bad, "\n".join(map(str, bad))
+
+
+def wait_for_orphans(session: int) -> None:
+    """Wait until no process of the session is left."""
+
+    def alone() -> bool:
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                    return False
+            except (ProcessLookupError, psutil.NoSuchProcess):
+                continue
+        return True
+
+    settle(alone, "a git command goes on")
+
+
+# ---- asked to end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["int", "term", "hup"])
+def test_signal_at_a_step_of_create_undoes_it_at_once(
+    name: str, fresh_home: Callable[[], Path]
+) -> None:
+    """Who ends a command does not come back to heal what it left."""
+    signum = {"int": signal.SIGINT, "term": signal.SIGTERM, "hup": signal.SIGHUP}[name]
+    scenario, bad = SCENARIOS["create-with-hooks"], []
+    adw = put_in_place(fresh_home(), scenario)
+    steps = run_traced(adw, scenario, adw.directory.parent / "trace")
+    active = steps.index("lease.active") + 1  # what comes later, comes after it is done
+    offset = ["int", "term", "hup"].index(name)
+    for step in range(1 + offset, active + 1, stress_size(16, 1)):
+        adw = put_in_place(fresh_home(), scenario)
+        ran = adw(*scenario.words, code=None, ADW_FAULT=f"any:{step}={name}")
+        count("signals")
+        try:
+            assert ran.code == 128 + signum
+            assert_in_order(adw, scenario.keeps)
+            assert worktrees(adw.directory) == [str(adw.directory)]
+        except AssertionError as exc:
+            bad.append((step, steps[step - 1], str(exc)[:1500]))
+    count("not healed", len(bad))
+    assert not bad, "\n".join(map(str, bad))
