@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from shlex import quote
 from typing import Any
 
 from .atomic import write_atomically
@@ -319,9 +320,10 @@ def _load(file: Path) -> Entry:
             leases=read_document(document["leases"]),
         )
     except (*_DAMAGE, DocumentDamaged) as exc:
+        name = quote(str(file))
         raise LedgerError(
             f"the registry entry {file} cannot be read: {exc}",
-            hint=f"find out which repository's it was, then: mv {file} {file}.damaged",
+            hint=f"find out which repository's it was, then: mv {name} {name}.damaged",
         ) from exc
 
 

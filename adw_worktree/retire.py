@@ -46,7 +46,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     with trash.moving(repo, entry.name) as ours:
         assert ours  # its name is new
         try:
-            directory.mkdir(parents=True)
+            directory.mkdir(mode=0o700, parents=True)
             trash.save(directory, entry)
             if entry.kept:
                 trash.protect(repo, entry, worktree)

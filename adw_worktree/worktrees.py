@@ -88,7 +88,7 @@ def upstream_of(repo: Repository, branch: str) -> str | None:
 
 def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: str) -> None:
     """Let `branch` track the ref `upstream`. Raises GitFailed."""
-    command = ["branch", "--quiet", f"--set-upstream-to={upstream}", branch]
+    command = ["branch", "--quiet", f"--set-upstream-to={upstream}", "--end-of-options", branch]
     with git_lock(repo, settings):
         for attempt in range(_ATTEMPTS):
             reached("track.before")
