@@ -10,7 +10,7 @@ from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
 from .faults import reached
 from .gitrepo import branch_commit, is_branch_name, list_worktrees, resolve_commit, run_git
-from .project import Project
+from .project import Project, require_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,8 @@ def _check_branch_free(project: Project, branch: str) -> None:
 
 def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
     path = wanted or project.worktree_path(adw_id, branch or adw_id)
+    if wanted is None:
+        require_inside(project.repo, path, "the worktree")
     path = path.parent.resolve() / path.name
     if path.is_relative_to(project.repo.common_dir):
         raise UsageError(f"the path {path} lies inside git's own directory")

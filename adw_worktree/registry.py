@@ -59,6 +59,11 @@ def prepare_state_directory(state_dir: Path) -> None:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if state_dir.stat().st_mode & stat.S_IWOTH:
+            raise LedgerError(
+                f"the state directory {state_dir} can be written to by everybody",
+                hint=f"chmod o-w {quote(str(state_dir))}, or choose another with ADW_STATE_HOME",
+            )
         folder = state_dir / "ledgers"
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)

@@ -62,6 +62,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
     if adw_id != entry.adw_id and entry.adw_id is not None:
         path = project.worktree_path(adw_id, entry.branch or adw_id)
     _check_free(project, adw_id, path)
+    project.require_template()
     target = trash.moved_to(
         entry, adw_id=adw_id, path=path, admin_id=_free_admin_id(project, entry, path)
     )

@@ -11,12 +11,12 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import trash
 from .errors import GitFailed
-from .gitrepo import admin_directory
+from .gitrepo import admin_directory, head_branch
 from .model import Lease
 from .project import Project
 from .trash import Entry
@@ -86,6 +86,8 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     _fetch_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
+    if head_branch(directory / _ADMIN) != entry.branch:
+        entry = replace(entry, branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease
 
