@@ -1,4 +1,4 @@
-"""Hostile input: names, files a repository brings, ledgers and git's output run and destroy nothing.
+"""Hostile input runs nothing, leads nowhere and destroys nothing: names, files, ledgers, git.
 
 Each test that runs a command looks for the trace that a command, had it been run, would leave.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, branches, git, make_repo, user_hook, worktrees
+from conftest import Adw, Ran, branches, git, make_repo, user_hook, worktrees
 
 from adw_worktree import trash
 from adw_worktree.atomic import write_atomically
@@ -63,6 +65,43 @@ def call(capsys: pytest.CaptureFixture[str], repo: Path, *words: str) -> tuple[i
     printed = capsys.readouterr()
     assert "unexpected" not in printed.err, printed.err
     return code, printed.out, printed.err
+
+
+class Here(Adw):
+    """Runs the command line in this process, but for what becomes another program."""
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__(directory)
+        self.capsys = capsys
+
+    def __call__(
+        self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str
+    ) -> Ran:
+        if args[0] == "run" or "GIT_DIR" in env:
+            return super().__call__(*args, cwd=cwd, code=code, **env)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in env.items():
+                patch.setenv(name, value)
+            patch.chdir(cwd or self.directory)
+            ran = Ran(main(args), *self.capsys.readouterr())
+        assert code is None or ran.code == code, f"{args}: exit {ran.code}\n{ran}"
+        assert "unexpected" not in ran.stderr, ran.stderr
+        return ran
+
+
+@pytest.fixture
+def adw(repo: Path, capsys: pytest.CaptureFixture[str]) -> Here:
+    return Here(repo, capsys)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Give back the handlers that the command line sets."""
+    watched = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in watched]
+    yield
+    for number, handler in zip(watched, before, strict=True):
+        signal.signal(number, handler)
 
 
 WHEN = datetime.now(UTC)
@@ -171,7 +210,7 @@ def test_hostile_paths_are_taken_to_the_letter(
 def test_path_prints_every_byte_of_a_name_to_a_pipe(adw: Adw) -> None:
     name = os.fsdecode(b"w\xff\x1b[31m")
     adw("create", "a", f"--path={name}")
-    assert adw("path", "a").stdout == f"{adw.directory / name}\n"
+    assert Adw(adw.directory)("path", "a").stdout == f"{adw.directory / name}\n"
 
 
 def test_path_inside_of_gits_own_directory_is_refused(adw: Adw) -> None:
