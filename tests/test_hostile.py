@@ -56,7 +56,7 @@ hostile = pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
 
 def raw(text: str) -> list[str]:
     """Return what of `text` a terminal would obey, or show in another order."""
-    return [char for char in text if not char.isprintable() and char != "\n"]
+    return [ascii(char) for char in text if not char.isprintable() and char != "\n"]
 
 
 def call(capsys: pytest.CaptureFixture[str], repo: Path, *words: str) -> tuple[int, str, str]:
@@ -210,7 +210,8 @@ def test_hostile_paths_are_taken_to_the_letter(
 def test_path_prints_every_byte_of_a_name_to_a_pipe(adw: Adw) -> None:
     name = os.fsdecode(b"w\xff\x1b[31m")
     adw("create", "a", f"--path={name}")
-    assert Adw(adw.directory)("path", "a").stdout == f"{adw.directory / name}\n"
+    printed = os.fsencode(Adw(adw.directory)("path", "a").stdout)
+    assert printed == os.fsencode(adw.directory / name) + b"\n"
 
 
 def test_path_inside_of_gits_own_directory_is_refused(adw: Adw) -> None:
@@ -231,7 +232,7 @@ def test_hint_quotes_what_it_asks_to_paste(adw: Adw, tmp_path: Path) -> None:
 
 def test_remote_is_a_name_and_no_address(adw: Adw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "file:ext")
-    bring(adw.directory, "adw-worktree.toml", "remote = \"ext::sh -c 'touch ran'\"\n")
+    bring(adw.directory, "adw-worktree.toml", 'remote = "ext::touch ran"\n')
     adw("create", "a", "--pr", "1", code=4)
     git("config", "remote.--upload-pack=touch ran.url", "../nowhere", cwd=adw.directory)
     bring(adw.directory, "adw-worktree.toml", "slots = 9\n")
@@ -360,13 +361,16 @@ def test_env_file_that_became_a_link_is_replaced(adw: Adw, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     "template",
-    ["/etc/cron.d/{adw_id}", "../../.vim/pack/{adw_id}/start/x", "../.vim/{adw_id}",
-     "{home}/../../{adw_id}"],
+    ["{tmp}/plugins/{{adw_id}}", "../../{{adw_id}}", "../.vim/pack/{{adw_id}}/start/x",
+     "{{home}}/../../{{adw_id}}"],
 )  # fmt: skip
-def test_repository_places_no_worktree_far_away(adw: Adw, template: str) -> None:
-    bring(adw.directory, "adw-worktree.toml", f'worktree_path = "{template}"\n')
+def test_repository_places_no_worktree_far_away(tmp_path: Path, template: str, adw: Here) -> None:
+    adw.directory = make_repo(tmp_path / "deep" / "repo")
+    place = template.format(tmp=tmp_path)
+    bring(adw.directory, "adw-worktree.toml", f'worktree_path = "{place}"\n')
     adw("create", "a", code=3)
     assert branches(adw.directory) == {"main"}
+    assert sorted(os.listdir(tmp_path)) == ["deep", "repo"]
 
 
 def test_own_settings_place_worktrees_anywhere(adw: Adw, tmp_path: Path) -> None:
@@ -507,6 +511,63 @@ def test_interrupted_removal_that_nobody_began_touches_nothing(adw: Adw, tmp_pat
     assert branches(adw.directory) == {"main"}
 
 
+def test_foreign_files_beside_the_locks_are_names_alone(adw: Adw, tmp_path: Path) -> None:
+    """The name of a lock is part of the name of a ref that is deleted."""
+    adw("reserve", "a")
+    creating = adw.directory / ".git" / "adw-worktree" / "creating"
+    creating.mkdir(exist_ok=True)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in ("..", "-d", "$(touch ran)", "a\nb", "@{-1}", "x^{commit}", "\x1b[31m"):
+        (creating / f"{name}.lock").touch()
+    (creating / "link.lock").symlink_to(precious)
+    (creating / "git.lock").touch()
+    (creating / "git.git").symlink_to(precious)
+    ran = adw("list", code=None)
+    assert raw(ran.stderr) == []
+    assert precious.read_text() == "mine" and branches(adw.directory) == {"main"}
+    assert not (adw.directory / "ran").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_foreign_entry_in_the_registry_overwrites_nothing(
+    adw: Adw, sealed_env: Path, tmp_path: Path, there: bool
+) -> None:
+    """A full pool looks into every repository that the registry names, to release what is gone."""
+    precious = tmp_path / "precious"
+    precious.write_text('{"mine": 1}')
+    adw("reserve", "a")
+    (file,) = (sealed_env / "state" / "adw-worktree" / "ledgers").iterdir()
+    entry = json.loads(file.read_text())
+    other = make_repo(tmp_path / "other")
+    found = (other / ".git").stat()
+    gone = lease("gone", path=str(tmp_path / "nothing"), admin_id="x", slot=9)
+    entry |= {
+        "ledger": str(precious), "common_dir": str(other / ".git" if there else tmp_path / "no"),
+        "inode": found.st_ino, "device": found.st_dev, "identity": "",
+        "leases": json.loads(encode_leases([gone])),
+    }  # fmt: skip
+    file.with_name("f" * 32 + ".json").write_text(json.dumps(entry))
+    for words in (["reconcile"], ["list", "--all"], ["status"], ["reserve", "b", "--slot", "9"]):
+        adw(*words, code=None)
+    assert precious.read_text() == '{"mine": 1}'
+
+
+def test_header_that_a_commit_brings_takes_nobodys_slot(adw: Adw, tmp_path: Path) -> None:
+    made = adw.json("create", "victim")
+    header = Path(made["env_file"]).read_text().replace("worktree=victim", "worktree=thief")
+    git("checkout", "--quiet", "-b", "evil", cwd=adw.directory)
+    bring(adw.directory, ".env.ports", header)
+    git("checkout", "--quiet", "main", cwd=adw.directory)
+    git("worktree", "add", "--quiet", "thief", "evil", cwd=adw.directory)
+    adw("reconcile", code=None)
+    rows = {one["path"]: one for one in adw.json("list")["worktrees"]}
+    assert rows[made["path"]]["slot"] == made["slot"]
+    assert rows[made["path"]]["adw_id"] == "victim"
+    slots = [one["slot"] for one in rows.values() if one["slot"] is not None]
+    assert len(slots) == len(set(slots))
+
+
 # ---- git's output ------------------------------------------------------------------------------
 
 
@@ -539,7 +600,7 @@ def test_every_command_lives_with_hostile_worktrees(adw: Adw, tmp_path: Path) ->
 def test_worktree_with_line_breaks_in_its_path_hides_no_files(adw: Adw) -> None:
     """Adopted, its directory would be a line, or several, of info/exclude."""
     repo = adw.directory
-    git("worktree", "add", "--quiet", "-b", "x", f"{repo}/a\n*\n/x", cwd=repo)
+    git("worktree", "add", "--quiet", "-b", "x", f"{repo}/a\nnew\n/x", cwd=repo)
     adw("reconcile", ADW_ADOPT="1", code=None)
     (repo / "new").write_text("")
     assert "?? new" in git("status", "--porcelain", cwd=repo)
