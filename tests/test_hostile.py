@@ -325,6 +325,22 @@ def test_link_that_a_repository_brings_leads_nowhere(adw: Adw, tmp_path: Path, n
     assert branches(adw.directory) == {"main"}
 
 
+def test_restore_follows_no_link_that_came_meanwhile(adw: Adw, tmp_path: Path) -> None:
+    """The directory of all worktrees goes with the last one, and leaves room for a link."""
+    tree = Path(adw.json("create", "a")["path"])
+    (tree / "work").write_text("mine")
+    adw("remove", "a", "-f")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (adw.directory / "trees").symlink_to(outside)
+    git("add", "-f", "trees", cwd=adw.directory)
+    adw("restore", "a", code=3)
+    assert list(outside.iterdir()) == []
+    git("rm", "-f", "--quiet", "trees", cwd=adw.directory)
+    adw("restore", "a")
+    assert (tree / "work").read_text() == "mine"
+
+
 def test_link_of_ones_own_may_lead_to_another_disk(adw: Adw, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (adw.directory / "trees").symlink_to(tmp_path / "disk")
