@@ -341,6 +341,39 @@ def test_restore_follows_no_link_that_came_meanwhile(adw: Adw, tmp_path: Path) -
     assert (tree / "work").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[submodule "x"\n path = ../..\n',
+        '[submodule "x"]\n path = ../..\n url = --upload-pack=touch ran\n[include]\n path = /x\n',
+        '[submodule "../../x"]\n path = sub\n url = ext::touch ran\n update = !touch ran\n',
+        "\0\x1b[31m",
+    ],
+    ids=["cut short", "include", "commands", "no text"],
+)
+def test_submodules_that_a_commit_brings_run_nothing(adw: Adw, text: str) -> None:
+    bring(adw.directory, ".gitmodules", text)
+    commit = git("rev-parse", "HEAD", cwd=adw.directory).strip()
+    git("update-index", "--add", "--cacheinfo", f"160000,{commit},sub", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "sub", cwd=adw.directory)
+    make_repo(adw.directory / "sub")
+    adw("create", "a", code=None)
+    if "a" in branches(adw.directory):
+        adw("remove", "a", "-D", code=None)
+    assert not list(adw.directory.rglob("ran"))
+
+
+def test_commits_in_a_submodule_count_whatever_gitmodules_says(adw: Adw) -> None:
+    bring(adw.directory, ".gitmodules", "[cut short")
+    git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "sub", cwd=adw.directory)
+    tree = Path(adw.json("create", "a")["path"])
+    (tree / "sub").rmdir()
+    make_repo(tree / "sub")
+    adw("remove", "a", code=None)
+    assert (tree / "sub" / "README").exists()
+
+
 def test_link_of_ones_own_may_lead_to_another_disk(adw: Adw, tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (adw.directory / "trees").symlink_to(tmp_path / "disk")
