@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -496,6 +497,20 @@ def test_foreign_ledger_moves_and_deletes_no_worktree_of_others(adw: Adw, tmp_pa
     assert (theirs / "README").exists() and (repo / "README").exists()
     assert len(worktrees(other)) == 2
     assert adw.json("list", cwd=other)["worktrees"][1]["state"] == "active"
+
+
+def test_place_and_inode_that_another_repository_got_hold_no_slot(adw: Adw, tmp_path: Path) -> None:
+    """A new directory often has the inode of the one just deleted."""
+    other = make_repo(tmp_path / "other")
+    tree = Path(adw.json("create", "a")["path"])
+    shutil.rmtree(tree)
+    git("worktree", "add", "--quiet", "-b", "x", str(tree), cwd=other)
+    ledger = adw.directory / "agents" / "port_allocations.json"
+    document = json.loads(ledger.read_text())
+    document["a"]["inode"] = tree.stat().st_ino
+    ledger.write_text(json.dumps(document))
+    assert adw.json("status")["allocations"] == {}
+    assert (tree / "README").exists()
 
 
 def test_worktree_whose_git_file_names_another_takes_that_nowhere(adw: Adw) -> None:
