@@ -212,7 +212,11 @@ def find_repository(directory: Path) -> Repository:
 
     Raises NotARepository outside of one; GitFailed if git itself cannot run.
     """
-    if not directory.is_dir():
+    try:
+        present = directory.is_dir()
+    except OSError as exc:  # a name that is too long
+        raise NotARepository(f"{directory} cannot be looked into: {exc.strerror}") from exc
+    if not present:
         raise NotARepository(f"the directory {directory} does not exist")
     questions = ["--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
     answer = run_git(["rev-parse", *questions, "--is-inside-work-tree"], directory, check=False)

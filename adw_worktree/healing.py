@@ -15,7 +15,7 @@ from pathlib import Path
 from . import registry, trash
 from .atomic import discard_leftover
 from .creation import drop_fetched
-from .creators import is_filled, leftover_creators, taken_over
+from .creators import is_filled, is_noted, leftover_creators, taken_over
 from .errors import AdwError, GitFailed
 from .faults import reached
 from .githooks import EVENTS
@@ -63,8 +63,13 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone, kept = [], []
     for lease in project.pool.leases().values():
+        noted = is_noted(project.pool, lease)
         with taken_over(project.pool, lease) as dead:
             if not dead:
+                continue
+            if not noted:
+                _disown(project, lease)
+                undone.append(lease)
                 continue
             drop_fetched(project, lease.token)
             if _has_work(project, lease):
@@ -172,6 +177,14 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
         project.pool.update(bare)
     else:
         project.pool.release(lease)
+
+
+def _disown(project: Project, lease: Lease) -> None:
+    """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
+
+    What it names is left alone. A worktree of ours, its note lost, is adopted again by its receipt.
+    """
+    project.pool.release(lease)
 
 
 def _discard_worktree(project: Project, lease: Lease) -> None:
