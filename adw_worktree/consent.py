@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from .errors import (
@@ -50,8 +51,10 @@ class Target:
 
     @property
     def name(self) -> str:
-        """How a person calls it."""
-        return self.lease.adw_id if self.lease else str(self.entry.path if self.entry else "?")
+        """How a person calls it, as a shell reads it."""
+        return (
+            self.lease.adw_id if self.lease else quote(str(self.entry.path if self.entry else "?"))
+        )
 
 
 def require_consent(
@@ -68,7 +71,7 @@ def require_consent(
     if target.inside:
         raise WorktreeInside(
             f"the worktree {target.inside[0]} lies inside {entry.path}",
-            hint=f"adw-worktree remove {target.inside[0]}, or git worktree move it",
+            hint=f"adw-worktree remove {quote(str(target.inside[0]))}, or git worktree move it",
         )
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""

@@ -107,6 +107,7 @@ def _try_create(
     if wish.hooks:
         moments = ("pre-create", PREPARE, "post-create")
         require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
+    project.require_template()
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use

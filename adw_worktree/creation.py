@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
 from .faults import reached
 from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_objects, run_git
-from .project import Project
+from .project import Project, require_inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,11 @@ def _check_branch_free(project: Project, branch: str) -> None:
 
 def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
     path = wanted or project.worktree_path(adw_id, branch or adw_id)
+    if wanted is None:
+        require_inside(project.repo, path, "the worktree")
     path = path.parent.resolve() / path.name
+    if path.is_relative_to(project.repo.common_dir):
+        raise UsageError(f"the path {path} lies inside git's own directory")
     if any(character in str(path) for character in "\n\r\0"):
         raise UsageError(f"the path {str(path)!r} has a line break in it")
     try:
@@ -122,7 +127,7 @@ def _check_env_file(project: Project, commit: str) -> None:
     if resolve_objects(project.repo.home, [f"{commit}:{name}"]) != [None]:
         raise SettingsError(
             f"{name} is tracked in commit {commit[:12]}, and would be overwritten",
-            hint=f"git rm --cached {name}, or choose another name with the setting env_file",
+            hint=f"git rm --cached {quote(name)}, or choose another name with the setting env_file",
         )
 
 
@@ -151,9 +156,15 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
 
 
 def _remote(project: Project) -> str:
+    names = run_git(["remote"], project.repo.home).stdout.splitlines()
     if project.settings.remote is not None:
-        return project.settings.remote
-    names = run_git(["remote"], project.repo.home).stdout.split()
+        # A name, as the setting says: an address could be one at which git runs a program.
+        if project.settings.remote in names:
+            return project.settings.remote
+        raise GitFailed(
+            f"{project.repo.home} has no remote called {project.settings.remote!r}",
+            hint="git remote add, or another name with the setting remote",
+        )
     if not names:
         raise GitFailed(f"{project.repo.home} has no remote to fetch from", hint="git remote add")
     return "origin" if "origin" in names else names[0]

@@ -34,7 +34,16 @@ def wait_for_creator(pool: Pool, lease: Lease) -> None:
     path = _lock(pool, lease.token)
     what = f"the worktree of {lease.adw_id}, which another process is making,"
     with held(path, pool.settings.lock_timeout, what):
-        path.unlink(missing_ok=True)  # it may be a file that waiting made anew
+        if lease.token not in _pending(pool):
+            path.unlink(missing_ok=True)  # it may be a file that waiting made anew
+
+
+def is_noted(pool: Pool, lease: Lease) -> bool:
+    """Whether a `create` of this repository said that it is behind `lease`.
+
+    Nothing that a ledger says can stand for that: a repository may bring one with it.
+    """
+    return _lock(pool, lease.token).exists()
 
 
 @contextmanager
@@ -45,6 +54,7 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
     if another process has finished or undone it: what is read inside the lock is final.
     """
     path = _lock(pool, lease.token)
+    noted = path.exists()
     lock = try_lock(path) if lease.state == "pending" else None
     if lock is None:
         yield False
@@ -54,7 +64,7 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
             try:
                 yield alone and lease.token in _pending(pool)
             finally:
-                if alone and lease.token not in _pending(pool):
+                if alone and (not noted or lease.token not in _pending(pool)):
                     _drop(path)  # or a look alone would lose the note
     finally:
         lock.release()

@@ -26,7 +26,11 @@ def find_repository(directory: Path) -> Repository:
 
     Raises NotARepository outside of one; GitFailed if git itself cannot run.
     """
-    if not directory.is_dir():
+    try:
+        present = directory.is_dir()
+    except OSError as exc:  # a name that is too long
+        raise NotARepository(f"{directory} cannot be looked into: {exc.strerror}") from exc
+    if not present:
         raise NotARepository(f"the directory {directory} does not exist")
     return _read(directory.resolve()) or _ask_git(directory)
 

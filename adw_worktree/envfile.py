@@ -58,6 +58,12 @@ _SHELL_OWN = re.compile(
 _TOKEN = re.compile(r"\$\{[^{}]*\}|\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]")
 # Several lines each, so they stand alone on theirs.
 _BLOCK = re.compile(r"[ ]*\{(header|service_ports)\}")
+# What a template may set without anybody's approval: names and values that load no code.
+_HARMLESS = re.compile(
+    r"ADW_ID|ADW_SLOT|VITE_BACKEND_URL|COMPOSE_PROJECT_NAME"
+    r"|(?P<port>(?:[A-Za-z0-9_]+_)?PORT)"
+)
+_NUMBER = re.compile(r"(['\"]?)(?:[0-9]{1,5}|\{ports\.[a-z][a-z0-9-]*\})\1 *")
 _SHAPE = re.compile(rf"|(#).*|({_NAME})=(?:(['\"]).*\3|.*)")
 
 
@@ -195,6 +201,22 @@ def _shape(line: str) -> tuple[str | None, ...] | None:
     """Return what kind of line it is: blank, comment, or variable with its name and quotes."""
     found = _SHAPE.fullmatch(line)
     return found.groups() if found else None
+
+
+def further_lines(template: str) -> list[str]:
+    """Return the lines of a template that set more than ports and what the shipped one sets.
+
+    `PATH`, `LD_PRELOAD`, `GIT_SSH_COMMAND`, `NODE_OPTIONS`, …: a name may run code in whatever is
+    started with it, and no list of such names is complete.
+    """
+    lines = []
+    for line in template.split("\n"):
+        name, equals, value = line.partition("=")
+        known = _HARMLESS.fullmatch(name)
+        harmless = known is not None and (not known["port"] or _NUMBER.fullmatch(value))
+        if equals and not line.startswith("#") and not harmless:
+            lines.append(line)
+    return lines
 
 
 def parse_variables(text: str) -> dict[str, str]:

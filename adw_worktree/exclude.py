@@ -18,7 +18,8 @@ def ensure_excluded(project: Project, worktree: Path | None) -> None:
     """Make git ignore the ledger, the env files and the directory that holds `worktree`.
 
     Called before any of them is written. Without a worktree, the ledger and the env files.
-    Writes only when a pattern is missing. Raises LedgerError if the file cannot be written.
+    Writes only when a pattern is missing. A path with a line break gets no pattern: it would be
+    several. Raises LedgerError if the file cannot be written.
     """
     wanted = _patterns(project, worktree)
     path = project.repo.common_dir / "info" / "exclude"
@@ -57,10 +58,10 @@ def _literal(name: str) -> str:
 
 def _missing(path: Path, wanted: list[str]) -> list[str]:
     try:
-        present = path.read_bytes().decode(errors="surrogateescape").splitlines()
+        present = path.read_bytes().decode(errors="surrogateescape").split("\n")
     except OSError:
         present = []
-    return [pattern for pattern in wanted if pattern not in present]
+    return [pattern for pattern in wanted if pattern not in present and "\n" not in pattern]
 
 
 def _append(path: Path, patterns: list[str]) -> None:

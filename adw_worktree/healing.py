@@ -15,7 +15,7 @@ from pathlib import Path
 from . import registry, trash
 from .atomic import discard_leftover
 from .creation import drop_fetched
-from .creators import is_filled, leftover_creators, taken_over
+from .creators import is_filled, is_noted, leftover_creators, taken_over
 from .errors import AdwError, GitFailed
 from .faults import reached
 from .githooks import EVENTS
@@ -63,8 +63,13 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone, kept = [], []
     for lease in project.pool.leases().values():
+        noted = is_noted(project.pool, lease)
         with taken_over(project.pool, lease) as dead:
             if not dead:
+                continue
+            if not noted:
+                _disown(project, lease)
+                undone.append(lease)
                 continue
             drop_fetched(project, lease.token)
             if _has_work(project, lease):
@@ -174,11 +179,19 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
         project.pool.release(lease)
 
 
+def _disown(project: Project, lease: Lease) -> None:
+    """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
+
+    What it names is left alone. A worktree of ours, its note lost, is adopted again by its receipt.
+    """
+    project.pool.release(lease)
+
+
 def _discard_worktree(project: Project, lease: Lease) -> None:
     """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
     assert lease.path is not None
     path = Path(lease.path)
-    _discard_half_added(project, path)
+    _discard_half_entry(project, lease, path)
     listed = any(entry.path == path for entry in list_worktrees(project.repo.home))
     if listed and _is_ours(lease, path):
         try:
@@ -195,14 +208,14 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
         reached("undo.directory")
 
 
-def _discard_half_added(project: Project, path: Path) -> None:
-    """Remove the entry for `path` of a `git worktree add` that was killed.
+def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
+    """Remove the entry for `path` of a `git worktree add` or `remove` that was killed.
 
     Git does not see it, or fails over it in every command that looks at worktrees, and removes it
-    in neither case. The files of the worktree are never there yet.
+    in neither case. The files of the worktree are not there yet, or not any more.
     """
     for admin in admin_directories(project.repo.admin_root):
-        if _is_half_added(admin, path):
+        if _is_half_added(admin, path) or _is_half_removed(admin, lease):
             link = path / ".git"
             if link.is_file() and admin_directory(path) in (admin, None):
                 link.unlink()
@@ -225,8 +238,19 @@ def _is_half_added(admin: Path, path: Path) -> bool:
         return False
     if "locked" not in names and not unnamed:
         return False  # git was done with it
-    # Somebody else's may have the same name; git fills it within milliseconds.
-    before = admin.stat().st_mtime
+    return _is_settled(admin)
+
+
+def _is_half_removed(admin: Path, lease: Lease) -> bool:
+    """Whether `admin` is the lease's, what it leads to is deleted, and nobody is at work on it."""
+    if admin.name != lease.admin_id or (admin / "gitdir").exists() or (admin / "locked").exists():
+        return False
+    return not Path(lease.path or "").exists() and _is_settled(admin)
+
+
+def _is_settled(admin: Path) -> bool:
+    """Whether nothing comes or goes in it: somebody else's, new, is filled within milliseconds."""
+    names, before = {item.name for item in admin.iterdir()}, admin.stat().st_mtime
     time.sleep(max(0.0, min(_SETTLED_SECONDS, before + _SETTLED_SECONDS - time.time())))
     return admin.is_dir() and {item.name for item in admin.iterdir()} == names
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shlex import quote
 
 from .errors import PoolExhausted
 from .model import Lease, Settings, ports_of
@@ -77,4 +78,4 @@ def _best_release(holdings: list[Holding]) -> str:
     if not holdings:
         return "end the processes that hold the ports, or set other bases with the setting services"
     oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
-    return f"adw-worktree -C {oldest.repository} remove {oldest.lease.adw_id}, the oldest"
+    return f"adw-worktree -C {quote(oldest.repository)} remove {oldest.lease.adw_id}, the oldest"

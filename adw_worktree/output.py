@@ -25,6 +25,8 @@ class Outcome:
     notes: Sequence[str] = field(default_factory=list)
     """What else a person should know, on stderr."""
     exit_code: int = 0
+    exact: bool = False
+    """Whether `text` is for programs, too: then it is written byte for byte but to a terminal."""
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
@@ -33,8 +35,10 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         _say("note", note, "36")
     if as_json:
         _print_document({"ok": True, **outcome.data})
+    elif outcome.exact and not sys.stdout.isatty():
+        _write_exactly(outcome.text)
     elif outcome.text:
-        _write(sys.stdout, outcome.text)
+        _write(sys.stdout, _shown(outcome.text))
 
 
 def print_error(error: AdwError, *, as_json: bool) -> None:
@@ -53,11 +57,24 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
 def _say(label: str, text: str, colour: str) -> None:
     coloured = _is_coloured(sys.stderr)
     start, end = (f"\033[{colour}m", "\033[0m") if coloured else ("", "")
-    _write(sys.stderr, f"{start}{label}:{end} {text}")
+    # A name with a line break cannot pass for a line of ours: what follows the first is indented.
+    first, *rest = text.split("\n")
+    lines = [first, *(line if line.startswith("  ") else f"  {line}" for line in rest)]
+    _write(sys.stderr, f"{start}{label}:{end} {_shown(chr(10).join(lines))}")
 
 
 def _print_document(document: Mapping[str, Any]) -> None:
     _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2))
+
+
+def _write_exactly(text: str) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode(errors="surrogateescape") + b"\n")
+    sys.stdout.flush()
+
+
+def _shown(text: str) -> str:
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def _write(stream: TextIO, text: str) -> None:

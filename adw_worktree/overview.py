@@ -10,7 +10,7 @@ from typing import Any
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
 from .holdings import Holding, blocked_slots
-from .model import Lease, Settings
+from .model import Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project
@@ -87,8 +87,10 @@ def _row(
 def require_lease(project: Project, adw_id: str | None, directory: Path) -> Lease:
     """Return the lease of `adw_id`, or of the worktree that `directory` is in.
 
-    Raises UnknownAdw if there is none.
+    Raises InvalidAdwId, or UnknownAdw if there is none.
     """
+    if adw_id is not None:
+        check_adw_id(adw_id)
     leases = project.pool.leases()
     if adw_id is not None:
         if adw_id in leases:

@@ -8,12 +8,14 @@ from typing import Any
 
 from . import places
 from .discovery import find_repository
-from .errors import SettingsError
-from .gitrepo import Repository
+from .envfile import further_lines
+from .errors import HookUntrusted, SettingsError
+from .gitrepo import Repository, run_git
 from .ledger import Ledger, attach_worktrees, recover_leases
 from .model import Lease, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
+from .userhooks import is_trusted, template_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,62 @@ class Project:
         return variables | ports
 
     def env_text(self, lease: Lease) -> str:
-        """Return the env file of `lease`. Raises SettingsError if the template cannot be used."""
+        """Return the env file of `lease`.
+
+        Raises SettingsError if the template cannot be used, HookUntrusted if nobody approved it.
+        """
         from .envfile import render
 
-        return render(lease, repo_name=self.name, template=self.template())
+        return render(lease, repo_name=self.name, template=self.require_template())
+
+    def require_template(self) -> str | None:
+        """Return the repository's own template, if it brings one.
+
+        One that sets more than ports and the usual names could run code in whatever is started with
+        it. Raises HookUntrusted if nobody approved that, SettingsError if it cannot be read.
+        """
+        template = self.template()
+        if template is not None and not self.is_approved(template):
+            asked = ", ".join(line.partition("=")[0] for line in further_lines(template))
+            raise HookUntrusted(
+                f"the template {self.settings.template} of {self.repo.home} sets variables that "
+                f"nobody has approved: {asked}",
+                hint="adw-worktree trust",
+            )
+        return template
+
+    def is_approved(self, template: str) -> bool:
+        """Whether a template of the repository's may be used."""
+        digest = template_digest(template)
+        return not further_lines(template) or is_trusted(
+            self.state_dir, self.repo.common_dir, digest
+        )
+
+
+def require_inside(repo: Repository, path: Path, what: str) -> None:
+    """Raise SettingsError if a symbolic link that git tracks leads from `path` out of the main
+    worktree, or into git's own directory.
+
+    A person may put the worktrees on another disk by a link; a repository may not.
+    """
+    if repo.main is None or not path.is_relative_to(repo.main):
+        return
+    place = repo.main
+    for part in path.relative_to(repo.main).parts[:-1]:
+        place /= part
+        if not place.is_symlink():
+            continue
+        real = place.resolve()
+        if real.is_relative_to(repo.main.resolve()) and not real.is_relative_to(repo.common_dir):
+            continue
+        name = place.relative_to(repo.main).as_posix()
+        if run_git(["--literal-pathspecs", "ls-files", "-z", "--", name], repo.main).stdout:
+            raise SettingsError(
+                f"{what} {path} would lie outside of the repository: {place} is a symbolic link "
+                f"that git tracks, to {real}",
+                hint="take the link out of the repository, or choose another place in the settings",
+            )
+        return
 
 
 def open_project(directory: Path, **overrides: Any) -> Project:
@@ -106,6 +160,7 @@ def project_of(repo: Repository, **overrides: Any) -> Project:
     settings = replace(load_settings(repo.home, bare=bare), **overrides)
     state_dir = places.state_directory()
     path = places.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
+    require_inside(repo, path, "the ledger")
     ledger = Ledger(
         path,
         repo.tool_dir / "ledger.lock",

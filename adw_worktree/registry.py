@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from shlex import quote
 from typing import Any
 
 from .atomic import write_atomically
@@ -58,6 +59,11 @@ def prepare_state_directory(state_dir: Path) -> None:
     """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if state_dir.stat().st_mode & stat.S_IWOTH:
+            raise LedgerError(
+                f"the state directory {state_dir} can be written to by everybody",
+                hint=f"chmod o-w {quote(str(state_dir))}, or choose another with ADW_STATE_HOME",
+            )
         folder = state_dir / "ledgers"
         if not folder.is_dir():
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -319,9 +325,10 @@ def _load(file: Path) -> Entry:
             leases=read_document(document["leases"]),
         )
     except (*_DAMAGE, DocumentDamaged) as exc:
+        name = quote(str(file))
         raise LedgerError(
             f"the registry entry {file} cannot be read: {exc}",
-            hint=f"find out which repository's it was, then: mv {file} {file}.damaged",
+            hint=f"find out which repository's it was, then: mv {name} {name}.damaged",
         ) from exc
 
 

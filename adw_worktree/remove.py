@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from . import trash
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
@@ -134,7 +135,7 @@ def _drop_entry(
 def _describe(
     project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent, kept: bool
 ) -> trash.Entry:
-    admin = admin_directory(entry.path) or _listed_admin(project, entry)
+    admin = _listed_admin(project, entry)
     dropped_at = _doomed_branch(project, entry, consent)
     return trash.Entry(
         name=trash.new_name(lease.adw_id if lease else None),
@@ -248,14 +249,23 @@ def _doomed_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> 
 
 
 def _listed_admin(project: Project, entry: WorktreeEntry) -> Path:
-    """Return git's admin directory of a listed worktree that does not say it itself."""
+    """Return git's admin directory of a listed worktree.
+
+    Where its `.git` file is there, it has to say the same: whoever works in it can write to that
+    file, and the admin directory that it names may be another worktree's.
+    """
+    said = admin_directory(entry.path)
     for admin in admin_directories(project.repo.admin_root):
-        if worktree_of_admin(admin) == entry.path:
+        if worktree_of_admin(admin) == entry.path and (said is None or _same(said, admin)):
             return admin
     raise WorktreeUnavailable(
         f"git lists {entry.path}, but its .git file does not lead back",
-        hint=f"git worktree repair {entry.path}",
+        hint=f"git worktree repair {quote(str(entry.path))}",
     )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.name == other.name and one.parent.resolve() == other.parent.resolve()
 
 
 def _run_hooks(

@@ -33,7 +33,7 @@ from .faults import reached
 from .gitrepo import admin_directory, branch_commit, list_worktrees
 from .ledger import tied
 from .model import Lease, check_adw_id
-from .project import Project
+from .project import Project, require_inside
 from .receipts import RECEIPT, write_receipt
 from .retire import copy_across
 from .trash import Entry
@@ -63,6 +63,8 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
     if adw_id != entry.adw_id and entry.adw_id is not None:
         path = project.worktree_path(adw_id, entry.branch or adw_id)
     _check_free(project, adw_id, path)
+    project.require_template()
+    require_inside(project.repo, path, "the worktree")
     target = trash.moved_to(
         entry, adw_id=adw_id, path=path, admin_id=_free_admin_id(project, entry, path)
     )

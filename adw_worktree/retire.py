@@ -11,13 +11,13 @@ import os
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import trash
 from .errors import GitFailed
 from .faults import reached
-from .gitrepo import admin_directory
+from .gitrepo import admin_directory, head_branch
 from .model import Lease
 from .project import Project
 from .trash import Entry
@@ -47,7 +47,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     with trash.moving(repo, entry.name) as ours:
         assert ours  # its name is new
         try:
-            directory.mkdir(parents=True)
+            directory.mkdir(mode=0o700, parents=True)
             reached("trash.directory")
             trash.save(directory, entry)
             if entry.kept:
@@ -91,6 +91,8 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     _copy_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
+    if head_branch(directory / _ADMIN) != entry.branch:
+        entry = replace(entry, branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease
 

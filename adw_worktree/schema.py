@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ _SCHEMA = "_schema"
 # Fields that are left out of the file while their value is None.
 _OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
 _PENDING = ("new_branch_at", "reserved")
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
+_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_ADMIN_ID = re.compile(r"(?!\.{1,2}\Z)[^/\0]{1,255}")
 
 
 class DocumentDamaged(Exception):
@@ -69,9 +74,11 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
             f"its schema version is {version}; this adw-worktree knows up to {SCHEMA_VERSION}",
             hint="upgrade adw-worktree",
         )
-    if header.get("digest") == _digest(entries):
-        return {key: _believe(key, entry) for key, entry in entries.items()}
-    leases = {key: decode_lease(key, entry) for key, entry in entries.items()}
+    # A digest is no signature: a repository can bring a ledger that has a right one.
+    ours = header.get("digest") == _digest(entries)
+    plain = ours and all(_is_plain(key, entry) for key, entry in entries.items())
+    read = _believe if plain else decode_lease
+    leases = {key: read(key, entry) for key, entry in entries.items()}
     _check_distinct(leases.values())
     return leases
 
@@ -120,6 +127,35 @@ def _parse(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DocumentDamaged(f"it holds {type(document).__name__}, not an object")
     return document
+
+
+def _is_plain(adw_id: str, entry: object) -> bool:
+    """Whether what names files, refs and ports in an entry is what this tool writes."""
+    if not isinstance(entry, dict):
+        return False
+    try:
+        check_adw_id(adw_id)
+        ports = [entry[name] for name in DEFAULT_SERVICES] + list(
+            entry.get("services", {}).values()
+        )
+        datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
+        return (
+            _TOKEN.fullmatch(entry["token"]) is not None
+            and _ADMIN_ID.fullmatch(entry.get("admin_id", "x")) is not None
+            and _COMMIT.fullmatch(entry.get("new_branch_at", "0" * 40)) is not None
+            and all(_SERVICE.fullmatch(name) for name in entry.get("services", {}))
+            and all(type(port) is int and 0 < port < 65536 for port in ports)
+            and type(entry["slot"]) is int
+            and 0 <= entry["slot"] <= 9999
+            and entry["state"] in ("pending", "active")
+            and entry.get("path", "/").startswith("/")
+            and all("\0" not in entry.get(name, "") for name in ("path", "branch"))
+            and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
+            and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
+        )
+    except (AdwError, ArithmeticError, KeyError, TypeError, ValueError,
+            AttributeError):  # fmt: skip
+        return False
 
 
 def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
@@ -218,7 +254,7 @@ def _define_record() -> type[BaseModel]:
         state: Literal["pending", "active"]
         token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
         services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
-        path: text | None = None
+        path: Annotated[str, Field(max_length=4096, pattern=r"^/[^\x00]*$")] | None = None
         branch: text | None = None
         admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
         device: int | None = None

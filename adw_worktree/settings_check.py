@@ -71,6 +71,12 @@ def checked(layer: Layer) -> dict[str, Any]:
     except ValidationError as exc:
         raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
     values = {key: getattr(model, key) for key in model.model_fields_set}
+    if layer.from_repository and _leads_away(values.get("worktree_path", "")):
+        raise SettingsError(
+            f"{layer.source}: worktree_path leads away from the repository",
+            hint="a repository's own file may name a place inside or beside it, not hidden; "
+            "any other is for your own settings, or ADW_WORKTREE_PATH",
+        )
     if "hooks" in values:
         given = values["hooks"]
         values["hooks"] = {
@@ -220,6 +226,17 @@ def _check_worktree_path(value: str) -> str:
     if in_git_directory(parts):
         raise ValueError("must not lie inside a .git directory")
     return value
+
+
+def _leads_away(template: str) -> bool:
+    """Whether worktrees would come to lie neither in the repository nor in plain sight beside it.
+
+    Elsewhere a directory with the repository's files may be code that is run: a plugin, say.
+    """
+    parts = [part for part in template.removeprefix("{home}/").split("/") if part != "."]
+    above = parts.count("..")
+    hidden = any(part.startswith(".") and part != ".." for part in parts)
+    return template.startswith("/") or above > 1 or (above == 1 and hidden)
 
 
 def _check_inside(value: str) -> str:

@@ -18,7 +18,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -98,7 +98,7 @@ def load(directory: Path) -> Entry | None:
         if document.pop("schema_version") != _SCHEMA_VERSION:
             return None
         entry = Entry(**document)
-        datetime.fromisoformat(entry.removed_at)
+        _require_types(entry)
         if entry.adw_id is not None:
             check_adw_id(entry.adw_id)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, InvalidAdwId):
@@ -106,6 +106,21 @@ def load(directory: Path) -> Entry | None:
     whole = entry.admin_id not in ("", ".", "..") and "/" not in entry.admin_id
     named = directory.name in (entry.name, f"{entry.name}.removing", f"{entry.name}.restoring")
     return entry if whole and named and Path(entry.path).is_absolute() else None
+
+
+def _require_types(entry: Entry) -> None:
+    """Raise ValueError or TypeError if a field holds what it never does."""
+    for field in fields(entry):
+        value, kind = getattr(entry, field.name), str(field.type)
+        allowed = (bool,) if kind == "bool" else (int,) if "int" in kind else (str,)
+        if not (value is None and "None" in kind) and not isinstance(value, allowed):
+            raise TypeError(field.name)
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError(field.name)
+    if datetime.fromisoformat(entry.removed_at).tzinfo is None:
+        raise ValueError("removed_at")
+    if entry.branch_dropped_at is not None:
+        int(entry.branch_dropped_at, 16)
 
 
 def kept_entries(repo: Repository) -> list[Entry]:

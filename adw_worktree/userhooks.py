@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 import signal
 import stat
 import subprocess
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def commands_digest(settings: Settings) -> str | None:
         return None
     text = json.dumps(asked, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def template_digest(template: str) -> str:
+    """Return the digest of a template of the repository's own."""
+    return hashlib.sha256(b"template\0" + template.encode()).hexdigest()
 
 
 def is_trusted(state_dir: Path, common_dir: Path, digest: str) -> bool:
@@ -125,6 +131,10 @@ def require_trusted(
 
 
 def _record(state_dir: Path) -> Path:
+    # In a directory shared by a group, everybody approves for himself.
+    with suppress(FileNotFoundError):
+        if state_dir.stat().st_uid != os.geteuid():
+            return state_dir / f"trust-{os.geteuid()}.json"
     return state_dir / "trust.json"
 
 
@@ -141,7 +151,7 @@ def _locked(state_dir: Path, timeout: float) -> Iterator[None]:
             reached("state.directory")
     except OSError as exc:
         raise _unusable(path, exc) from exc
-    with held(path.with_name("trust.lock"), timeout, f"the record of approvals {path}"):
+    with held(path.with_suffix(".lock"), timeout, f"the record of approvals {path}"):
         yield
 
 
@@ -151,8 +161,11 @@ def _load(path: Path) -> Approvals:
     Raises _Damaged, LedgerTooNew for a later version's record, LedgerError if it cannot be read.
     """
     try:
-        found = path.stat()
+        found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_FILE_BYTES:
+            raise _Damaged
+        # What another user could have written approves nothing.
+        if found.st_uid not in (os.geteuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise _Damaged
         document = json.loads(path.read_bytes())
     except FileNotFoundError:

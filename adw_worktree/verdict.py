@@ -156,7 +156,10 @@ def _under(lease: Lease, path: Path, home: Path) -> Path | None:
 def _links_back(lease: Lease, directory: Path) -> bool:
     """Whether `directory` is a worktree of the lease's admin id, not a stranger's reused inode."""
     admin = admin_directory(directory)
-    return admin is not None and admin.name == lease.admin_id
+    if admin is None or admin.name != lease.admin_id:
+        return False
+    # Another repository's of the same name is that one's, whose inode it may be by chance.
+    return worktree_of_admin(admin) != directory or receipt_token(admin) == lease.token
 
 
 def _identity(path: Path) -> os.stat_result | OSError | None:

@@ -95,10 +95,18 @@ def _submodules(worktree: Path) -> list[str]:
     """Return the paths of the submodules that are checked out in `worktree`."""
     if not (worktree / ".gitmodules").is_file():
         return []
+    from configparser import Error
+
     import git
 
-    with git.Repo(worktree) as repository:
-        return [str(module.path) for module in repository.submodules if module.module_exists()]
+    try:
+        with git.Repo(worktree) as repository:
+            return [str(module.path) for module in repository.submodules if module.module_exists()]
+    except (Error, git.GitError, ValueError, KeyError, TypeError, AttributeError, OSError):
+        # A commit may bring any .gitmodules; the index tells, too.
+        listed = run_git(["ls-files", "--stage", "-z"], worktree).stdout.split("\0")
+        paths = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
+        return [path for path in paths if (worktree / path / ".git").exists()]
 
 
 def _has_unpushed(submodule: Path) -> bool:

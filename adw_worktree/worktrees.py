@@ -43,6 +43,8 @@ def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> N
 def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
     """Delete the branch if it is still at `commit`; return whether it was deleted."""
     ref = f"refs/heads/{branch}"
+    if not commit.strip("0"):
+        return False  # git would delete the branch wherever it is
     reached("branch-drop.before")
     dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
     reached("branch-drop.after")
@@ -90,7 +92,7 @@ def upstream_of(repo: Repository, branch: str) -> str | None:
 
 def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: str) -> None:
     """Let `branch` track the ref `upstream`. Raises GitFailed."""
-    command = ["branch", "--quiet", f"--set-upstream-to={upstream}", branch]
+    command = ["branch", "--quiet", f"--set-upstream-to={upstream}", "--end-of-options", branch]
     with git_lock(repo, settings):
         for attempt in range(_ATTEMPTS):
             reached("track.before")

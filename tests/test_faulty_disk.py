@@ -269,7 +269,7 @@ def small(tmp_path: Path) -> Any:
     """Return a file system of one megabyte; skip where none can be mounted."""
     place = tmp_path / "small"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "adw-test", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "adw-test", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("no file system can be mounted here")
     yield place

@@ -515,6 +515,19 @@ def test_git_killed_in_worktree_add_is_healed(adw: Adw, state: str, linked: bool
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.parametrize("left", [["index"], ["HEAD", "index", "logs"], []])
+def test_git_killed_in_worktree_remove_is_healed(adw: Adw, left: list[str]) -> None:
+    """Without its `gitdir`, git does not see the entry any more, and never deletes it."""
+    with_failing_hook(adw)
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="worktree-remove.before=kill")
+    shutil.rmtree(adw.directory / "trees" / "a")
+    admin = adw.directory / ".git" / "worktrees" / "a"
+    for path in admin.iterdir():
+        if path.name not in left:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert_heals(adw, SCENARIOS["create-undone"])
+
+
 def test_half_added_worktree_of_somebody_else_is_left_alone(adw: Adw) -> None:
     adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="worktree-add.before=kill")
     admin = adw.directory / ".git" / "worktrees" / "a"

@@ -29,7 +29,7 @@ def run(args: Namespace) -> Outcome:
     lease = require_lease(project, args.adw_id, args.directory)
     variables = parse_variables(project.env_text(lease))
     data = {"adw_id": lease.adw_id, "variables": variables}
-    return Outcome(data, _FORMATS[args.format](variables), project.notices)
+    return Outcome(data, _FORMATS[args.format](variables), project.notices, exact=True)
 
 
 def _dotenv(variables: dict[str, str]) -> str:

@@ -23,4 +23,4 @@ def run(args: Namespace) -> Outcome:
     heal(project)
     lease = require_lease(project, args.adw_id, args.directory)
     path = str(require_path(project, lease))
-    return Outcome({"adw_id": lease.adw_id, "path": path}, path, project.notices)
+    return Outcome({"adw_id": lease.adw_id, "path": path}, path, project.notices, exact=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ..consent import Consent
 from ..output import Outcome
@@ -58,7 +58,7 @@ def run(args: Namespace) -> Outcome:
     )
     target = args.target if args.target is not None else args.directory
     if isinstance(target, str) and "/" in target:
-        target = args.directory / Path(target).expanduser()
+        target = args.directory / os.path.expanduser(target)
     gone = remove(project, target, consent, output=2)
     notes = [*project.notices, *gone.notes]
     notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]

@@ -8,6 +8,7 @@ from typing import Any
 from .. import trash
 from ..errors import UsageError
 from ..healing import heal
+from ..model import check_adw_id
 from ..output import Outcome, table
 from ..project import Project, open_project
 from ..restore import discard, restore
@@ -33,6 +34,8 @@ def run(args: Namespace) -> Outcome:
         raise UsageError("--as and --discard need an ADW id", hint="adw-worktree restore")
     if args.as_id and args.discard:
         raise UsageError("--as and --discard exclude each other")
+    if args.as_id is not None:
+        check_adw_id(args.as_id)
     project = open_project(args.directory)
     heal(project)
     if args.name is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
+from ..envfile import further_lines
 from ..errors import UsageError
 from ..model import Settings
 from ..output import Outcome, printable
 from ..project import Project, open_project
-from ..userhooks import commands_digest, is_trusted, revoke, trust
+from ..userhooks import commands_digest, is_trusted, revoke, template_digest, trust
 
 EPILOG = """\
 examples:
@@ -29,21 +30,29 @@ def run(args: Namespace) -> Outcome:
     project = open_project(args.directory)
     commands = requested_commands(project.settings)
     digest = commands_digest(project.settings)
+    template = project.template()
+    lines = further_lines(template) if template is not None else []
+    digests = [digest] if digest is not None else []
+    digests += [template_digest(template)] if template is not None and lines else []
     where = (project.state_dir, project.repo.common_dir)
     timeout = project.settings.lock_timeout
     if args.revoke:
         revoked = revoke(*where, lock_timeout=timeout)
         text = "the approval was taken back" if revoked else "nothing was approved"
-        return Outcome({"trusted": False, "commands": commands}, text, project.notices)
-    if digest is None:
+        return Outcome(
+            {"trusted": False, "commands": commands, "variables": lines}, text, project.notices
+        )
+    if not digests:
         text = "the repository's settings ask for no commands"
-        return Outcome({"trusted": True, "commands": {}}, text, project.notices)
-    if not is_trusted(*where, digest):
-        if not args.yes:
-            _ask(project, commands, as_json=args.json)
-        trust(*where, digest, lock_timeout=timeout)
-    text = f"approved:\n{describe(commands)}"
-    return Outcome({"trusted": True, "commands": commands}, text, project.notices)
+        return Outcome({"trusted": True, "commands": {}, "variables": []}, text, project.notices)
+    asked = "\n".join(part for part in (describe(commands), _variables(lines)) if part)
+    unknown = [one for one in digests if not is_trusted(*where, one)]
+    if unknown and not args.yes:
+        _ask(project, asked, as_json=args.json)
+    for one in unknown:
+        trust(*where, one, lock_timeout=timeout)
+    data = {"trusted": True, "commands": commands, "variables": lines}
+    return Outcome(data, f"approved:\n{asked}", project.notices)
 
 
 def requested_commands(settings: Settings) -> dict[str, list[str | list[str]]]:
@@ -64,14 +73,19 @@ def describe(commands: dict[str, list[str | list[str]]]) -> str:
     )
 
 
-def _ask(project: Project, commands: dict[str, list[str | list[str]]], *, as_json: bool) -> None:
+def _variables(lines: list[str]) -> str:
+    """Return the lines of the env template that need approval, as a person should read them."""
+    return "\n".join(f"  variable: {printable(line)}" for line in lines)
+
+
+def _ask(project: Project, asked: str, *, as_json: bool) -> None:
     """Ask on the terminal; raise UsageError without one, or on any answer but yes."""
     if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            f"the settings of {project.repo.home} ask to run:\n{describe(commands)}",
+            f"the settings of {project.repo.home} ask for:\n{asked}",
             hint="adw-worktree trust --yes approves exactly this",
         )
-    print(f"{project.repo.home} asks to run:\n{describe(commands)}", file=sys.stderr)
+    print(f"{printable(str(project.repo.home))} asks for:\n{asked}", file=sys.stderr)
     print("approve? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise UsageError("not approved", hint="adw-worktree trust asks again")
