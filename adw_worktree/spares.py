@@ -23,6 +23,7 @@ from secrets import token_hex
 from . import trash
 from .atomic import write_atomically
 from .errors import AdwError, GitFailed
+from .faults import reached
 from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
 from .project import Project
@@ -101,6 +102,7 @@ def taken(project: Project, path: Path, commit: str) -> Iterator[Spare | None]:
     for spare in nearest if _is_movable(repo, path) else []:
         with _locked(_lock_of(repo, spare.name)) as ours:
             if ours and _unlink(_record(repo, spare.name)):
+                reached("spare.claimed")
                 yield spare
                 return
     yield None
@@ -117,10 +119,12 @@ def place(project: Project, spare: Spare, path: Path) -> Path:
         write_atomically(admin / "gitdir", os.fsencode(path / ".git") + b"\n")
         try:
             os.rename(tree, path)
+            reached("spare.placed")
         except OSError:
             write_atomically(admin / "gitdir", os.fsencode(tree / ".git") + b"\n")
             raise
         (admin / "locked").unlink(missing_ok=True)
+        reached("spare.unlocked")
     return admin
 
 
@@ -133,6 +137,7 @@ def attach(worktree: Path, branch: str | None, commit: str) -> None:
         run_git(["update-ref", "--no-deref", "HEAD", commit], worktree)
     else:
         run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], worktree)
+    reached("spare.attached")
     check_out(worktree)
 
 
@@ -234,9 +239,11 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
     repo = project.repo
     path = directory_of(repo) / f"spare-{token_hex(4)}"
     path.parent.mkdir(parents=True, exist_ok=True)
+    reached("spare.directory")
     try:
         add_worktree(repo, project.settings, path, commit, detach=True)
         (repo.admin_root / path.name / "locked").write_text(_LOCK_REASON)
+        reached("spare.locked")
         check_out(path)
         if digest:
             prepare(project, path, output)
@@ -255,6 +262,7 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
     with _locked(_lock_of(project.repo, spare.name)) as ours:
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
+        reached("spare.outdated")
         attach(path, None, commit)
         if digest:
             prepare(project, path, output)
@@ -279,6 +287,7 @@ def _remove(project: Project, name: str) -> bool:
         if not ours or ((repo.admin_root / name).exists() and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
         _unlink(_record(repo, name))
+        reached("spare.forgotten")
         with suppress(GitFailed):
             remove_worktree(repo, path, force=True, unlock=True)
         trash.delete(path)

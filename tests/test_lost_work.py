@@ -400,6 +400,7 @@ def test_read_only_directories_go_with_their_worktree(scene: Scene) -> None:
     project = scene.project
     remove(project, "a", Consent(force=True))
     trash.purge(project.repo, 0)
+    settle(lambda: not trash.interrupted(project.repo), "the files are not deleted")
     assert list((scene.repo / ".git" / "adw-worktree" / "trash").iterdir()) == []
 
 
