@@ -21,7 +21,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from . import trash
-from .atomic import write_atomically
+from .atomic import discard_leftover, write_atomically
 from .errors import AdwError, GitFailed
 from .faults import reached
 from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
@@ -274,7 +274,12 @@ def _sweep(project: Project) -> int:
     """Remove what is nobody's; return how many. The filling lock is held."""
     repo = project.repo
     whole = {spare.name for spare in ready(repo)}
-    names = {name.partition(".")[0] for name in _names(repo) if name[0] != "."}
+    names = {name.lstrip(".").partition(".")[0] for name in _names(repo)}
+    for name in names:
+        discard_leftover(_record(repo, name))
+        if name in whole and _lock_of(repo, name).exists():
+            with _locked(_lock_of(repo, name)):
+                pass  # nobody's, and goes with that
     listed = {admin.name for admin in admin_directories(repo.admin_root)}
     names |= {name for name in listed if _leads_here(repo, name)}
     return sum(_remove(project, name) for name in sorted(names - whole - {"fill"}))
