@@ -21,11 +21,13 @@ from .pool import Pool
 def creating(pool: Pool, token: str) -> Iterator[None]:
     """Hold the locks that say that the `create` with this token is at work."""
     path, timeout = _lock(pool, token), pool.settings.lock_timeout
-    with held(path, timeout, "a creation"), held_with_children(_git_lock(path), timeout):
-        try:
+    try:
+        with held(path, timeout, "a creation"), held_with_children(_git_lock(path), timeout):
             reached("creator.locked")
             yield
-        finally:
+    finally:
+        # What could not be undone is undone by the next command, which needs the note.
+        if token not in _pending(pool):
             _drop(path)
 
 

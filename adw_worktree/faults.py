@@ -117,6 +117,7 @@ POINTS = (
     "restore.place",
     "restore.admin-back",
     "restore.tree-back",
+    "restore.aside",
     "restore.given-up",
 )
 """Every name, in no order that matters."""

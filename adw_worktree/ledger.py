@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,7 +66,11 @@ class Ledger:
         """
         data = self._read()
         if data is None:
-            return self.recover()
+            leases = self.recover()
+            if leases:
+                with suppress(LedgerError):  # where nothing can be written, looking still works
+                    self.commit(leases)
+            return leases
         try:
             leases, older = decode_leases(data)
         except DocumentDamaged as exc:

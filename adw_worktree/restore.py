@@ -35,7 +35,7 @@ from .ledger import tied
 from .model import Lease, check_adw_id
 from .project import Project, require_inside
 from .receipts import RECEIPT, write_receipt
-from .retire import copy_across
+from .retire import aside_of, copy_across
 from .trash import Entry
 from .worktrees import git_lock, make_branch, set_upstream
 
@@ -170,7 +170,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         worktree.parent.mkdir(parents=True, exist_ok=True)
         reached("restore.parent")
         ensure_excluded(project, worktree)
-        _place_tree(directory, worktree, admin)
+        _place_tree(entry, directory, admin)
         repo.admin_root.mkdir(exist_ok=True)
         reached("restore.admin-root")
         with git_lock(repo, project.settings):
@@ -213,8 +213,12 @@ def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str)
             set_upstream(project.repo, project.settings, branch, entry.upstream)
 
 
-def _place_tree(directory: Path, worktree: Path, admin: Path) -> None:
-    tree = directory / _TREE
+def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
+    tree, worktree = directory / _TREE, Path(entry.path)
+    aside = aside_of(worktree, entry.name)
+    if aside.exists() and not tree.exists():
+        os.rename(aside, worktree)
+    trash.delete(aside)
     if not tree.exists():
         return
     _write(tree / ".git", f"gitdir: {admin}\n")
@@ -264,13 +268,17 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
             admin.rename(directory / _ADMIN)
             reached("restore.admin-back")
     if not (directory / _TREE).exists() and worktree.exists():
-        _write(worktree / ".git", f"gitdir: {repo.admin_root / entry.admin_id}\n")
         try:
             os.rename(worktree, directory / _TREE)
             reached("restore.tree-back")
-        except OSError:
-            copy_across(worktree, directory / _TREE)
-            trash.delete(worktree)
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise
+            aside = aside_of(worktree, entry.name)
+            os.rename(worktree, aside)
+            reached("restore.aside")
+            copy_across(aside, directory / _TREE)
+            trash.delete(aside)
     trash.save(directory, entry)
     directory.rename(trash.place(repo, entry.name))
     reached("restore.given-up")

@@ -86,7 +86,7 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
         trash.forget(project.repo, entry, "removing")
         return None
     if not (directory / _TREE).exists() and _is_of(worktree, project, entry):
-        os.rename(worktree, _aside(worktree, entry))
+        os.rename(worktree, aside_of(worktree, entry.name))
         reached("retire.aside")
     _copy_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
@@ -109,7 +109,7 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     dropped = False
     if entry.branch is not None and entry.branch_dropped_at is not None:
         dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
-    left = _delete(_aside(Path(entry.path), entry))
+    left = _delete(aside_of(Path(entry.path), entry.name))
     if entry.kept:
         directory.rename(trash.place(repo, entry.name))
         reached("retire.settled")
@@ -138,14 +138,14 @@ def _move_tree(worktree: Path, directory: Path, entry: Entry) -> None:
     except OSError as exc:
         if exc.errno != errno.EXDEV:
             raise
-        os.rename(worktree, _aside(worktree, entry))
+        os.rename(worktree, aside_of(worktree, entry.name))
         reached("retire.aside")
         _copy_aside(worktree, directory, entry)
 
 
 def _copy_aside(worktree: Path, directory: Path, entry: Entry) -> None:
     """Copy what was renamed on its own file system into the entry, if it is to be kept."""
-    aside = _aside(worktree, entry)
+    aside = aside_of(worktree, entry.name)
     if entry.kept and aside.is_dir() and not (directory / _TREE).exists():
         copy_across(aside, directory / _TREE)
 
@@ -182,7 +182,7 @@ def _special_files(directory: str, names: list[str]) -> list[str]:
 def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> None:
     """Undo what `retire` did so far. Raises OSError, the removal then being finished later."""
     # First the one that is not a copy.
-    for source in (_aside(worktree, entry), directory / _TREE):
+    for source in (aside_of(worktree, entry.name), directory / _TREE):
         if source.exists() and not worktree.exists():
             os.rename(source, worktree)
             reached("retire.tree-back")
@@ -192,9 +192,9 @@ def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> No
         reached("retire.admin-back")
 
 
-def _aside(worktree: Path, entry: Entry) -> Path:
-    """Return the name that the worktree has on a file system of its own while it is fetched."""
-    return worktree.with_name(f".adw-worktree-{entry.name[-12:]}")
+def aside_of(worktree: Path, name: str) -> Path:
+    """Return what a worktree on another file system is called while the entry `name` is made."""
+    return worktree.with_name(f".adw-worktree-{name[-12:]}")
 
 
 def _is_of(worktree: Path, project: Project, entry: Entry) -> bool:

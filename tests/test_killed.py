@@ -303,6 +303,10 @@ SCENARIOS = {
         ("restore", "a"), with_trash_elsewhere, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True,
     ),
+    "restore-across-undone": Scenario(
+        ("restore", "a"), with_trash_elsewhere, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        work=True, fault="restore.admin=eio",
+    ),
     "restore-discard": Scenario(
         ("restore", "a", "--discard"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"})
     ),
