@@ -58,13 +58,19 @@ def create(
     """
     check_adw_id(adw_id)
     wish = wish or Wish()
+    waited_for: str | None = None
     while True:
         heal(project)
         present = project.pool.leases().get(adw_id)
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
+            if present.token == waited_for:
+                raise WorktreeUnavailable(
+                    project.notices[-1], hint="once that is mended, the next command undoes it"
+                )
             wait_for_creator(project.pool, present)
+            waited_for = present.token
             continue
         made = _try_create(project, adw_id, wish, present, output)
         if made is not None:

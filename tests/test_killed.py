@@ -544,6 +544,19 @@ def test_half_added_worktree_of_somebody_else_is_left_alone(adw: Adw) -> None:
     assert (admin / "gitdir").exists()
 
 
+def test_an_undo_that_cannot_finish_stops_nobody(adw: Adw) -> None:
+    """It failed every command after it, or left the branch; now it is tried again by each."""
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="branch-make.after=kill")
+    lock = adw.directory / ".git" / "refs" / "heads" / "a.lock"
+    lock.touch()
+    assert "cannot be undone yet" in adw("list").stderr
+    assert "cannot be undone yet" in adw("create", "a", code=7).stderr
+    adw("create", "b")
+    assert branches(adw.directory) == {"main", "a", "b"}
+    lock.unlink()
+    assert_heals(adw, SCENARIOS["create"])
+
+
 def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -> None:
     """Undone under the hands of a running git, the worktree would come back half-made."""
     filter_begun = tmp_path / "begun"
