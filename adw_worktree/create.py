@@ -185,7 +185,14 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
         if lease is None or lease.token != draft.token:
             return
         if lease.state == "active":
-            lease = replace(lease, new_branch_at=draft.new_branch_at, reserved=draft.reserved)
+            # Pending again first: if that cannot be written, the worktree is whole, and stays.
+            lease = replace(
+                lease,
+                state="pending",
+                new_branch_at=draft.new_branch_at,
+                reserved=draft.reserved,
+            )
+            project.pool.update(lease)
         undo_creation(project, lease, plan.made_parents)
     except (AdwError, OSError) as exc:
         cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")

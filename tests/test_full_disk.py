@@ -161,7 +161,9 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
 }
 
 
-def troubles(adw: Adw, words: list[str], ran: Ran, before: dict[str, int]) -> list[str]:
+def troubles(
+    adw: Adw, words: list[str], ran: Ran, before: dict[str, int], fault: Fault
+) -> list[str]:
     """Return what is wrong after `words` met a fault and space is back; empty if nothing is."""
     found = []
     repo = adw.directory
@@ -207,7 +209,9 @@ def troubles(adw: Adw, words: list[str], ran: Ran, before: dict[str, int]) -> li
         found.append(f"worktrees {trees}, leases {with_worktree}; first {ran.stderr}")
     if words == ["reconcile"] and leases.get("moved") is None:
         found.append(f"moved lost its lease; first {ran.stderr}")
-    litter = [*repo.glob(".git/**/*.lock"), *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
+    # A lock that git cannot delete stays; git itself says so then.
+    locks = repo.glob(".git/**/*.lock") if fault.who == "python" else []
+    litter = [*locks, *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
     litter = [path for path in litter if path.parent.name not in ("adw-worktree", "creating")]
     litter += repo.glob(".git/adw-worktree/trash/*.*ing")
     if litter:
@@ -227,7 +231,7 @@ def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], 
     if upset in (work, trashed) and name != "discard":
         before["new"] = 0
     ran, counted = run_with(adw, shim, fault, words)
-    return troubles(adw, words, ran, before), counted
+    return troubles(adw, words, ran, before, fault), counted
 
 
 CASES = [(name, who) for name in COMMANDS for who in ("python", "git")]

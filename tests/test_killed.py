@@ -271,7 +271,7 @@ SCENARIOS = {
         ("restore", "a"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"}), work=True
     ),
     "restore-undone": Scenario(
-        ("restore", "a"), with_trash, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        ("restore", "a"), with_trash, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True, fault="restore.admin=eio",
     ),
     "restore-across": Scenario(
@@ -279,7 +279,7 @@ SCENARIOS = {
         work=True,
     ),
     "restore-across-undone": Scenario(
-        ("restore", "a"), with_trash_elsewhere, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        ("restore", "a"), with_trash_elsewhere, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True, fault="restore.admin=eio",
     ),
     "restore-discard": Scenario(
