@@ -456,7 +456,7 @@ SAMPLE = {
     "restore-undone": (30,),
 }
 """At which of the points that each reaches the ordinary run kills."""
-STEPS = stress_size(0, 1000) // 5
+STEPS = stress_size(0, 1000) // 10
 """At how many the big one does."""
 
 
@@ -641,7 +641,7 @@ def test_killed_at_a_random_moment_is_healed(
     whole_group: bool, fresh_home: Callable[[], Path]
 ) -> None:
     bad = []
-    for seed in range(stress_size(6, 200)):
+    for seed in range(stress_size(6, 500) // (2 if STEPS else 1)):
         choice = random.Random(seed if not STEPS else None)
         name = choice.choice(sorted(SCENARIOS))
         scenario = SCENARIOS[name]
