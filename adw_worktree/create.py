@@ -68,13 +68,19 @@ def create(
     """
     check_adw_id(adw_id)
     wish = wish or Wish()
+    waited_for: str | None = None
     while True:
         heal(project)
         present = project.pool.leases().get(adw_id)
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
+            if present.token == waited_for:
+                raise WorktreeUnavailable(
+                    project.notices[-1], hint="once that is mended, the next command undoes it"
+                )
             wait_for_creator(project.pool, present)
+            waited_for = present.token
             continue
         made = _try_create(project, adw_id, wish, present, output)
         if made is not None:
@@ -191,7 +197,14 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
         if lease is None or lease.token != draft.token:
             return
         if lease.state == "active":
-            lease = replace(lease, new_branch_at=draft.new_branch_at, reserved=draft.reserved)
+            # Pending again first: if that cannot be written, the worktree is whole, and stays.
+            lease = replace(
+                lease,
+                state="pending",
+                new_branch_at=draft.new_branch_at,
+                reserved=draft.reserved,
+            )
+            project.pool.update(lease)
         undo_creation(project, lease, plan.made_parents)
     except (AdwError, OSError) as exc:
         cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")

@@ -61,25 +61,23 @@ def heal(project: Project) -> Healed:
     Raises LockTimeout if another process holds the pool for too long.
     """
     removed = _finish_moves(project)
-    undone, kept = [], []
+    undone: list[Lease] = []
+    kept: list[Lease] = []
     for lease in project.pool.leases().values():
         noted = is_noted(project.pool, lease)
         with taken_over(project.pool, lease) as dead:
             if not dead:
                 continue
-            if not noted:
-                _disown(project, lease)
-                undone.append(lease)
-                continue
-            drop_fetched(project, lease.token)
-            if _has_work(project, lease):
-                project.pool.update(
-                    replace(lease, state="active", new_branch_at=None, reserved=None)
+            try:
+                stays = noted and _take_up(project, lease)
+                if not noted:
+                    _disown(project, lease)
+            except (AdwError, OSError) as exc:
+                project.notices.append(
+                    f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
                 )
-                kept.append(lease)
-            else:
-                undo_creation(project, lease)
-                undone.append(lease)
+                continue
+            (kept if stays else undone).append(lease)
     for token in leftover_creators(project.pool):
         drop_fetched(project, token)
     _discard_leftovers(project)
@@ -179,6 +177,16 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
         project.pool.release(lease)
 
 
+def _take_up(project: Project, lease: Lease) -> bool:
+    """Undo what the dead `create` behind `lease` left; keep it, and say so, if it holds work."""
+    drop_fetched(project, lease.token)
+    if _has_work(project, lease):
+        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+        return True
+    undo_creation(project, lease)
+    return False
+
+
 def _disown(project: Project, lease: Lease) -> None:
     """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
 
@@ -271,8 +279,13 @@ def _discard_branch(project: Project, lease: Lease) -> None:
     if lease.branch is None or lease.new_branch_at is None:
         return
     at = branch_commit(project.repo.home, lease.branch)
-    if at == lease.new_branch_at:
-        drop_branch(project.repo, lease.branch, at)
+    if at != lease.new_branch_at or drop_branch(project.repo, lease.branch, at):
+        return
+    if branch_commit(project.repo.home, lease.branch) == at:
+        raise GitFailed(
+            f"git cannot delete the branch {lease.branch}",
+            hint=f"look for a lock file that a dead git left under {project.repo.common_dir}/refs",
+        )
 
 
 def _discard_directories(made: list[Path]) -> None:

@@ -19,8 +19,8 @@ from . import trash
 from .atomic import write_atomically
 from .envfile import write
 from .errors import (
-    AdwError,
     BranchUnusable,
+    FileUnusable,
     GitFailed,
     PathOccupied,
     SlotUnavailable,
@@ -82,7 +82,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
         except BaseException as exc:
             _put_back(project, entry, target, directory)
             if isinstance(exc, OSError):
-                raise AdwError(f"{path} cannot be restored: {exc.strerror}") from exc
+                raise FileUnusable.because(f"{path} cannot be restored", exc) from exc
             raise
 
 
@@ -95,7 +95,7 @@ def discard(project: Project, name: str) -> Entry:
         try:
             trash.forget(project.repo, entry)
         except OSError as exc:
-            raise AdwError(f"{entry.name} cannot be deleted: {exc.strerror}") from exc
+            raise FileUnusable.because(f"{entry.name} cannot be deleted", exc) from exc
     return entry
 
 

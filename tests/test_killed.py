@@ -296,7 +296,7 @@ SCENARIOS = {
         ("restore", "a"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"}), work=True
     ),
     "restore-undone": Scenario(
-        ("restore", "a"), with_trash, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        ("restore", "a"), with_trash, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True, fault="restore.admin=eio",
     ),
     "restore-across": Scenario(
@@ -304,7 +304,7 @@ SCENARIOS = {
         work=True,
     ),
     "restore-across-undone": Scenario(
-        ("restore", "a"), with_trash_elsewhere, 1, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        ("restore", "a"), with_trash_elsewhere, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True, fault="restore.admin=eio",
     ),
     "restore-discard": Scenario(
@@ -507,7 +507,7 @@ SAMPLE = {
     "restore-undone": (30,),
 }
 """At which of the points that each reaches the ordinary run kills."""
-STEPS = stress_size(0, 1000) // 5
+STEPS = stress_size(0, 1000) // 10
 """At how many the big one does."""
 
 
@@ -595,6 +595,19 @@ def test_half_added_worktree_of_somebody_else_is_left_alone(adw: Adw) -> None:
     assert (admin / "gitdir").exists()
 
 
+def test_an_undo_that_cannot_finish_stops_nobody(adw: Adw) -> None:
+    """It failed every command after it, or left the branch; now it is tried again by each."""
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="branch-make.after=kill")
+    lock = adw.directory / ".git" / "refs" / "heads" / "a.lock"
+    lock.touch()
+    assert "cannot be undone yet" in adw("list").stderr
+    assert "cannot be undone yet" in adw("create", "a", code=7).stderr
+    adw("create", "b")
+    assert branches(adw.directory) == {"main", "a", "b"}
+    lock.unlink()
+    assert_heals(adw, SCENARIOS["create"])
+
+
 def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -> None:
     """Undone under the hands of a running git, the worktree would come back half-made."""
     filter_begun = tmp_path / "begun"
@@ -679,7 +692,7 @@ def test_killed_at_a_random_moment_is_healed(
     whole_group: bool, fresh_home: Callable[[], Path]
 ) -> None:
     bad = []
-    for seed in range(stress_size(6, 200)):
+    for seed in range(stress_size(6, 500) // (2 if STEPS else 1)):
         choice = random.Random(seed if not STEPS else None)
         name = choice.choice(sorted(SCENARIOS))
         scenario = SCENARIOS[name]
