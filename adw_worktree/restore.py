@@ -70,9 +70,8 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
     )
     if target != entry and (trash.place(project.repo, entry.name) / _ADMIN / "modules").exists():
         _check_same_place(entry, target)
-    with trash.moving(project.repo, entry.name) as ours:
-        if not ours or trash.load(trash.place(project.repo, entry.name)) is None:
-            raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
+    with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
+        _require_kept(project, entry)
         directory = trash.place(project.repo, entry.name, "restoring")
         trash.place(project.repo, entry.name).rename(directory)
         reached("restore.begun")
@@ -89,9 +88,8 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
 def discard(project: Project, name: str) -> Entry:
     """Delete for good what was last removed under `name`; return it. Raises UnknownAdw."""
     entry = _find(project, name)
-    with trash.moving(project.repo, entry.name) as ours:
-        if not ours:
-            raise WorktreeUnavailable(f"another process is restoring or deleting {entry.name}")
+    with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
+        _require_kept(project, entry)
         try:
             trash.forget(project.repo, entry)
         except OSError as exc:
@@ -116,6 +114,12 @@ def _find(project: Project, name: str) -> Entry:
         f"nothing removed under the name {name!r} is kept in {project.repo.home}",
         hint="adw-worktree restore lists what is; a branch that stayed: adw-worktree create NAME",
     )
+
+
+def _require_kept(project: Project, entry: Entry) -> None:
+    """Raise UnknownAdw if another process restored or deleted it since it was found."""
+    if trash.load(trash.place(project.repo, entry.name)) is None:
+        raise UnknownAdw(f"{entry.name} was restored or deleted just now")
 
 
 def _name_for(entry: Entry, as_id: str | None) -> str:

@@ -44,8 +44,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     repo = project.repo
     worktree, admin = Path(entry.path), repo.admin_root / entry.admin_id
     directory = trash.place(repo, entry.name, "removing")
-    with trash.moving(repo, entry.name) as ours:
-        assert ours  # its name is new
+    with trash.taken(repo, entry.name, project.settings.lock_timeout):
         try:
             directory.mkdir(mode=0o700, parents=True)
             reached("trash.directory")
@@ -58,7 +57,8 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
             _move_tree(worktree, directory, entry)
         except BaseException as exc:
             _take_back(directory, worktree, admin, entry)
-            trash.forget(repo, entry, "removing")
+            if directory.exists():
+                trash.forget(repo, entry, "removing")
             if isinstance(exc, OSError):
                 raise GitFailed(
                     f"the worktree {worktree} cannot be taken away: {exc.strerror}",

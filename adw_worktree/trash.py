@@ -29,7 +29,7 @@ from .atomic import write_atomically
 from .errors import GitFailed, InvalidAdwId
 from .faults import reached
 from .gitrepo import Repository, run_git
-from .locks import discard, try_lock
+from .locks import discard, held, try_lock
 from .model import check_adw_id
 
 Way = Literal["removing", "restoring", "deleting", "stuck"]
@@ -162,6 +162,17 @@ def moving(repo: Repository, name: str) -> Iterator[bool]:
         yield True
     finally:
         discard(lock)
+
+
+@contextmanager
+def taken(repo: Repository, name: str, timeout: float) -> Iterator[None]:
+    """Hold the entry's lock, after whoever sweeps it away as stray. Raises LockTimeout."""
+    path = place(repo, name).with_name(f"{name}.lock")
+    with held(path, timeout, f"{name} in the trash"):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def drop_stray_locks(repo: Repository) -> None:

@@ -194,6 +194,9 @@ def troubles(
             found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
     if len(set(after.values())) != len(after):
         found.append(f"a slot is leased twice: {after}")
+    if fault.who == "git" and "unable to unlink" in ran.stderr:
+        for path in repo.glob(".git/refs/**/*.lock"):
+            path.unlink()  # as git asks a person to
     again = adw(*words, code=None)
     if again.code not in ({0, 6, 7} if words[0] == "restore" else {0, 6} if leaving else {0}):
         found.append(f"repeated: exit {again.code}: {again.stderr}; first {ran.code} {ran.stderr}")
@@ -209,7 +212,7 @@ def troubles(
         found.append(f"worktrees {trees}, leases {with_worktree}; first {ran.stderr}")
     if words == ["reconcile"] and leases.get("moved") is None:
         found.append(f"moved lost its lease; first {ran.stderr}")
-    # A lock that git cannot delete stays; git itself says so then.
+    # A lock that git cannot delete stays, and git says so.
     locks = repo.glob(".git/**/*.lock") if fault.who == "python" else []
     litter = [*locks, *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
     litter = [path for path in litter if path.parent.name not in ("adw-worktree", "creating")]

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -21,10 +22,12 @@ from adw_worktree.consent import Consent
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
 from adw_worktree.errors import Refused
+from adw_worktree.locks import discard as discard_lock
+from adw_worktree.locks import try_lock
 from adw_worktree.project import Project, open_project
 from adw_worktree.reconcile import reconcile
 from adw_worktree.remove import remove
-from adw_worktree.restore import restore
+from adw_worktree.restore import discard, restore
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 
@@ -392,6 +395,28 @@ def test_nothing_is_kept_if_the_setting_says_so(
     assert gone.kept is None
     place = scene.repo / ".git" / "adw-worktree" / "trash"
     settle(lambda: list(place.iterdir()) == [], "the files were never deleted")
+
+
+@pytest.mark.parametrize("step", ["remove", "restore", "discard"])
+def test_who_sweeps_a_stray_lock_is_waited_for(
+    scene: Scene, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred removals at once failed over each other's sweeping."""
+    (scene.tree / "new").touch()
+    monkeypatch.setattr(trash, "new_name", lambda _: "a-1")
+    path = scene.repo / ".git" / "adw-worktree" / "trash" / "a-1.lock"
+    if step != "remove":
+        remove(scene.project, "a", Consent(force=True))
+    lock = try_lock(path)
+    assert lock is not None
+    threading.Timer(0.3, lambda: discard_lock(lock)).start()
+    if step == "remove":
+        assert remove(scene.project, "a", Consent(force=True)).removed
+    elif step == "restore":
+        restore(scene.project, "a")
+    else:
+        discard(scene.project, "a")
+    assert not path.exists()
 
 
 def test_read_only_directories_go_with_their_worktree(scene: Scene) -> None:
