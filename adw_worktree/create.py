@@ -7,10 +7,10 @@ start that reads it; `active` comes last.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
@@ -117,7 +117,7 @@ def _try_create(
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use
-    token = token_hex(16)
+    token = os.urandom(16).hex()
     with creating(project.pool, token):
         try:
             plan = plan_creation(project, adw_id, wish, token)

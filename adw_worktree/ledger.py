@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from . import registry
 from .atomic import write_atomically
@@ -127,7 +126,7 @@ class Ledger:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = self.path.with_name(f"{self.path.name}{infix}{now}")
         while os.path.lexists(aside):  # the clock was set back, or stands
-            aside = aside.with_name(f"{aside.name}-{token_hex(2)}")
+            aside = aside.with_name(f"{aside.name}-{os.urandom(2).hex()}")
         try:
             self.path.rename(aside)
             reached("ledger.set-aside")

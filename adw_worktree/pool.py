@@ -7,12 +7,12 @@ cannot be read keeps the slots it was last seen with.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
 
 from . import registry
 from .errors import LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
@@ -103,7 +103,9 @@ class Pool:
                 slot = self._free_slot(leases, wanted)
             if slot is None:
                 raise self._exhausted(leases)
-            draft = draft or Lease(adw_id, slot, {}, datetime.now(UTC), "active", token_hex(16))
+            draft = draft or Lease(
+                adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
+            )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = replace(draft, adw_id=adw_id, slot=slot, ports=ports)
             registry.settle_doubt(self.state_dir, slot)

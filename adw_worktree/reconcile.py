@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal
 
 from . import spares, trash
@@ -336,7 +335,7 @@ def _adopt(project: Project, action: Action, seen: Seen) -> Action:
     if not seen.admin.is_dir():
         return replace(action, kind="keep", reason="removed meanwhile")
     told = seen.told if action.lease is not None else None
-    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
+    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
     lease = replace(tied(told or fresh, seen.path, seen.admin), state="active", new_branch_at=None)
     if told is not None and not told.ports:
         lease = replace(lease, ports=ports_of(told.slot, project.settings.services))

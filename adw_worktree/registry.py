@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from shlex import quote
 from typing import Any
 
@@ -184,7 +183,7 @@ def ensure_identity(common_dir: Path) -> str:
     """Return the repository's name; the machine lock is held. Raises LedgerError."""
     name = identity_of(common_dir)
     if not name:
-        name = token_hex(16)
+        name = os.urandom(16).hex()
         try:
             (common_dir / "adw-worktree").mkdir(exist_ok=True)
             write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
@@ -261,7 +260,7 @@ def _make_shared_lock(state_dir: Path, path: Path) -> None:
     """Make the lock file for the whole group; it appears with its permissions or not at all."""
     if path.exists():
         return
-    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.fchown(descriptor, -1, state_dir.stat().st_gid)

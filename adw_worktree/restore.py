@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 
 from . import trash
 from .atomic import write_atomically
@@ -245,7 +244,7 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
 def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease:
     """Return the lease of the worktree that is back: its old slot if that is free."""
     assert entry.adw_id is not None
-    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
+    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
     draft = tied(fresh, worktree, admin)
     pool = project.pool
     present = pool.leases().get(entry.adw_id)

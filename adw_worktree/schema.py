@@ -1,15 +1,16 @@
 """The ledger's document: how leases are written, and how bytes are believed.
 
-A document that carries its own digest is what this tool wrote, and is read as it stands. Anything
-else came from outside (a person, a merge, an older version) and is checked by pydantic first.
+Entries whose fields are plainly what this tool writes are read as they stand. Any other came from
+outside (a person, a merge, an older version), and pydantic, which is slow to load, says what is
+wrong with it.
 
 Shape: an object keyed by ADW id, and the reserved key `_schema`, which no ADW id can be.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _SCHEMA = "_schema"
+_MAX_TEXT = 4096
 # Fields that are left out of the file while their value is None.
 _OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
 _PENDING = ("new_branch_at", "reserved")
@@ -43,7 +45,7 @@ def encode_leases(leases: Iterable[Lease]) -> bytes:
 def lease_document(leases: Iterable[Lease]) -> dict[str, Any]:
     """Return the ledger's document, for a file that holds more than it."""
     entries = {lease.adw_id: encode_lease(lease) for lease in sorted(leases, key=_by_slot)}
-    return {_SCHEMA: {"version": SCHEMA_VERSION, "digest": _digest(entries)}, **entries}
+    return {_SCHEMA: {"version": SCHEMA_VERSION}, **entries}
 
 
 def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
@@ -74,11 +76,7 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
             f"its schema version is {version}; this adw-worktree knows up to {SCHEMA_VERSION}",
             hint="upgrade adw-worktree",
         )
-    # A digest is no signature: a repository can bring a ledger that has a right one.
-    ours = header.get("digest") == _digest(entries)
-    plain = ours and all(_is_plain(key, entry) for key, entry in entries.items())
-    read = _believe if plain else decode_lease
-    leases = {key: read(key, entry) for key, entry in entries.items()}
+    leases = {key: decode_lease(key, entry) for key, entry in entries.items()}
     _check_distinct(leases.values())
     return leases
 
@@ -105,6 +103,8 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
     Raises DocumentDamaged naming the ADW id and the field.
     """
+    if isinstance(entry, dict) and _is_plain(adw_id, entry):
+        return _believe(adw_id, entry)
     from pydantic import ValidationError
 
     try:
@@ -129,10 +129,8 @@ def _parse(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _is_plain(adw_id: str, entry: object) -> bool:
-    """Whether what names files, refs and ports in an entry is what this tool writes."""
-    if not isinstance(entry, dict):
-        return False
+def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
+    """Whether every field is what this tool writes: then `_define_record` would take it, too."""
     try:
         check_adw_id(adw_id)
         ports = [entry[name] for name in DEFAULT_SERVICES] + list(
@@ -149,7 +147,12 @@ def _is_plain(adw_id: str, entry: object) -> bool:
             and 0 <= entry["slot"] <= 9999
             and entry["state"] in ("pending", "active")
             and entry.get("path", "/").startswith("/")
-            and all("\0" not in entry.get(name, "") for name in ("path", "branch"))
+            and all(
+                "\0" not in text and 0 < len(text) <= _MAX_TEXT
+                for text in (entry.get("path", "/"), entry.get("branch", "x"))
+            )
+            and type(entry.get("branch", "")) is str
+            and type(entry.get("reserved", True)) is bool
             and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
             and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
         )
@@ -182,7 +185,6 @@ def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
     The slot is what both ports agree on. Raises DocumentDamaged if they do not, or if two ids
     share one: that scheme could do both, and only the worktrees can tell who is right.
     """
-    from secrets import token_hex
 
     leases = {}
     for adw_id, entry in document.items():
@@ -193,7 +195,7 @@ def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
         slot = slots.pop()
         if slots or slot is None:
             raise DocumentDamaged(f"{adw_id!r} has no two ports of one slot")
-        stated = {"state": "active", "slot": slot, "token": token_hex(16)}
+        stated = {"state": "active", "slot": slot, "token": os.urandom(16).hex()}
         aware = {"allocated_at": _aware(adw_id, entry.get("allocated_at"))}
         leases[adw_id] = decode_lease(adw_id, {**entry, **stated, **aware})
     _check_distinct(leases.values())
@@ -214,11 +216,6 @@ def _check_distinct(leases: Iterable[Lease]) -> None:
         other = holders.setdefault(lease.slot, lease.adw_id)
         if other != lease.adw_id:
             raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
-
-
-def _digest(entries: Mapping[str, Any]) -> str:
-    canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _by_slot(lease: Lease) -> int:
@@ -242,7 +239,7 @@ def _define_record() -> type[BaseModel]:
     from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
 
     port = Annotated[int, Field(ge=1, le=65535)]
-    text = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00]+$")]
+    text = Annotated[str, Field(max_length=_MAX_TEXT, pattern=r"^[^\x00]+$")]
 
     class LeaseRecord(BaseModel):
         model_config = ConfigDict(strict=True, extra="ignore")
@@ -254,7 +251,7 @@ def _define_record() -> type[BaseModel]:
         state: Literal["pending", "active"]
         token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
         services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
-        path: Annotated[str, Field(max_length=4096, pattern=r"^/[^\x00]*$")] | None = None
+        path: Annotated[str, Field(max_length=_MAX_TEXT, pattern=r"^/[^\x00]*$")] | None = None
         branch: text | None = None
         admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
         device: int | None = None

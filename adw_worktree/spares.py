@@ -18,7 +18,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_hex
 
 from . import trash
 from .atomic import discard_leftover, write_atomically
@@ -237,7 +236,7 @@ def _obstacle(project: Project) -> str | None:
 
 def _make(project: Project, commit: str, digest: str, output: int | None) -> None:
     repo = project.repo
-    path = directory_of(repo) / f"spare-{token_hex(4)}"
+    path = directory_of(repo) / f"spare-{os.urandom(4).hex()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     reached("spare.directory")
     try:

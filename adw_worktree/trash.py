@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
 from typing import Literal
 
 from . import background
@@ -75,7 +74,7 @@ class Entry:
 
 def new_name(adw_id: str | None) -> str:
     """Return a name for an entry that nothing had before."""
-    return f"{adw_id or 'worktree'}-{token_hex(6)}"
+    return f"{adw_id or 'worktree'}-{os.urandom(6).hex()}"
 
 
 def place(repo: Repository, name: str, way: Way | None = None) -> Path:

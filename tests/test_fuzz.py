@@ -28,8 +28,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pydantic import ValidationError
 
-from adw_worktree import registry, trash, userhooks
+from adw_worktree import registry, schema, trash, userhooks
 from adw_worktree.consent import Consent
 from adw_worktree.create import create
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
@@ -240,6 +241,21 @@ def test_ledger(data: bytes) -> None:
         assert all(type(port) is int and 0 < port < 65536 for port in lease.ports.values())
     assert len({lease.slot for lease in leases.values()}) == len(leases)
     assert decode_leases(encode_leases(leases.values())) == (leases, False)
+
+
+@fuzz
+@given(entry=mutations(LEDGER["a"]))
+def test_what_is_read_as_plain_is_what_pydantic_takes(entry: dict[str, Any]) -> None:
+    """There are two ways to read an entry, and one is quick."""
+    plain = schema._is_plain("a", entry)
+    try:
+        checked = schema._record().model_validate(entry)
+    except ValidationError:
+        assert not plain
+        return
+    if plain:
+        told = schema._believe("a", checked.model_dump(exclude_none=True))
+        assert schema._believe("a", entry) == told
 
 
 @fuzz

@@ -115,7 +115,7 @@ def lease(adw_id: str, **fields: Any) -> Lease:
 
 
 def bring_ledger(repo: Path, *leases: Lease) -> Path:
-    """Commit a ledger as a foreign repository may bring one, its digest right."""
+    """Commit a ledger as a foreign repository may bring one, every field well-formed."""
     path = repo / "agents" / "port_allocations.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode_leases(leases))
@@ -473,8 +473,8 @@ def test_pending_lease_of_a_foreign_ledger_destroys_nothing(adw: Adw, command: s
     ],
     ids=str,
 )
-def test_right_digest_makes_no_wrong_field_right(field: dict[str, Any]) -> None:
-    """Anybody can compute a digest; a token is part of names of files and refs."""
+def test_no_wrong_field_is_believed(field: dict[str, Any]) -> None:
+    """A token is part of names of files and refs."""
     assert decode_leases(encode_leases([lease("a")]))[0] == {"a": lease("a")}
     with pytest.raises(DocumentDamaged):
         decode_leases(encode_leases([replace(lease("a"), **field)]))
