@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,8 @@ def start(command: Sequence[str], directory: Path, *, keeping: int | None = None
     It has no terminal, prints nothing, and is no child of this process, which may live on for long
     and would have to wait for it. It keeps the file descriptor `keeping`, with the lock on it.
     """
+    import subprocess
+
     null = subprocess.DEVNULL
     try:
         done = subprocess.run(

@@ -115,7 +115,10 @@ def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    # With `prog`, or argparse would load what it needs to print help.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=_Parser, prog=parser.prog
+    )
     for name, (summary, aliases) in COMMANDS.items():
         sub = commands.add_parser(
             name,

@@ -28,8 +28,9 @@ from .errors import (
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory
-from .healing import heal, prune_entry, stale_entries, undo_creation
+from .healing import heal
 from .ledger import tied
+from .leftovers import prune_entry, stale_entries, undo_creation
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt

@@ -19,18 +19,10 @@ from . import hookfile
 from .atomic import write_atomically
 from .errors import GitFailed
 from .gitrepo import Repository, git_version, run_git
-from .hookfile import ALONE, ASIDE
+from .hookfile import ALONE, ASIDE, EVENTS
 from .locks import held
 from .resources import shipped_text
 
-EVENTS = (
-    "post-checkout",
-    "post-merge",
-    "post-commit",
-    "post-rewrite",
-    "reference-transaction",
-    "post-index-change",
-)
 CONFIG_GIT = (2, 54)
 """Since then hooks can stand in git's configuration, several for an event, in no file's way."""
 

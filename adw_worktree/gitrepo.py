@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import AdwError, GitFailed, InvalidAdwId
 from .locks import handed_down
 from .model import check_adw_id
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
 # works on the wrong repository.
@@ -103,6 +106,15 @@ class Repository:
         return self.common_dir / "adw-worktree"
 
     @property
+    def spares_dir(self) -> Path:
+        """Where worktrees lie that are made ahead of time."""
+        return self.tool_dir / "spares"
+
+    def is_spare(self, worktree: Path) -> bool:
+        """Whether a worktree that git lists waits to be handed out."""
+        return worktree.parent == self.spares_dir
+
+    @property
     def admin_root(self) -> Path:
         """Where git keeps the admin directory of each linked worktree."""
         return self.common_dir / "worktrees"
@@ -139,6 +151,8 @@ def run_git(
     whether locks taken with `held_with_children` last until it ends. Raises GitFailed if git is
     missing, takes too long, or (with `check`) exits non-zero.
     """
+    import subprocess
+
     argv = ["git", *args]
     env = clean_environment()
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
@@ -180,12 +194,14 @@ def run_git(
     return GitResult(child.returncode, said or "", complained or "")
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _end(child: Popen[str]) -> None:
     """End a git command so that it takes its lock files and half-made worktrees along."""
+    from subprocess import TimeoutExpired
+
     child.terminate()
     try:
         child.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         child.kill()
 
 

@@ -16,6 +16,15 @@ from .faults import reached
 
 How = Literal["file", "block", "chained"]
 
+EVENTS = (
+    "post-checkout",
+    "post-merge",
+    "post-commit",
+    "post-rewrite",
+    "reference-transaction",
+    "post-index-change",
+)
+
 BEGIN = b"# >>> adw-worktree >>>\n"
 END = b"# <<< adw-worktree <<<\n"
 ALONE = b"#!/bin/sh\n"

@@ -14,7 +14,6 @@ from .model import Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project
-from .spares import is_spare
 from .verdict import Finding
 
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
@@ -42,7 +41,7 @@ def rows(project: Project) -> list[Row]:
     leases = project.pool.leases()
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
     listed = list_worktrees(project.repo.home)
-    entries = [entry for entry in listed if not is_spare(project.repo, entry.path)]
+    entries = [entry for entry in listed if not project.repo.is_spare(entry.path)]
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
     found = []
     for entry in entries:

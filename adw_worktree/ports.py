@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
@@ -21,11 +20,7 @@ if TYPE_CHECKING:
     from psutil import Process
 
 # A listener on ::1 alone (Vite on `localhost`) looks free from 127.0.0.1, and the reverse.
-_ADDRESSES = (
-    (socket.AF_INET, "127.0.0.1"),
-    (socket.AF_INET, "0.0.0.0"),
-    (socket.AF_INET6, "::1"),
-)
+_ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1")
 _ABSENT_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _COMMAND_LENGTH = 80
 _CONNECT_SECONDS = 0.1
@@ -51,7 +46,7 @@ def is_free(port: int) -> bool:
 
     Without SO_REUSEADDR, so that connections which still wind down count as holding it.
     """
-    return all(_is_bindable(family, host, port) for family, host in _ADDRESSES)
+    return all(_is_bindable(host, port) for host in _ADDRESSES)
 
 
 def busy_ports(ports: Iterable[int]) -> set[int]:
@@ -59,7 +54,10 @@ def busy_ports(ports: Iterable[int]) -> set[int]:
     return {port for port in ports if not is_free(port)}
 
 
-def _is_bindable(family: socket.AddressFamily, host: str, port: int) -> bool:
+def _is_bindable(host: str, port: int) -> bool:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             if family == socket.AF_INET6:
@@ -158,6 +156,8 @@ def _listening_of_own(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]
 
 def _answers(host: str, port: int) -> bool:
     # Not by binding: a probe for a free port, at the same time, would take ours for a server.
+    import socket
+
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
             return True

@@ -15,7 +15,6 @@ from .ledger import Ledger, attach_worktrees, recover_leases
 from .model import Lease, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
-from .userhooks import is_trusted, template_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +112,8 @@ class Project:
 
     def is_approved(self, template: str) -> bool:
         """Whether a template of the repository's may be used."""
+        from .userhooks import is_trusted, template_digest
+
         digest = template_digest(template)
         return not further_lines(template) or is_trusted(
             self.state_dir, self.repo.common_dir, digest

@@ -22,9 +22,10 @@ from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
-from .healing import heal, prune_entry, stale_entries
+from .healing import heal
 from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
+from .leftovers import prune_entry, stale_entries
 from .model import Lease, check_adw_id, ports_of
 from .pool import is_aged
 from .project import Project
@@ -144,7 +145,7 @@ def look(project: Project) -> list[Seen]:
         # A copy of a repository lists the worktrees of the original.
         if admin is None or not admin.is_dir() or not admin.parent.samefile(admin_root):
             continue
-        if spares.is_spare(project.repo, entry.path):
+        if project.repo.is_spare(entry.path):
             continue
         receipt = load_receipt(admin)
         told = receipt or lease_of_env_file(admin, project.settings)

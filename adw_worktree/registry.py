@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import stat
@@ -280,6 +279,8 @@ def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
 
 
 def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
+    import hashlib
+
     key = f"{ledger}\0{inode}\0{identity}".encode(errors="surrogateescape")
     return state_dir / "ledgers" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
 

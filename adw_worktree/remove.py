@@ -28,7 +28,6 @@ from .ports import Listener, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, remove_empty_parent, retire
-from .spares import is_spare
 from .userhooks import run_hooks
 from .workstate import uncommitted
 from .worktrees import drop_branch, remove_worktree, upstream_of
@@ -174,7 +173,7 @@ def _find(project: Project, target: str | Path) -> Target | None:
             f"{entry.path} is the main worktree, which is never removed",
             hint="name an ADW, as in adw-worktree remove fix-login",
         )
-    if is_spare(project.repo, entry.path):
+    if project.repo.is_spare(entry.path):
         raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
     admin = admin_directory(entry.path)
     owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -161,6 +160,8 @@ def _delete(directory: Path) -> Path | None:
 
 def copy_across(source: Path, target: Path) -> None:
     """Have `target` be a whole copy of `source`, or not be there. Raises OSError."""
+    import shutil
+
     part = target.with_name(f".{target.name}.part")
     trash.delete(part)
     try:

@@ -59,16 +59,6 @@ class Filled:
     """Why there are fewer than wanted."""
 
 
-def directory_of(repo: Repository) -> Path:
-    """Return where the spares of the repository lie."""
-    return repo.tool_dir / "spares"
-
-
-def is_spare(repo: Repository, worktree: Path) -> bool:
-    """Whether a worktree that git lists is a spare."""
-    return worktree.parent == directory_of(repo)
-
-
 def ready(repo: Repository) -> list[Spare]:
     """Return the spares that can be taken."""
     names = [name.removesuffix(".json") for name in _names(repo) if name.endswith(".json")]
@@ -113,7 +103,7 @@ def place(project: Project, spare: Spare, path: Path) -> Path:
     Git is told first, so that whoever undoes a half-made worktree at `path` finds it in git's
     list. Raises OSError, with the spare where it was.
     """
-    admin, tree = project.repo.admin_root / spare.name, directory_of(project.repo) / spare.name
+    admin, tree = project.repo.admin_root / spare.name, project.repo.spares_dir / spare.name
     with git_lock(project.repo, project.settings):
         write_atomically(admin / "gitdir", os.fsencode(path / ".git") + b"\n")
         try:
@@ -142,7 +132,7 @@ def attach(worktree: Path, branch: str | None, commit: str) -> None:
 
 def _is_movable(repo: Repository, path: Path) -> bool:
     try:
-        return directory_of(repo).stat().st_dev == path.parent.stat().st_dev
+        return repo.spares_dir.stat().st_dev == path.parent.stat().st_dev
     except OSError:
         return False
 
@@ -198,7 +188,7 @@ def drop(project: Project) -> int:
 
 def tidy(project: Project) -> None:
     """Sweep away what is no spare, unless some process makes spares just now."""
-    if directory_of(project.repo).is_dir():
+    if project.repo.spares_dir.is_dir():
         with _filling(project, wait=False) as ours:
             if ours:
                 _sweep(project)
@@ -236,7 +226,7 @@ def _obstacle(project: Project) -> str | None:
 
 def _make(project: Project, commit: str, digest: str, output: int | None) -> None:
     repo = project.repo
-    path = directory_of(repo) / f"spare-{os.urandom(4).hex()}"
+    path = repo.spares_dir / f"spare-{os.urandom(4).hex()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     reached("spare.directory")
     try:
@@ -257,7 +247,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
 
 def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: int | None) -> bool:
     """Bring a spare to `commit`; False if it was taken meanwhile."""
-    path = directory_of(project.repo) / spare.name
+    path = project.repo.spares_dir / spare.name
     with _locked(_lock_of(project.repo, spare.name)) as ours:
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
@@ -286,7 +276,7 @@ def _sweep(project: Project) -> int:
 
 def _remove(project: Project, name: str) -> bool:
     """Remove a spare, or what is left of one; False if somebody is taking it."""
-    repo, path = project.repo, directory_of(project.repo) / name
+    repo, path = project.repo, project.repo.spares_dir / name
     with _locked(_lock_of(repo, name)) as ours:
         if not ours or ((repo.admin_root / name).exists() and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
@@ -334,21 +324,21 @@ def _locked(path: Path) -> Iterator[bool]:
 
 def _names(repo: Repository) -> list[str]:
     try:
-        return sorted(os.listdir(directory_of(repo)))
+        return sorted(os.listdir(repo.spares_dir))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
 def _record(repo: Repository, name: str) -> Path:
-    return directory_of(repo) / f"{name}.json"
+    return repo.spares_dir / f"{name}.json"
 
 
 def _lock_of(repo: Repository, name: str) -> Path:
-    return directory_of(repo) / f"{name}.lock"
+    return repo.spares_dir / f"{name}.lock"
 
 
 def _fill_lock(repo: Repository) -> Path:
-    return directory_of(repo) / "fill.lock"
+    return repo.spares_dir / "fill.lock"
 
 
 def _unlink(path: Path) -> bool:
@@ -372,10 +362,10 @@ def _load(repo: Repository, name: str) -> Spare | None:
         spare = Spare(*(str(document[key]) for key in ("name", "commit", "prepared")))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    whole = spare.name == name and (directory_of(repo) / name / ".git").is_file()
+    whole = spare.name == name and (repo.spares_dir / name / ".git").is_file()
     return spare if whole and _leads_here(repo, name) else None
 
 
 def _leads_here(repo: Repository, name: str) -> bool:
     """Whether git's admin directory of that name is that of a spare."""
-    return worktree_of_admin(repo.admin_root / name) == directory_of(repo) / name
+    return worktree_of_admin(repo.admin_root / name) == repo.spares_dir / name

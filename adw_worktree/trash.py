@@ -14,7 +14,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -257,6 +256,8 @@ def purge(repo: Repository, days: float) -> None:
 
 def delete(directory: Path) -> None:
     """Delete a directory with all that is in it, read-only ones too. Raises OSError."""
+    import shutil
+
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:

@@ -239,7 +239,7 @@ def test_spare_in_the_hands_of_a_creator_is_not_swept_away(ready: Adw) -> None:
     with spares.taken(project, tree, "0" * 40) as spare:
         assert spare is not None
         spares.tidy(project)
-        assert (spares.directory_of(project.repo) / spare.name).is_dir()
+        assert (project.repo.spares_dir / spare.name).is_dir()
         spares.place(project, spare, tree)
     assert (tree / "file7").exists()
 
