@@ -15,10 +15,9 @@ from .errors import NotARepository
 from .gitrepo import Repository, admin_directory, git_failure, list_worktrees, run_git
 
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-_NOT_BARE = re.compile(rb"^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$", re.MULTILINE)
+_NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
 # Settings that change what a repository is, or that this reading does not know to be harmless.
-_UNUSUAL = re.compile(rb"\[include|^[ \t]*worktree(config)?\b|bare[ \t]*=(?![ \t]*false)",
-                      re.IGNORECASE | re.MULTILINE)  # fmt: skip
+_UNUSUAL = rb"(?im)\[include|^[ \t]*worktree(config)?\b|bare[ \t]*=(?![ \t]*false)"
 
 
 def find_repository(directory: Path) -> Repository:
@@ -129,7 +128,7 @@ def _read_at(worktree: Path) -> Repository | None:
     if owners != {os.geteuid()} or common_dir.name != ".git" or not _is_git_directory(common_dir):
         return None
     config = (common_dir / "config").read_bytes()
-    if _UNUSUAL.search(config) or len(_NOT_BARE.findall(config)) != 1:
+    if re.search(_UNUSUAL, config) or len(re.findall(_NOT_BARE, config)) != 1:
         return None
     return Repository(common_dir, common_dir.parent, worktree)
 

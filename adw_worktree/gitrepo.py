@@ -49,7 +49,7 @@ _REPOSITORY_VARIABLES = frozenset(
     }
 )
 
-_OBJECT = re.compile(r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)")
+_OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 _GRACE_SECONDS = 5.0
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
@@ -327,7 +327,7 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
     asked = [name if "\n" not in name else "" for name in names]
     command = ["cat-file", "--batch-check=%(objectname) %(objecttype)"]
     told = run_git(command, directory, stdin="".join(f"{name}\n" for name in asked)).stdout
-    found = [_OBJECT.fullmatch(line) for line in told.split("\n")[: len(names)]]
+    found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
     return [line[1] if line else None for line in found]
 
 

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 State = Literal["pending", "active"]
 Verdict = Literal["alive", "gone", "unknown"]
 
-_ADW_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADW_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def check_adw_id(adw_id: str) -> str:
@@ -36,7 +36,7 @@ def check_adw_id(adw_id: str) -> str:
     """
     shown = ascii(adw_id if len(adw_id) <= 80 else adw_id[:77] + "...")
     hint = "use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
-    if not _ADW_ID.fullmatch(adw_id):
+    if not re.fullmatch(_ADW_ID, adw_id):
         raise InvalidAdwId(f"{shown} is not a valid ADW id", hint=hint)
     if ".." in adw_id or adw_id.endswith((".", ".lock")):
         raise InvalidAdwId(

@@ -27,10 +27,10 @@ _MAX_TEXT = 4096
 # Fields that are left out of the file while their value is None.
 _OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
 _PENDING = ("new_branch_at", "reserved")
-_TOKEN = re.compile(r"[0-9a-f]{32}")
-_COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_ADMIN_ID = re.compile(r"(?!\.{1,2}\Z)[^/\0]{1,255}")
+_TOKEN = r"[0-9a-f]{32}"
+_COMMIT = r"[0-9a-f]{40,64}"
+_SERVICE = r"[a-z][a-z0-9-]{0,31}"
+_ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
 
 
 class DocumentDamaged(Exception):
@@ -138,10 +138,10 @@ def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
         )
         datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
         return (
-            _TOKEN.fullmatch(entry["token"]) is not None
-            and _ADMIN_ID.fullmatch(entry.get("admin_id", "x")) is not None
-            and _COMMIT.fullmatch(entry.get("new_branch_at", "0" * 40)) is not None
-            and all(_SERVICE.fullmatch(name) for name in entry.get("services", {}))
+            re.fullmatch(_TOKEN, entry["token"]) is not None
+            and re.fullmatch(_ADMIN_ID, entry.get("admin_id", "x")) is not None
+            and re.fullmatch(_COMMIT, entry.get("new_branch_at", "0" * 40)) is not None
+            and all(re.fullmatch(_SERVICE, name) for name in entry.get("services", {}))
             and all(type(port) is int and 0 < port < 65536 for port in ports)
             and type(entry["slot"]) is int
             and 0 <= entry["slot"] <= 9999

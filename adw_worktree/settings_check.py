@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -48,7 +47,7 @@ _TAKES_BELOW = {
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
 _MAX_PORT = 65535
 _MAX_SHOWN = 80
-_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SERVICE = r"[a-z][a-z0-9-]{0,31}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +179,8 @@ def check_port_ranges(settings: Settings, sources: Mapping[str, str]) -> None:
 def _check_text(value: str) -> None:
     if not value.strip():
         raise ValueError("must not be empty")
+    import unicodedata
+
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
         raise ValueError("must not contain control characters or bytes that are not UTF-8")
 
@@ -194,10 +195,10 @@ def _check_argument(value: str) -> str:
 
 def _check_placeholders(value: str, allowed: Sequence[str]) -> None:
     known = " ".join(f"{{{name}}}" for name in allowed) or "none"
-    for name in PLACEHOLDER.findall(value):
+    for name in re.findall(PLACEHOLDER, value):
         if name not in allowed:
             raise ValueError(f"has the unknown placeholder {{{name}}} (known: {known})")
-    if set("{}") & set(PLACEHOLDER.sub("", value)):
+    if set("{}") & set(re.sub(PLACEHOLDER, "", value)):
         raise ValueError(f"has a brace that belongs to no placeholder (known: {known})")
 
 
@@ -269,7 +270,7 @@ def _check_env_file(value: str) -> str:
 
 
 def _check_service(value: str) -> str:
-    if not _SERVICE.fullmatch(value):
+    if not re.fullmatch(_SERVICE, value):
         raise ValueError(
             "is no name of a service: 1 to 32 of a-z, 0-9 and '-', starting with a letter"
         )

@@ -142,3 +142,9 @@ def test_only_gitrepo_runs_git_and_only_output_prints() -> None:
         if "print(" in text:
             assert path.stem in ("cli", "trust"), path
         assert "shell=True" not in text
+
+
+def test_no_pattern_is_compiled_by_an_import() -> None:
+    """It takes as long as all else that a module does; `re` keeps what it compiled at first use."""
+    for path in modules():
+        assert "re.compile(" not in path.read_text(), path
