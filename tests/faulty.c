@@ -1,4 +1,4 @@
-/* Preloaded by tests/test_faulty_disk.py: lets one call that changes the disk fail, or all from it
+/* Preloaded by tests/test_full_disk.py: lets one call that changes the disk fail, or all from it
  * on. FAULT_WHO is how the program's name begins, FAULT_AT the number of the call, FAULT_ERRNO the
  * error, FAULT_LASTS whether later calls fail as well; FAULT_COUNT a file of eight bytes in which
  * all the processes count together. */
@@ -90,6 +90,31 @@ int mkdir(const char *path, mode_t mode)
 	return fails() ? -1 : next(path, mode);
 }
 
+/* What os.link uses where it is told not to follow links. */
+int linkat(int a, const char *from, int b, const char *to, int flags)
+{
+	NEXT(linkat);
+	return fails() ? -1 : next(a, from, b, to, flags);
+}
+
+int symlink(const char *target, const char *path)
+{
+	NEXT(symlink);
+	return fails() ? -1 : next(target, path);
+}
+
+int ftruncate(int fd, off_t size)
+{
+	NEXT(ftruncate);
+	return fails() ? -1 : next(fd, size);
+}
+
+int utimensat(int fd, const char *path, const struct timespec times[2], int flags)
+{
+	NEXT(utimensat);
+	return fails() ? -1 : next(fd, path, times, flags);
+}
+
 /* A full disk lets files be removed, a broken one does not. */
 int unlink(const char *path)
 {
@@ -109,6 +134,17 @@ int rmdir(const char *path)
 	return error == EIO && fails() ? -1 : next(path);
 }
 
+/* Whether an open is for writing to a file: a device or a terminal has nothing to do with the disk. */
+static int writes(int fd, const char *path, int flags)
+{
+	struct stat st;
+	if (!count)
+		return 0;
+	if (flags & O_CREAT)
+		return 1;
+	return (flags & O_ACCMODE) != O_RDONLY && !fstatat(fd, path, &st, 0) && S_ISREG(st.st_mode);
+}
+
 #define MODE \
 	mode_t mode = 0; \
 	if (flags & (O_CREAT | O_TMPFILE)) { \
@@ -123,7 +159,7 @@ int rmdir(const char *path)
 	{ \
 		NEXT(name); \
 		MODE \
-		return (flags & O_CREAT) && fails() ? -1 : next(path, flags, mode); \
+		return writes(AT_FDCWD, path, flags) && fails() ? -1 : next(path, flags, mode); \
 	}
 
 #define OPENAT(name) \
@@ -131,7 +167,7 @@ int rmdir(const char *path)
 	{ \
 		NEXT(name); \
 		MODE \
-		return (flags & O_CREAT) && fails() ? -1 : next(fd, path, flags, mode); \
+		return writes(fd, path, flags) && fails() ? -1 : next(fd, path, flags, mode); \
 	}
 
 OPEN(open)

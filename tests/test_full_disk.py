@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Adw, Ran, count, git, make_repo, stress_size
+from conftest import Adw, Ran, branches, count, git, make_repo, stress_size
 
 from adw_worktree.create import create
 from adw_worktree.project import open_project
@@ -138,6 +138,21 @@ def remote(adw: Adw) -> None:
     git("fetch", "--quiet", "origin", cwd=adw.directory)
 
 
+def request(adw: Adw) -> None:
+    """Open request 7 at the remote."""
+    remote(adw)
+    theirs = adw.directory.parent / "theirs"
+    git("commit", "--quiet", "--allow-empty", "-m", "asked", cwd=theirs)
+    git("update-ref", "refs/pull/7/head", "HEAD", cwd=theirs)
+
+
+def unmerged(adw: Adw) -> None:
+    """Commit in `a` what is nowhere else."""
+    work(adw)
+    git("add", "new", cwd=adw.directory / "trees" / "a")
+    git("commit", "--quiet", "-m", "work", cwd=adw.directory / "trees" / "a")
+
+
 def nothing(_: Adw) -> None:
     pass
 
@@ -147,8 +162,10 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
     "create again": (["create", "a"], forget_env_file),
     "create on a reservation": (["create", "r"], nothing),
     "create tracking": (["create", "c", "--from", "origin/main"], remote),
+    "create from a request": (["create", "c", "--pr", "7"], request),
     "remove": (["remove", "a", "-d"], nothing),
     "remove with work": (["remove", "a", "-f"], work),
+    "remove with commits": (["remove", "a", "-D"], unmerged),
     "restore": (["restore", "a"], trashed),
     "discard": (["restore", "a", "--discard"], trashed),
     "hooks install": (["hooks", "install"], foreign_hook),
@@ -194,6 +211,7 @@ def troubles(
             found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
     if len(set(after.values())) != len(after):
         found.append(f"a slot is leased twice: {after}")
+    found += remains(adw, set(after))
     again = adw(*words, code=None)
     if again.code not in ({0, 6, 7} if words[0] == "restore" else {0, 6} if leaving else {0}):
         found.append(f"repeated: exit {again.code}: {again.stderr}; first {ran.code} {ran.stderr}")
@@ -219,6 +237,22 @@ def troubles(
     return found
 
 
+def remains(adw: Adw, leased: set[str]) -> list[str]:
+    """Return what is there of `c` although it has no lease: `create` made all of it."""
+    if "c" in leased:
+        return []
+    repo = adw.directory
+    found = [f"the {what} of c stays" for what, there in {
+        "branch": "c" in branches(repo),
+        "directory": (repo / "trees" / "c").exists(),
+        "entry": list(repo.glob(".git/worktrees/c*")),
+        "configuration": git("config", "--get-regexp", r"^branch\.c\.", cwd=repo, check=False),
+        "fetched ref": [ref for ref in git("for-each-ref", "refs/adw-worktree", cwd=repo).split()
+                        if ref.startswith("refs/adw-worktree/") and "/trash/" not in ref],
+    }.items() if there]  # fmt: skip
+    return found
+
+
 def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], int]:
     """Run a command with a fault in a fresh repository; return troubles and calls."""
     shutil.rmtree(root, ignore_errors=True)
@@ -228,7 +262,7 @@ def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], 
     words, upset = COMMANDS[name]
     before = {key: one.slot for key, one in open_project(adw.directory).pool.leases().items()}
     upset(adw)
-    if upset in (work, trashed) and name != "discard":
+    if upset in (work, unmerged, trashed) and name != "discard":
         before["new"] = 0
     ran, counted = run_with(adw, shim, fault, words)
     return troubles(adw, words, ran, before, fault), counted
