@@ -48,6 +48,8 @@ class Fault:
     at: int
     error: int
     lasts: bool
+    path: str = ""
+    """What is in the path of each call that counts."""
 
 
 def run_with(adw: Adw, shim: Path, fault: Fault, words: list[str]) -> tuple[Ran, int]:
@@ -65,6 +67,7 @@ def run_with(adw: Adw, shim: Path, fault: Fault, words: list[str]) -> tuple[Ran,
         FAULT_ERRNO=str(fault.error),
         FAULT_LASTS=str(int(fault.lasts)),
         FAULT_COUNT=str(count),
+        **({"FAULT_PATH": fault.path} if fault.path else {}),
         TMPDIR=str(temporary),
         PYTHONDONTWRITEBYTECODE="1",
     )
@@ -238,19 +241,20 @@ def troubles(
 
 
 def remains(adw: Adw, leased: set[str]) -> list[str]:
-    """Return what is there of `c` although it has no lease: `create` made all of it."""
-    if "c" in leased:
-        return []
+    """Return what `create` left of `c` that has no lease, or should have gone although it has."""
     repo = adw.directory
-    found = [f"the {what} of c stays" for what, there in {
-        "branch": "c" in branches(repo),
-        "directory": (repo / "trees" / "c").exists(),
-        "entry": list(repo.glob(".git/worktrees/c*")),
-        "configuration": git("config", "--get-regexp", r"^branch\.c\.", cwd=repo, check=False),
-        "fetched ref": [ref for ref in git("for-each-ref", "refs/adw-worktree", cwd=repo).split()
-                        if ref.startswith("refs/adw-worktree/") and "/trash/" not in ref],
-    }.items() if there]  # fmt: skip
-    return found
+    listed = git("for-each-ref", "--format=%(refname)", "refs/adw-worktree", cwd=repo).split()
+    left = {"fetched ref": [ref for ref in listed if "/trash/" not in ref]}
+    if "c" not in leased:
+        left |= {
+            "branch": [name for name in branches(repo) if name == "c"],
+            "directory": list(repo.glob("trees/c")),
+            "entry": list(repo.glob(".git/worktrees/c*")),
+            "configuration": git(
+                "config", "--get-regexp", r"^branch\.c\.", cwd=repo, check=False
+            ).splitlines(),
+        }
+    return [f"the {what} of c stays" for what, found in left.items() if found]
 
 
 def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], int]:
@@ -299,3 +303,20 @@ def test_a_disk_that_fails_at_any_call_loses_nothing(
     count("faults", len(faults))
     count("not healed", len(bad))
     assert not bad, "\n".join(bad)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("remove with work", Fault("python", 1, errno.ENOSPC, False, ".removing")),
+        ("create from a request", Fault("git", 3, errno.ENOSPC, True, "refs/adw-worktree/")),
+    ],
+)
+def test_a_fault_at_one_thing_loses_nothing(
+    tmp_path: Path, shim: Path, name: str, fault: Fault
+) -> None:
+    """The trash without room was reported as a bug; a fetched ref that stayed was forgotten."""
+    found, calls = inject(tmp_path / "root", shim, name, fault)
+    assert calls >= fault.at, "the fault never struck"
+    count("faults")
+    assert not found, "\n".join(found)
