@@ -12,7 +12,7 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,19 +58,18 @@ def run_with(adw: Adw, shim: Path, fault: Fault, words: list[str]) -> tuple[Ran,
     count.write_bytes(bytes(8))
     temporary = adw.directory.parent / "tmp"
     temporary.mkdir(exist_ok=True)
-    ran = adw(
-        *words,
-        code=None,
-        LD_PRELOAD=str(shim),
-        FAULT_WHO=fault.who,
-        FAULT_AT=str(fault.at),
-        FAULT_ERRNO=str(fault.error),
-        FAULT_LASTS=str(int(fault.lasts)),
-        FAULT_COUNT=str(count),
-        **({"FAULT_PATH": fault.path} if fault.path else {}),
-        TMPDIR=str(temporary),
-        PYTHONDONTWRITEBYTECODE="1",
-    )
+    only = {"FAULT_PATH": fault.path} if fault.path else {}
+    faulty = {
+        "LD_PRELOAD": str(shim),
+        "FAULT_WHO": fault.who,
+        "FAULT_AT": str(fault.at),
+        "FAULT_ERRNO": str(fault.error),
+        "FAULT_LASTS": str(int(fault.lasts)),
+        "FAULT_COUNT": str(count),
+        "TMPDIR": str(temporary),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    ran = adw(*words, cwd=None, code=None, **faulty, **only)
     return ran, int.from_bytes(count.read_bytes(), "little")
 
 
@@ -214,7 +213,12 @@ def troubles(
             found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
     if len(set(after.values())) != len(after):
         found.append(f"a slot is leased twice: {after}")
-    found += remains(adw, set(after))
+    if fault.who == "git" and fault.error == errno.EIO:
+        # Locks that git could not delete: it asks a person to. A full disk is no excuse for one.
+        for lock in repo.glob(".git/**/*.lock"):
+            if "adw-worktree" not in lock.relative_to(repo).parts:
+                lock.unlink()
+    found += remains(adw, set(adw.json("status")["allocations"]))
     again = adw(*words, code=None)
     if again.code not in ({0, 6, 7} if words[0] == "restore" else {0, 6} if leaving else {0}):
         found.append(f"repeated: exit {again.code}: {again.stderr}; first {ran.code} {ran.stderr}")
@@ -230,10 +234,8 @@ def troubles(
         found.append(f"worktrees {trees}, leases {with_worktree}; first {ran.stderr}")
     if words == ["reconcile"] and leases.get("moved") is None:
         found.append(f"moved lost its lease; first {ran.stderr}")
-    # A lock that git cannot delete stays; git itself says so then.
-    locks = repo.glob(".git/**/*.lock") if fault.who == "python" else []
-    litter = [*locks, *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
-    litter = [path for path in litter if path.parent.name not in ("adw-worktree", "creating")]
+    litter = [*repo.glob(".git/**/*.lock"), *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
+    litter = [path for path in litter if path.parent.name != "adw-worktree"]
     litter += repo.glob(".git/adw-worktree/trash/*.*ing")
     if litter:
         found.append(f"left behind: {litter}")
@@ -244,7 +246,9 @@ def remains(adw: Adw, leased: set[str]) -> list[str]:
     """Return what `create` left of `c` that has no lease, or should have gone although it has."""
     repo = adw.directory
     listed = git("for-each-ref", "--format=%(refname)", "refs/adw-worktree", cwd=repo).split()
-    left = {"fetched ref": [ref for ref in listed if "/trash/" not in ref]}
+    left: dict[str, Sequence[object]] = {
+        "fetched ref": [ref for ref in listed if "/trash/" not in ref]
+    }
     if "c" not in leased:
         left |= {
             "branch": [name for name in branches(repo) if name == "c"],
