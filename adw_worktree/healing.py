@@ -15,7 +15,7 @@ from pathlib import Path
 from . import registry, trash
 from .atomic import discard_leftover
 from .creation import drop_fetched
-from .creators import is_filled, is_noted, leftover_creators, taken_over
+from .creators import clear_leftovers, is_filled, is_noted, taken_over
 from .errors import AdwError, GitFailed
 from .faults import reached
 from .githooks import EVENTS
@@ -78,8 +78,7 @@ def heal(project: Project) -> Healed:
                 )
                 continue
             (kept if stays else undone).append(lease)
-    for token in leftover_creators(project.pool):
-        drop_fetched(project, token)
+    clear_leftovers(project.pool, lambda token: drop_fetched(project, token))
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
@@ -179,7 +178,8 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
 
 def _take_up(project: Project, lease: Lease) -> bool:
     """Undo what the dead `create` behind `lease` left; keep it, and say so, if it holds work."""
-    drop_fetched(project, lease.token)
+    if not drop_fetched(project, lease.token):
+        raise GitFailed(f"git cannot delete the ref refs/adw-worktree/{lease.token}")
     if _has_work(project, lease):
         project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
         return True

@@ -23,7 +23,7 @@ from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
 from .model import Lease, Settings, ports_of
-from .receipts import admin_directories, load_receipt, write_receipt
+from .receipts import admin_directories, has_receipt, load_receipt, write_receipt
 from .schema import DocumentDamaged, decode_leases, encode_leases
 
 Leases = dict[str, Lease]
@@ -145,19 +145,24 @@ def recover_leases(
     """Return the leases that can be found without the ledger.
 
     In this order of trust: the receipts in git's admin directories, the headers of the worktrees'
-    env files, the registry's copy (for leases that never had a worktree). Last come worktrees
-    whose directories are not where git has them: their slots may have been handed out since.
+    env files, the registry's copy (for leases that never had a worktree, or whose receipts cannot
+    be read). Last come worktrees whose directories are not where git has them: their slots may have
+    been handed out since.
     """
+    entry = registry.entry_of(state_dir, ledger_path, common_dir)
+    known = list(entry.leases.values()) if entry else []
+    of_admin = {lease.admin_id: lease for lease in known if lease.has_worktree}
     there: list[Lease] = []
     missing: list[Lease] = []
     for admin in admin_directories(common_dir / "worktrees"):
         lease = load_receipt(admin) or lease_of_env_file(admin, settings)
+        if lease is None and has_receipt(admin):
+            lease = of_admin.get(admin.name)
         if lease is not None:
             worktree = worktree_of_admin(admin)
             found = there if worktree is not None and worktree.is_dir() else missing
             found.append(replace(lease, admin_id=admin.name))
-    known = registry.entry_of(state_dir, ledger_path, common_dir)
-    reserved = [lease for lease in known.leases.values() if not lease.has_worktree] if known else []
+    reserved = [lease for lease in known if not lease.has_worktree]
     there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))
     leases: Leases = {}
     for lease in [*there, *reserved, *missing]:

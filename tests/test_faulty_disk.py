@@ -48,6 +48,22 @@ def entry_of(adw: Adw) -> Path:
     return entry
 
 
+class Obeying(Adw):
+    """The command line as somebody who owns the files, but is held by their permissions."""
+
+    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *Adw.command)
+
+
+def obeying(adw: Adw) -> Adw:
+    """Return the command line, as no root that writes everywhere; skip where that cannot be."""
+    if os.geteuid() != 0:
+        return adw
+    tried = [*Obeying.command[:3], "cat", "/dev/null"]
+    if shutil.which("setpriv") is None or subprocess.run(tried, capture_output=True).returncode:
+        pytest.skip("root writes everywhere, and cannot be kept from it here")
+    return Obeying(adw.directory)
+
+
 def slots(adw: Adw) -> dict[str, int]:
     return {adw_id: one["slot"] for adw_id, one in adw.json("status")["allocations"].items()}
 
@@ -85,6 +101,30 @@ def test_any_command_rebuilds_a_damaged_ledger_from_env_files_alone(
     assert len(set(found.values())) == len(found)
     (aside,) = ledger_of(pool).parent.glob("*.corrupt-*")
     assert aside.read_bytes() == b'{"half'
+
+
+@pytest.mark.parametrize("lost", ["receipt", "directory"])
+def test_worktree_that_cannot_be_looked_into_keeps_its_slot_in_a_rebuilt_ledger(
+    pool: Adw, lost: str
+) -> None:
+    """Its slot would be handed out under its running servers; unreadable is not gone."""
+    admin = pool.directory / ".git" / "worktrees" / "a"
+    (pool.directory / "trees" / "a" / ".env.ports").unlink()
+    ledger_of(pool).write_bytes(b'{"half')
+    if lost == "receipt":
+        (admin / "adw-worktree.json").write_bytes(b"\0" * 400)
+        assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+        pool("reconcile")
+        assert json.loads((admin / "adw-worktree.json").read_text())["slot"] == 3
+        assert "ADW_SLOT=3" in pool("env", "a").stdout
+    else:
+        limited_adw = obeying(pool)
+        admin.chmod(0)
+        try:
+            assert slots(limited_adw) == {"a": 3, "b": 4, "r": 5}
+        finally:
+            admin.chmod(0o755)
+        assert slots(pool) == {"a": 3, "b": 4, "r": 5}
 
 
 def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:
