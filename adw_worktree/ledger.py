@@ -74,8 +74,8 @@ class Ledger:
         try:
             leases, older = decode_leases(data)
         except DocumentDamaged as exc:
+            leases = self.recover()  # first: if that cannot be now, nothing has changed
             aside = self._set_aside(".corrupt-")
-            leases = self.recover()
             self.notices.append(
                 f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}, and "
                 f"{len(leases)} leases were rebuilt from the worktrees"
@@ -147,10 +147,9 @@ def recover_leases(
     In this order of trust: the receipts in git's admin directories, the headers of the worktrees'
     env files, the registry's copy (for leases that never had a worktree, or whose receipts cannot
     be read). Last come worktrees whose directories are not where git has them: their slots may have
-    been handed out since.
+    been handed out since. Raises LedgerError if the registry's copy is there and cannot be read.
     """
-    entry = registry.entry_of(state_dir, ledger_path, common_dir)
-    known = list(entry.leases.values()) if entry else []
+    known = registry.remembered(state_dir, ledger_path, common_dir)
     of_admin = {lease.admin_id: lease for lease in known if lease.has_worktree}
     there: list[Lease] = []
     missing: list[Lease] = []
