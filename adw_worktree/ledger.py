@@ -48,13 +48,14 @@ class Ledger:
         return held(self.lock_path, self.lock_timeout, f"the ledger {self.path}")
 
     def peek(self) -> Leases | None:
-        """Return the leases without the lock, or None if the file is missing or damaged.
+        """Return the leases without the lock, or None if the file is not what we write.
 
         For reports, and for a first look that is repeated inside the lock.
         """
         try:
             data = self._read()
-            return None if data is None else decode_leases(data)[0]
+            leases, older = ({}, True) if data is None else decode_leases(data)
+            return None if older else leases
         except DocumentDamaged:
             return None
 
@@ -85,9 +86,19 @@ class Ledger:
         except LedgerTooNew as exc:
             raise LedgerTooNew(f"{self.path} cannot be used: {exc.message}", hint=exc.hint) from exc
         if older:
-            leases = self.attach(leases)
+            leases = self._upgraded(leases)
             self.notices.append(f"the ledger {self.path} was upgraded from the older shape")
             self.commit(leases)
+        return leases
+
+    def _upgraded(self, older: Leases) -> Leases:
+        """Return the leases of a file in the older shape, and those that it has forgotten.
+
+        An older version may have written over a ledger of ours; an empty object says nothing.
+        """
+        leases = self.recover()
+        for lease in self.attach(older).values():
+            _add(leases, lease)
         return leases
 
     def commit(self, leases: Mapping[str, Lease]) -> None:
