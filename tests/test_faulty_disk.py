@@ -48,20 +48,25 @@ def entry_of(adw: Adw) -> Path:
     return entry
 
 
-class Obeying(Adw):
-    """The command line as somebody who owns the files, but is held by their permissions."""
-
-    command = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--", *Adw.command)
+_OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
 
 
 def obeying(adw: Adw) -> Adw:
-    """Return the command line, as no root that writes everywhere; skip where that cannot be."""
-    if os.geteuid() != 0:
-        return adw
-    tried = [*Obeying.command[:3], "cat", "/dev/null"]
-    if shutil.which("setpriv") is None or subprocess.run(tried, capture_output=True).returncode:
-        pytest.skip("root writes everywhere, and cannot be kept from it here")
-    return Obeying(adw.directory)
+    """Return the command line, held by permissions also where root runs it; skip where it is not.
+
+    Root stays the owner of its files then, and is refused what any owner is refused.
+    """
+    held = Adw(adw.directory)
+    if os.geteuid() == 0:
+        held.command = (*_OBEYING, *Adw.command)
+        closed = adw.directory.parent / "closed"
+        closed.touch(mode=0)
+        tried = [*_OBEYING, sys.executable, "-c", "import sys; open(sys.argv[1])", str(closed)]
+        if shutil.which("setpriv") is None:
+            pytest.skip("root writes everywhere, and nothing here keeps it from that")
+        if b"PermissionError" not in subprocess.run(tried, capture_output=True).stderr:
+            pytest.skip("root writes everywhere, and cannot be kept from that here")
+    return held
 
 
 def slots(adw: Adw) -> dict[str, int]:
@@ -125,6 +130,22 @@ def test_worktree_that_cannot_be_looked_into_keeps_its_slot_in_a_rebuilt_ledger(
         finally:
             admin.chmod(0o755)
         assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+
+
+def test_ledger_is_not_rebuilt_while_the_registry_cannot_be_read(pool: Adw) -> None:
+    """Reservations are nowhere else; they were forgotten, and their slots handed out again."""
+    ledger_of(pool).write_bytes(b'{"half')
+    held = obeying(pool)
+    entry = entry_of(pool)
+    for closed in (entry, entry.parent):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        try:
+            assert str(entry) in held.json("status", code=3)["error"]["message"]
+        finally:
+            closed.chmod(mode)
+        assert ledger_of(pool).read_bytes() == b'{"half'
+    assert slots(held) == {"a": 3, "b": 4, "r": 5}
 
 
 def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:
