@@ -119,13 +119,9 @@ def _try_create(
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use
     token = os.urandom(16).hex()
-    with creating(project.pool, token):
-        try:
-            plan = plan_creation(project, adw_id, wish, token)
-            return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
-        finally:
-            if wish.pr is not None:
-                drop_fetched(project, token)
+    with creating(project.pool, token, lambda: wish.pr is None or drop_fetched(project, token)):
+        plan = plan_creation(project, adw_id, wish, token)
+        return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
 
 
 def _lease_and_make(

@@ -170,9 +170,12 @@ def _remote(project: Project) -> str:
     return "origin" if "origin" in names else names[0]
 
 
-def drop_fetched(project: Project, token: str) -> None:
+def drop_fetched(project: Project, token: str) -> bool:
+    """Delete what `_fetch_request` fetched; return whether it is gone."""
     ref = f"refs/adw-worktree/{token}"
-    if resolve_commit(project.repo.home, ref) is not None:
-        reached("fetched-drop.before")
-        run_git(["update-ref", "-d", ref], project.repo.home, check=False, shielded=True)
-        reached("fetched-drop.after")
+    if resolve_commit(project.repo.home, ref) is None:
+        return True
+    reached("fetched-drop.before")
+    done = run_git(["update-ref", "-d", ref], project.repo.home, check=False, shielded=True)
+    reached("fetched-drop.after")
+    return done.returncode == 0

@@ -7,7 +7,7 @@ half-made worktree is touched only when both are free.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -18,16 +18,23 @@ from .pool import Pool
 
 
 @contextmanager
-def creating(pool: Pool, token: str) -> Iterator[None]:
-    """Hold the locks that say that the `create` with this token is at work."""
+def creating(pool: Pool, token: str, cleared: Callable[[], bool]) -> Iterator[None]:
+    """Hold the locks that say that the `create` with this token is at work.
+
+    `cleared` takes away what has to go in any case, and returns whether it went.
+    """
     path, timeout = _lock(pool, token), pool.settings.lock_timeout
+    clear = True
     try:
         with held(path, timeout, "a creation"), held_with_children(_git_lock(path), timeout):
             reached("creator.locked")
-            yield
+            try:
+                yield
+            finally:
+                clear = cleared()
     finally:
         # What could not be undone is undone by the next command, which needs the note.
-        if token not in _pending(pool):
+        if clear and token not in _pending(pool):
             _drop(path)
 
 
@@ -93,10 +100,10 @@ def abandoned(pool: Pool) -> list[Lease]:
     return found
 
 
-def leftover_creators(pool: Pool) -> Iterator[str]:
-    """Yield the token of each `create` that died before it had a lease, or after; then forget it.
+def clear_leftovers(pool: Pool, cleared: Callable[[str], bool]) -> None:
+    """Forget each `create` that died before it had a lease, or after, once it is `cleared`.
 
-    Its locks are held while the caller has the token.
+    Its locks are held while that is called with its token.
     """
     for path in sorted(_lock(pool, "any").parent.glob("*.lock")):
         lock = try_lock(path)
@@ -104,8 +111,7 @@ def leftover_creators(pool: Pool) -> Iterator[str]:
             continue
         try:
             with held_with_children(_git_lock(path), pool.settings.lock_timeout) as alone:
-                if alone and path.stem not in _pending(pool):
-                    yield path.stem
+                if alone and path.stem not in _pending(pool) and cleared(path.stem):
                     _drop(path)
         finally:
             lock.release()

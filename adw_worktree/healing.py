@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from . import registry
 from .atomic import discard_leftover
-from .creators import is_noted, leftover_creators, taken_over
+from .creators import clear_leftovers, is_noted, taken_over
 from .errors import AdwError
 from .gitrepo import worktree_of_admin
 from .hookfile import EVENTS
@@ -56,12 +56,15 @@ def heal(project: Project) -> Healed:
                 )
                 continue
             (kept if stays else undone).append(lease)
-    for token in leftover_creators(project.pool):
-        from .creation import drop_fetched
-
-        drop_fetched(project, token)
+    clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
+
+
+def _drop_fetched(project: Project, token: str) -> bool:
+    from .creation import drop_fetched
+
+    return drop_fetched(project, token)
 
 
 def _finish_moves(project: Project) -> list[Lease]:

@@ -22,7 +22,7 @@ from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
 from .model import Lease, Settings, ports_of
-from .receipts import admin_directories, load_receipt, write_receipt
+from .receipts import admin_directories, has_receipt, load_receipt, write_receipt
 from .schema import DocumentDamaged, decode_leases, encode_leases
 
 Leases = dict[str, Lease]
@@ -47,13 +47,14 @@ class Ledger:
         return held(self.lock_path, self.lock_timeout, f"the ledger {self.path}")
 
     def peek(self) -> Leases | None:
-        """Return the leases without the lock, or None if the file is missing or damaged.
+        """Return the leases without the lock, or None if the file is not what we write.
 
         For reports, and for a first look that is repeated inside the lock.
         """
         try:
             data = self._read()
-            return None if data is None else decode_leases(data)[0]
+            leases, older = ({}, True) if data is None else decode_leases(data)
+            return None if older else leases
         except DocumentDamaged:
             return None
 
@@ -73,8 +74,8 @@ class Ledger:
         try:
             leases, older = decode_leases(data)
         except DocumentDamaged as exc:
+            leases = self.recover()  # first: if that cannot be now, nothing has changed
             aside = self._set_aside(".corrupt-")
-            leases = self.recover()
             self.notices.append(
                 f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}, and "
                 f"{len(leases)} leases were rebuilt from the worktrees"
@@ -84,9 +85,19 @@ class Ledger:
         except LedgerTooNew as exc:
             raise LedgerTooNew(f"{self.path} cannot be used: {exc.message}", hint=exc.hint) from exc
         if older:
-            leases = self.attach(leases)
+            leases = self._upgraded(leases)
             self.notices.append(f"the ledger {self.path} was upgraded from the older shape")
             self.commit(leases)
+        return leases
+
+    def _upgraded(self, older: Leases) -> Leases:
+        """Return the leases of a file in the older shape, and those that it has forgotten.
+
+        An older version may have written over a ledger of ours; an empty object says nothing.
+        """
+        leases = self.recover()
+        for lease in self.attach(older).values():
+            _add(leases, lease)
         return leases
 
     def commit(self, leases: Mapping[str, Lease]) -> None:
@@ -144,19 +155,23 @@ def recover_leases(
     """Return the leases that can be found without the ledger.
 
     In this order of trust: the receipts in git's admin directories, the headers of the worktrees'
-    env files, the registry's copy (for leases that never had a worktree). Last come worktrees
-    whose directories are not where git has them: their slots may have been handed out since.
+    env files, the registry's copy (for leases that never had a worktree, or whose receipts cannot
+    be read). Last come worktrees whose directories are not where git has them: their slots may have
+    been handed out since. Raises LedgerError if the registry's copy is there and cannot be read.
     """
+    known = registry.remembered(state_dir, ledger_path, common_dir)
+    of_admin = {lease.admin_id: lease for lease in known if lease.has_worktree}
     there: list[Lease] = []
     missing: list[Lease] = []
     for admin in admin_directories(common_dir / "worktrees"):
         lease = load_receipt(admin) or lease_of_env_file(admin, settings)
+        if lease is None and has_receipt(admin):
+            lease = of_admin.get(admin.name)
         if lease is not None:
             worktree = worktree_of_admin(admin)
             found = there if worktree is not None and worktree.is_dir() else missing
             found.append(replace(lease, admin_id=admin.name))
-    known = registry.entry_of(state_dir, ledger_path, common_dir)
-    reserved = [lease for lease in known.leases.values() if not lease.has_worktree] if known else []
+    reserved = [lease for lease in known if not lease.has_worktree]
     there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))
     leases: Leases = {}
     for lease in [*there, *reserved, *missing]:

@@ -99,7 +99,8 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
 
 def take_up(project: Project, lease: Lease) -> bool:
     """Undo what the dead `create` behind `lease` left; keep it, and say so, if it holds work."""
-    drop_fetched(project, lease.token)
+    if not drop_fetched(project, lease.token):
+        raise GitFailed(f"git cannot delete the ref refs/adw-worktree/{lease.token}")
     if _has_work(project, lease):
         project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
         return True

@@ -6,6 +6,7 @@ directory is still the one the lease was made for. A lost ledger is rebuilt from
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,15 @@ def receipt_token(admin: Path) -> str | None:
     entry = _load(admin)
     token = entry.get("token") if entry else None
     return token if isinstance(token, str) else None
+
+
+def has_receipt(admin: Path) -> bool:
+    """Whether there is a receipt, also one that cannot be read: only what is missing is not."""
+    try:
+        (admin / RECEIPT).lstat()
+    except OSError as exc:
+        return exc.errno not in (errno.ENOENT, errno.ENOTDIR)
+    return True
 
 
 def load_receipt(admin: Path) -> Lease | None:

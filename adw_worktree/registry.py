@@ -22,7 +22,7 @@ from shlex import quote
 from typing import Any
 
 from .atomic import write_atomically
-from .errors import LedgerError, LedgerTooNew
+from .errors import LedgerError, LedgerTooNew, is_disk_failure
 from .faults import reached
 from .locks import held
 from .model import Lease
@@ -112,6 +112,20 @@ def file_of(state_dir: Path, entry: Entry) -> Path:
 def entry_of(state_dir: Path, ledger: Path, common_dir: Path) -> Entry | None:
     """Return the entry of the ledger at `ledger`, or None if there is none that can be read."""
     return _sound(entry_file(state_dir, ledger, common_dir))
+
+
+def remembered(state_dir: Path, ledger: Path, common_dir: Path) -> list[Lease]:
+    """Return the leases that the entry of a lost ledger has, none if it is missing or damaged.
+
+    Raises LedgerError if the disk or its permissions keep us from it: what it has is unknown then.
+    """
+    file = entry_file(state_dir, ledger, common_dir)
+    try:
+        return list(_load(file).leases.values())
+    except LedgerError as exc:
+        if isinstance(exc.__cause__, OSError) and is_disk_failure(exc.__cause__):
+            raise
+        return []
 
 
 def record(state_dir: Path, entry: Entry) -> None:

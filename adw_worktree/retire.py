@@ -55,8 +55,8 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
                 reached("retire.admin")
             _move_tree(worktree, directory, entry)
         except BaseException as exc:
-            _take_back(directory, worktree, admin, entry)
-            if directory.exists():
+            if directory.is_dir():  # or it was what could not be made
+                _take_back(directory, worktree, admin, entry)
                 trash.forget(repo, entry, "removing")
             if isinstance(exc, OSError):
                 raise GitFailed(

@@ -13,7 +13,7 @@ from pathlib import Path
 from .envfile import is_ours, load_header
 from .gitrepo import admin_directory, worktree_of_admin
 from .model import DEFAULT_ENV_FILE, Lease, Verdict
-from .receipts import receipt_token
+from .receipts import has_receipt, receipt_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,9 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) ->
     replaced = foreign is not None or (named / ".git").is_dir()
     if identity is not None and link is not None and not replaced:
         if token is None and not is_ours(load_header(named / env_file), lease):
+            if has_receipt(admin):  # a new worktree has none, so it may well be the lease's
+                seen = Finding("unknown", "its receipt cannot be read", named)
+                return Finding("alive", "its worktree is there", named) if ours else seen
             # An equal inode proves nothing: a new directory often gets the one just freed.
             return Finding("gone", "another worktree has its place")
         return Finding("alive", "its worktree is there", named)

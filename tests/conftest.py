@@ -172,7 +172,7 @@ class Ran:
 class Adw:
     """Runs the command line in a real process, in a repository."""
 
-    command = (sys.executable, "-m", "adw_worktree")
+    command: tuple[str, ...] = (sys.executable, "-m", "adw_worktree")
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

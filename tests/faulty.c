@@ -1,7 +1,7 @@
-/* Preloaded by tests/test_faulty_disk.py: lets one call that changes the disk fail, or all from it
+/* Preloaded by tests/test_full_disk.py: lets one call that changes the disk fail, or all from it
  * on. FAULT_WHO is how the program's name begins, FAULT_AT the number of the call, FAULT_ERRNO the
  * error, FAULT_LASTS whether later calls fail as well; FAULT_COUNT a file of eight bytes in which
- * all the processes count together. */
+ * all the processes count together. With FAULT_PATH only calls count whose path has that in it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -16,6 +16,7 @@
 static long *count;
 static long at;
 static int error, lasts;
+static const char *part;
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -25,6 +26,7 @@ __attribute__((constructor)) static void begin(void)
 	at = atol(getenv("FAULT_AT"));
 	error = atoi(getenv("FAULT_ERRNO"));
 	lasts = atoi(getenv("FAULT_LASTS"));
+	part = getenv("FAULT_PATH");
 	int fd = open(file, O_RDWR);
 	void *map = mmap(NULL, 8, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
@@ -32,9 +34,9 @@ __attribute__((constructor)) static void begin(void)
 		count = map;
 }
 
-static int fails(void)
+static int fails(const char *path)
 {
-	if (!count)
+	if (!count || (part && (!path || !strstr(path, part))))
 		return 0;
 	long now = __atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
 	if (now != at && !(lasts && now > at))
@@ -57,56 +59,92 @@ static int regular(int fd)
 ssize_t write(int fd, const void *data, size_t size)
 {
 	NEXT(write);
-	return regular(fd) && fails() ? -1 : next(fd, data, size);
+	return regular(fd) && fails(NULL) ? -1 : next(fd, data, size);
 }
 
 int fsync(int fd)
 {
 	NEXT(fsync);
-	return fails() ? -1 : next(fd);
+	return fails(NULL) ? -1 : next(fd);
 }
 
 int rename(const char *from, const char *to)
 {
 	NEXT(rename);
-	return fails() ? -1 : next(from, to);
+	return fails(to) ? -1 : next(from, to);
 }
 
 int renameat(int a, const char *from, int b, const char *to)
 {
 	NEXT(renameat);
-	return fails() ? -1 : next(a, from, b, to);
+	return fails(to) ? -1 : next(a, from, b, to);
 }
 
 int link(const char *from, const char *to)
 {
 	NEXT(link);
-	return fails() ? -1 : next(from, to);
+	return fails(to) ? -1 : next(from, to);
 }
 
 int mkdir(const char *path, mode_t mode)
 {
 	NEXT(mkdir);
-	return fails() ? -1 : next(path, mode);
+	return fails(path) ? -1 : next(path, mode);
+}
+
+/* What os.link uses where it is told not to follow links. */
+int linkat(int a, const char *from, int b, const char *to, int flags)
+{
+	NEXT(linkat);
+	return fails(to) ? -1 : next(a, from, b, to, flags);
+}
+
+int symlink(const char *target, const char *path)
+{
+	NEXT(symlink);
+	return fails(path) ? -1 : next(target, path);
+}
+
+int ftruncate(int fd, off_t size)
+{
+	NEXT(ftruncate);
+	return fails(NULL) ? -1 : next(fd, size);
+}
+
+int utimensat(int fd, const char *path, const struct timespec times[2], int flags)
+{
+	NEXT(utimensat);
+	return fails(path) ? -1 : next(fd, path, times, flags);
 }
 
 /* A full disk lets files be removed, a broken one does not. */
 int unlink(const char *path)
 {
 	NEXT(unlink);
-	return error == EIO && fails() ? -1 : next(path);
+	return error == EIO && fails(path) ? -1 : next(path);
 }
 
 int unlinkat(int fd, const char *path, int flags)
 {
 	NEXT(unlinkat);
-	return error == EIO && fails() ? -1 : next(fd, path, flags);
+	return error == EIO && fails(path) ? -1 : next(fd, path, flags);
 }
 
 int rmdir(const char *path)
 {
 	NEXT(rmdir);
-	return error == EIO && fails() ? -1 : next(path);
+	return error == EIO && fails(path) ? -1 : next(path);
+}
+
+/* Whether an open is for writing to a file: a device or a terminal has nothing to do with the disk. */
+static int writes(int fd, const char *path, int flags)
+{
+	struct stat st;
+	if (!count)
+		return 0;
+	if (flags & O_CREAT)
+		return 1;
+	return (flags & O_ACCMODE) != O_RDONLY && !fstatat(fd, path, &st, 0) && S_ISREG(st.st_mode);
 }
 
 #define MODE \
@@ -123,7 +161,7 @@ int rmdir(const char *path)
 	{ \
 		NEXT(name); \
 		MODE \
-		return (flags & O_CREAT) && fails() ? -1 : next(path, flags, mode); \
+		return writes(AT_FDCWD, path, flags) && fails(path) ? -1 : next(path, flags, mode); \
 	}
 
 #define OPENAT(name) \
@@ -131,7 +169,7 @@ int rmdir(const char *path)
 	{ \
 		NEXT(name); \
 		MODE \
-		return (flags & O_CREAT) && fails() ? -1 : next(fd, path, flags, mode); \
+		return writes(fd, path, flags) && fails(path) ? -1 : next(fd, path, flags, mode); \
 	}
 
 OPEN(open)

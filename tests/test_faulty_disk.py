@@ -48,6 +48,27 @@ def entry_of(adw: Adw) -> Path:
     return entry
 
 
+_OBEYING = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
+
+
+def obeying(adw: Adw) -> Adw:
+    """Return the command line, held by permissions also where root runs it; skip where it is not.
+
+    Root stays the owner of its files then, and is refused what any owner is refused.
+    """
+    held = Adw(adw.directory)
+    if os.geteuid() == 0:
+        held.command = (*_OBEYING, *Adw.command)
+        closed = adw.directory.parent / "closed"
+        closed.touch(mode=0)
+        tried = [*_OBEYING, sys.executable, "-c", "import sys; open(sys.argv[1])", str(closed)]
+        if shutil.which("setpriv") is None:
+            pytest.skip("root writes everywhere, and nothing here keeps it from that")
+        if b"PermissionError" not in subprocess.run(tried, capture_output=True).stderr:
+            pytest.skip("root writes everywhere, and cannot be kept from that here")
+    return held
+
+
 def slots(adw: Adw) -> dict[str, int]:
     return {adw_id: one["slot"] for adw_id, one in adw.json("status")["allocations"].items()}
 
@@ -85,6 +106,46 @@ def test_any_command_rebuilds_a_damaged_ledger_from_env_files_alone(
     assert len(set(found.values())) == len(found)
     (aside,) = ledger_of(pool).parent.glob("*.corrupt-*")
     assert aside.read_bytes() == b'{"half'
+
+
+@pytest.mark.parametrize("lost", ["receipt", "directory"])
+def test_worktree_that_cannot_be_looked_into_keeps_its_slot_in_a_rebuilt_ledger(
+    pool: Adw, lost: str
+) -> None:
+    """Its slot would be handed out under its running servers; unreadable is not gone."""
+    admin = pool.directory / ".git" / "worktrees" / "a"
+    (pool.directory / "trees" / "a" / ".env.ports").unlink()
+    ledger_of(pool).write_bytes(b'{"half')
+    if lost == "receipt":
+        (admin / "adw-worktree.json").write_bytes(b"\0" * 400)
+        assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+        pool("reconcile")
+        assert json.loads((admin / "adw-worktree.json").read_text())["slot"] == 3
+        assert "ADW_SLOT=3" in pool("env", "a").stdout
+    else:
+        limited_adw = obeying(pool)
+        admin.chmod(0)
+        try:
+            assert slots(limited_adw) == {"a": 3, "b": 4, "r": 5}
+        finally:
+            admin.chmod(0o755)
+        assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+
+
+def test_ledger_is_not_rebuilt_while_the_registry_cannot_be_read(pool: Adw) -> None:
+    """Reservations are nowhere else; they were forgotten, and their slots handed out again."""
+    ledger_of(pool).write_bytes(b'{"half')
+    held = obeying(pool)
+    entry = entry_of(pool)
+    for closed in (entry, entry.parent):
+        mode = closed.stat().st_mode
+        closed.chmod(0)
+        try:
+            assert str(entry) in held.json("status", code=3)["error"]["message"]
+        finally:
+            closed.chmod(mode)
+        assert ledger_of(pool).read_bytes() == b'{"half'
+    assert slots(held) == {"a": 3, "b": 4, "r": 5}
 
 
 def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:

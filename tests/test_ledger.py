@@ -89,6 +89,31 @@ def test_entry_with_a_wrong_field_is_damage(adw: Adw, ledger: Path, change: dict
     assert list(ledger.parent.glob("*.corrupt-*"))
 
 
+@pytest.mark.parametrize("text", ["{}", "{}\n", '{"old": %s}'], ids=["empty", "line", "entry"])
+def test_ledger_overwritten_in_the_older_shape_costs_nobody_a_slot(
+    adw: Adw, ledger: Path, text: str
+) -> None:
+    """A peer turned what it could not read into `{}`, and every slot was handed out again."""
+    old = {"backend": 9107, "frontend": 9207, "allocated_at": "2026-01-01T00:00:00"}
+    ledger.write_text(text % json.dumps(old) if "%s" in text else text)
+    adw("create", "b")
+    found = slots(adw)
+    assert (found["a"], found["r"]) == (3, 5)
+    assert found.get("old") == (7 if "%s" in text else None)
+    assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize("command", ["list", "status", "path a", "env a", "release r", "remove a"])
+def test_every_command_sees_the_leases_behind_an_emptied_ledger(
+    adw: Adw, ledger: Path, command: str
+) -> None:
+    ledger.write_text("{}")
+    verb, *named = command.split()
+    adw(verb, *named)
+    leaving = named if verb in ("release", "remove") else []
+    assert slots(adw) == {key: slot for key, slot in {"a": 3, "r": 5}.items() if key not in leaving}
+
+
 def test_hand_edited_but_sound_ledger_is_believed(adw: Adw, ledger: Path) -> None:
     document = json.loads(ledger.read_text())
     del document["r"]
