@@ -32,6 +32,7 @@ from .project import Project
 from .receipts import RECEIPT, admin_directories, load_receipt, receipt_token
 from .restore import finish_restoring
 from .retire import finish_retiring, remove_empty_parent
+from .stamp import stamp_file
 from .verdict import Finding
 from .workstate import is_pruning_safe, uncommitted
 from .worktrees import drop_branch, remove_worktree
@@ -107,7 +108,7 @@ def _discard_leftovers(project: Project) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
     places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
-    places += [state / "doubtful.json", state / "trust.json"]
+    places += [state / "doubtful.json", state / "trust.json", stamp_file(repo)]
     places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
     for admin in admin_directories(repo.admin_root):

@@ -153,8 +153,11 @@ def record(state_dir: Path, entry: Entry) -> None:
 
 
 def forget(state_dir: Path, entry: Entry) -> None:
-    """Take the ledger of `entry` off the list."""
-    file_of(state_dir, entry).unlink(missing_ok=True)
+    """Take the ledger of `entry` off the list. Raises LedgerError."""
+    try:
+        file_of(state_dir, entry).unlink(missing_ok=True)
+    except OSError as exc:
+        raise _unwritable(state_dir, exc) from exc
     reached("registry.forgotten")
 
 
