@@ -13,8 +13,10 @@ from pathlib import Path
 from .faults import reached
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` with `data`, under exactly the permissions `mode`.
+def write_atomically(
+    path: Path, data: bytes, *, mode: int = 0o644, time_ns: int | None = None
+) -> None:
+    """Replace `path` with `data`, under exactly the permissions `mode`, changed at `time_ns`.
 
     A symbolic link at `path` is itself replaced, never followed. The temporary file is
     `.<name>.tmp` beside it: a fixed name, so that crashes leave one such file at most, and the next
@@ -29,6 +31,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with _temporary(f".{path.name}.tmp", directory) as (name, descriptor):
             os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
+            if time_ns is not None:
+                os.utime(descriptor, ns=(time_ns, time_ns))
             os.fsync(descriptor)
             reached("atomic.written")
             os.rename(name, path.name, src_dir_fd=directory, dst_dir_fd=directory)

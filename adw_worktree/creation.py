@@ -156,7 +156,7 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
 
 
 def _remote(project: Project) -> str:
-    names = run_git(["remote"], project.repo.home).stdout.splitlines()
+    names = run_git(["remote"], project.repo.home).stdout.split("\n")[:-1]
     if project.settings.remote is not None:
         # A name, as the setting says: an address could be one at which git runs a program.
         if project.settings.remote in names:

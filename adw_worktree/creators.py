@@ -44,7 +44,8 @@ def wait_for_creator(pool: Pool, lease: Lease) -> None:
     what = f"the worktree of {lease.adw_id}, which another process is making,"
     with held(path, pool.settings.lock_timeout, what):
         if lease.token not in _pending(pool):
-            path.unlink(missing_ok=True)  # it may be a file that waiting made anew
+            with suppress(OSError):  # it may be a file that waiting made anew; else it is swept
+                path.unlink()
 
 
 def is_noted(pool: Pool, lease: Lease) -> bool:

@@ -42,7 +42,6 @@ POINTS = (
     "trust.set-aside",
     "exclude.directory",
     "stamp.written",
-    "stamp.timed",
     "stamp.removed",
     "fetch.before",
     "fetch.after",

@@ -305,11 +305,12 @@ def worktree_of_admin(admin: Path) -> Path | None:
 def head_branch(admin: Path) -> str | None:
     """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
     try:
-        head = (admin / "HEAD").read_text(encoding="utf-8", errors="surrogateescape").strip()
+        head = (admin / "HEAD").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return None
     prefix = "ref: refs/heads/"
-    return head.removeprefix(prefix) if head.startswith(prefix) else None
+    # What git strips: a branch's name may end in a no-break space.
+    return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
 
 
 def resolve_commit(directory: Path, ref: str) -> str | None:

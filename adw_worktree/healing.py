@@ -16,6 +16,7 @@ from .hookfile import EVENTS
 from .model import Lease
 from .project import Project
 from .receipts import RECEIPT, admin_directories
+from .stamp import stamp_file
 from .verdict import Finding
 
 
@@ -97,7 +98,7 @@ def _discard_leftovers(project: Project) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
     places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
-    places += [state / "doubtful.json", state / "trust.json"]
+    places += [state / "doubtful.json", state / "trust.json", stamp_file(repo)]
     places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
     for admin in admin_directories(repo.admin_root):

@@ -46,6 +46,17 @@ def check_adw_id(adw_id: str) -> str:
     return adw_id
 
 
+def can_name(text: str) -> bool:
+    """Whether a file or a ref can be called `text`.
+
+    JSON may hold a NUL, and halves of characters that stand for no byte (PEP 383).
+    """
+    try:
+        return b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class HookCommands:
     """The user's commands for one moment, and who asked for them."""

@@ -25,7 +25,7 @@ from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew, is_disk_failure
 from .faults import reached
 from .locks import held
-from .model import Lease
+from .model import Lease, can_name
 from .schema import DocumentDamaged, lease_document, read_document
 
 
@@ -151,8 +151,11 @@ def record(state_dir: Path, entry: Entry) -> None:
 
 
 def forget(state_dir: Path, entry: Entry) -> None:
-    """Take the ledger of `entry` off the list."""
-    file_of(state_dir, entry).unlink(missing_ok=True)
+    """Take the ledger of `entry` off the list. Raises LedgerError."""
+    try:
+        file_of(state_dir, entry).unlink(missing_ok=True)
+    except OSError as exc:
+        raise _unwritable(state_dir, exc) from exc
     reached("registry.forgotten")
 
 
@@ -331,8 +334,8 @@ def _load(file: Path) -> Entry:
         if version != 1:
             raise DocumentDamaged(f"its schema version is {version!r}")
         return Entry(
-            ledger=Path(document["ledger"]),
-            common_dir=Path(document["common_dir"]),
+            ledger=_absolute(document["ledger"]),
+            common_dir=_absolute(document["common_dir"]),
             device=int(document["device"]),
             inode=int(document["inode"]),
             identity=str(document.get("identity", "")),
@@ -344,6 +347,17 @@ def _load(file: Path) -> Entry:
             f"the registry entry {file} cannot be read: {exc}",
             hint=f"find out which repository's it was, then: mv {name} {name}.damaged",
         ) from exc
+
+
+def _absolute(text: str) -> Path:
+    """Return a path of an entry. Raises DocumentDamaged.
+
+    A relative one is looked for in the directory of whoever asks, and its repository taken for
+    gone, and its slots for free.
+    """
+    if not text.startswith("/") or not can_name(text):
+        raise DocumentDamaged(f"{text!a} is no absolute path")
+    return Path(text)
 
 
 def _renamed(entry: Entry) -> Entry | None:

@@ -9,6 +9,7 @@ from shlex import quote
 from . import trash
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
 from .errors import (
+    FileUnusable,
     HookFailed,
     ServersRunning,
     UnknownAdw,
@@ -213,7 +214,11 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
         raise unavailable(lease, finding)
     if lease.admin_id is not None:
         # Or a ledger that is lost later would be rebuilt with the lease that was given up.
-        (project.repo.admin_root / lease.admin_id / RECEIPT).unlink(missing_ok=True)
+        receipt = project.repo.admin_root / lease.admin_id / RECEIPT
+        try:
+            receipt.unlink(missing_ok=True)
+        except OSError as exc:
+            raise FileUnusable.because(f"the receipt {receipt} cannot be removed", exc) from exc
     project.pool.release(lease, doubtful=lease.has_worktree)
     return Removed(False, lease.adw_id, None, lease, None)
 

@@ -12,24 +12,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from .errors import AdwError, LedgerTooNew
-from .model import DEFAULT_SERVICES, SCHEMA_VERSION, Lease, State, check_adw_id
+from .model import DEFAULT_SERVICES, SCHEMA_VERSION, Lease, State, can_name, check_adw_id
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _SCHEMA = "_schema"
-_MAX_TEXT = 4096
 # Fields that are left out of the file while their value is None.
 _OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
 _PENDING = ("new_branch_at", "reserved")
 _TOKEN = r"[0-9a-f]{32}"
 _COMMIT = r"[0-9a-f]{40,64}"
 _SERVICE = r"[a-z][a-z0-9-]{0,31}"
+_TEXT = r"[^\0]{1,4096}"
+_PATH = r"/[^\0]{0,4095}"
 _ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
 
 
@@ -137,21 +138,20 @@ def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
             entry.get("services", {}).values()
         )
         datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
+        named = [
+            (_TOKEN, entry["token"]),
+            (_ADMIN_ID, entry.get("admin_id", "x")),
+            (_COMMIT, entry.get("new_branch_at", "0" * 40)),
+            (_PATH, entry.get("path", "/")),
+            (_TEXT, entry.get("branch", "x")),
+            *((_SERVICE, name) for name in entry.get("services", {})),
+        ]
         return (
-            re.fullmatch(_TOKEN, entry["token"]) is not None
-            and re.fullmatch(_ADMIN_ID, entry.get("admin_id", "x")) is not None
-            and re.fullmatch(_COMMIT, entry.get("new_branch_at", "0" * 40)) is not None
-            and all(re.fullmatch(_SERVICE, name) for name in entry.get("services", {}))
+            all(re.fullmatch(pattern, text) and can_name(text) for pattern, text in named)
             and all(type(port) is int and 0 < port < 65536 for port in ports)
             and type(entry["slot"]) is int
             and 0 <= entry["slot"] <= 9999
             and entry["state"] in ("pending", "active")
-            and entry.get("path", "/").startswith("/")
-            and all(
-                "\0" not in text and 0 < len(text) <= _MAX_TEXT
-                for text in (entry.get("path", "/"), entry.get("branch", "x"))
-            )
-            and type(entry.get("branch", "")) is str
             and type(entry.get("reserved", True)) is bool
             and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
             and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
@@ -222,6 +222,19 @@ def _by_slot(lease: Lease) -> int:
     return lease.slot
 
 
+def _checked(pattern: str) -> Callable[[object], object]:
+    """Return a check of what names a file or a ref, for pydantic."""
+
+    def check(value: object) -> object:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not can_name(value):
+            raise ValueError("is no such name")
+        return value
+
+    return check
+
+
 def _record() -> type[BaseModel]:
     """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
     global _record_model
@@ -236,10 +249,20 @@ _record_model: type[BaseModel] | None = None
 def _define_record() -> type[BaseModel]:
     from typing import Annotated, Literal
 
-    from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator
+    from pydantic import (
+        AfterValidator,
+        AwareDatetime,
+        BaseModel,
+        ConfigDict,
+        Field,
+        field_validator,
+    )
 
     port = Annotated[int, Field(ge=1, le=65535)]
-    text = Annotated[str, Field(max_length=_MAX_TEXT, pattern=r"^[^\x00]+$")]
+    # Checked here, since pydantic's own `str` refuses bytes that are not UTF-8.
+    text = Annotated[Any, AfterValidator(_checked(_TEXT))]
+    path_text = Annotated[Any, AfterValidator(_checked(_PATH))]
+    admin_name = Annotated[Any, AfterValidator(_checked(_ADMIN_ID))]
 
     class LeaseRecord(BaseModel):
         model_config = ConfigDict(strict=True, extra="ignore")
@@ -251,22 +274,15 @@ def _define_record() -> type[BaseModel]:
         state: Literal["pending", "active"]
         token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
         services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
-        path: Annotated[str, Field(max_length=_MAX_TEXT, pattern=r"^/[^\x00]*$")] | None = None
+        path: path_text | None = None
         branch: text | None = None
-        admin_id: Annotated[str, Field(max_length=255, pattern=r"^[^/\x00]+$")] | None = None
+        admin_id: admin_name | None = None
         device: int | None = None
         inode: int | None = None
         home_device: int | None = None
         new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
 
         reserved: bool | None = None
-
-        @field_validator("admin_id")
-        @classmethod
-        def _is_one_name(cls, value: str | None) -> str | None:
-            if value in (".", ".."):
-                raise ValueError("is no name of a directory")
-            return value
 
         @field_validator("allocated_at", mode="before")
         @classmethod

@@ -7,9 +7,10 @@ leases have worktrees, since git deletes its directory with the last one.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from .atomic import write_atomically
+from .errors import FileUnusable
 from .faults import reached
 from .gitrepo import Repository
 from .model import Lease
@@ -37,11 +38,23 @@ def _changed_at(directory: Path) -> int:
 
 
 def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
-    """Say that a pass saw everything up to `observed`. Raises OSError."""
+    """Say that a pass saw everything up to `observed`. Raises FileUnusable, the old stamp whole."""
     stamp = stamp_file(repo)
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text("leased\n" if any(lease.has_worktree for lease in leases) else "")
+    data = b"leased\n" if any(lease.has_worktree for lease in leases) else b""
+    try:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        # Time and content at once: empty, or with a time of its own, it would hide a removal.
+        write_atomically(stamp, data, time_ns=observed or None)
+    except OSError as exc:
+        raise FileUnusable.because(f"the stamp {stamp} cannot be written", exc) from exc
     reached("stamp.written")
-    if observed:
-        os.utime(stamp, ns=(observed, observed))
-        reached("stamp.timed")
+
+
+def remove_stamp(repo: Repository) -> None:
+    """Let managed hooks find nothing to do. Raises FileUnusable."""
+    stamp = stamp_file(repo)
+    try:
+        stamp.unlink(missing_ok=True)
+    except OSError as exc:
+        raise FileUnusable.because(f"the stamp {stamp} cannot be removed", exc) from exc
+    reached("stamp.removed")

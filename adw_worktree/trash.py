@@ -28,7 +28,7 @@ from .errors import GitFailed, InvalidAdwId
 from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, held, try_lock
-from .model import check_adw_id
+from .model import can_name, check_adw_id
 
 Way = Literal["removing", "restoring", "deleting", "stuck"]
 
@@ -113,7 +113,7 @@ def _require_types(entry: Entry) -> None:
         allowed = (bool,) if kind == "bool" else (int,) if "int" in kind else (str,)
         if not (value is None and "None" in kind) and not isinstance(value, allowed):
             raise TypeError(field.name)
-        if isinstance(value, str) and "\0" in value:
+        if isinstance(value, str) and not can_name(value):
             raise ValueError(field.name)
     if datetime.fromisoformat(entry.removed_at).tzinfo is None:
         raise ValueError("removed_at")
@@ -273,7 +273,10 @@ def delete(directory: Path) -> None:
 
 def kept_until(entry: Entry, days: float) -> datetime:
     """Return when the entry may be deleted."""
-    return datetime.fromisoformat(entry.removed_at) + timedelta(days=days)
+    removed = datetime.fromisoformat(entry.removed_at)
+    latest = datetime.max.replace(tzinfo=UTC)
+    # A clock may have been set to any year.
+    return removed + timedelta(days=days) if removed < latest - timedelta(days=days) else latest
 
 
 def now() -> str:

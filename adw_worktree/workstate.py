@@ -86,7 +86,7 @@ def _count(status: str) -> tuple[int, int]:
             untracked += 1
         elif item:
             changed += 1
-            if item[0] in "RC":
+            if set(item[:2]) & set("RC"):  # in the index, or (`git add -N`) in the worktree alone
                 next(items, None)  # the other name of a rename
     return changed, untracked
 
@@ -120,8 +120,9 @@ def is_on_a_ref(repo: Repository, commit: str, *, but: str | None = None) -> boo
     """Whether some branch or tag other than `but` (a full ref name) has `commit`."""
     command = ["for-each-ref", "--format=%(refname)", f"--contains={commit}"]
     kinds = ["refs/heads", "refs/remotes", "refs/tags"]
-    holders = run_git([*command, *kinds], repo.home, check=False).stdout.splitlines()
-    return any(holder != but for holder in holders)
+    told = run_git([*command, *kinds], repo.home, check=False).stdout
+    # Not splitlines(): a branch may have U+2028 in its name, and be taken for two.
+    return any(holder not in ("", but) for holder in told.split("\n"))
 
 
 def is_integrated(repo: Repository, branch: str, base: str) -> bool:

@@ -58,8 +58,9 @@ def _forget_tracking(repo: Repository, branch: str) -> None:
     section = f"branch.{branch}"
     with held(repo.tool_dir / "git.lock", Settings().lock_timeout, f"git in {repo.home}"):
         for _ in range(_ATTEMPTS):
-            listed = run_git(["config", "--local", "--name-only", "--list"], repo.home, check=False)
-            if not any(name.startswith(f"{section}.") for name in listed.stdout.splitlines()):
+            names = ["config", "--local", "-z", "--name-only", "--list"]
+            listed = run_git(names, repo.home, check=False).stdout.split("\0")
+            if not any(name.startswith(f"{section}.") for name in listed):
                 return
             run_git(["config", "--remove-section", section], repo.home, check=False)
             reached("branch-config.after")
@@ -74,20 +75,20 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
         return  # what git would not track, the usual case
     full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
                    repo.worktree or repo.home, check=False)  # fmt: skip
-    upstream = full.stdout.strip().splitlines()[-1:] or [""]
-    if not upstream[0].startswith("refs/remotes/"):
+    upstream = full.stdout.removesuffix("\n").rpartition("\n")[2]
+    if not upstream.startswith("refs/remotes/"):
         return
     wish = run_git(["config", "branch.autoSetupMerge"], repo.home, check=False).stdout.strip()
-    same_name = upstream[0].split("/", 3)[-1] == branch
+    same_name = upstream.split("/", 3)[-1] == branch
     if wish in ("false", "no", "off", "0") or (wish == "simple" and not same_name):
         return
-    set_upstream(repo, settings, branch, upstream[0])
+    set_upstream(repo, settings, branch, upstream)
 
 
 def upstream_of(repo: Repository, branch: str) -> str | None:
     """Return the full name of the ref that `branch` tracks, or None."""
     asked = ["for-each-ref", "--format=%(upstream)", f"refs/heads/{branch}"]
-    return run_git(asked, repo.home, check=False).stdout.strip() or None
+    return run_git(asked, repo.home, check=False).stdout.removesuffix("\n") or None
 
 
 def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: str) -> None:

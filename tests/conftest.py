@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -83,15 +84,38 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 def free_services() -> str:
     """Return bases for `backend` and `frontend` whose 100 ports each are free just now.
 
-    Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes one. Of
-    parallel test processes, each has ranges of its own.
+    Others than last time, since connections to those may still wind down.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    block = own_block()
     choice = random.SystemRandom()
     while True:
-        base = choice.randrange(12000 + 2000 * worker, 14000 + 2000 * worker, 200)
+        base = choice.randrange(block + 200, block + 2000, 200)
         if all(_is_bindable(port) for port in range(base, base + 200, 7)):
             return f"backend={base},frontend={base + 100}"
+
+
+@cache
+def own_block() -> int:
+    """Return the first of 2000 ports that no other test process uses, of this run or another's.
+
+    Whoever has the first of them bound has them all. They lie below the ephemeral ranges of Linux
+    and macOS, so that no outgoing connection takes one.
+    """
+    blocks = list(range(12000, 32000, 2000))
+    random.SystemRandom().shuffle(blocks)
+    for start in blocks:
+        claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            claim.bind(("127.0.0.1", start))
+        except OSError:
+            claim.close()
+            continue
+        _CLAIMS.append(claim)
+        return start
+    return blocks[0]
+
+
+_CLAIMS: list[socket.socket] = []
 
 
 def _is_bindable(port: int) -> bool:

@@ -270,6 +270,19 @@ def test_odd_thing_in_place_of_a_lock_is_a_clear_error(pool: Adw, kind: str) -> 
     assert not (pool.directory / "trees" / "c").exists()
 
 
+def test_stamp_is_whole_or_as_it_was(pool: Adw) -> None:
+    """An empty one tells the hooks that no worktree has a lease: they would miss a removal."""
+    pool("hooks", "install")
+    stamp = pool.directory / ".git" / "adw-worktree" / "stamp"
+    before = stamp.read_bytes(), stamp.stat().st_mtime_ns
+    assert before[0] == b"leased\n"
+    done = limited(pool, 0, "reconcile")
+    assert (stamp.read_bytes(), stamp.stat().st_mtime_ns) == before
+    assert done.returncode == 3, done.stderr
+    assert f"the stamp {stamp} cannot be written" in done.stderr
+    pool("reconcile")
+
+
 def test_lost_state_directory_is_made_again(pool: Adw) -> None:
     shutil.rmtree(state_of(pool))
     assert slots(pool) == {"a": 3, "b": 4, "r": 5}

@@ -6,19 +6,21 @@ takes the same examples each time; under ADW_STRESS they are random, and many.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Adw, branches, git, make_repo, stress_size
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -35,7 +37,14 @@ from adw_worktree.consent import Consent
 from adw_worktree.create import create
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
 from adw_worktree.exclude import ensure_excluded
-from adw_worktree.gitrepo import WorktreeEntry, list_worktrees, parse_worktrees
+from adw_worktree.gitrepo import (
+    WorktreeEntry,
+    admin_directory,
+    head_branch,
+    list_worktrees,
+    parse_worktrees,
+    worktree_of_admin,
+)
 from adw_worktree.model import Lease, check_adw_id
 from adw_worktree.places import ledger_path, worktree_path
 from adw_worktree.project import Project, open_project
@@ -43,10 +52,17 @@ from adw_worktree.receipts import RECEIPT, load_receipt, write_receipt
 from adw_worktree.reconcile import reconcile
 from adw_worktree.remove import remove
 from adw_worktree.restore import restore
-from adw_worktree.schema import DocumentDamaged, decode_leases, encode_leases
+from adw_worktree.schema import (
+    DocumentDamaged,
+    decode_lease,
+    decode_leases,
+    encode_lease,
+    encode_leases,
+)
 from adw_worktree.settings import load_settings
 from adw_worktree.settings_check import TAKES
-from adw_worktree.workstate import uncommitted
+from adw_worktree.workstate import _count, is_integrated, uncommitted
+from adw_worktree.worktrees import drop_branch
 
 FULL = stress_size(0, 1) == 1
 fuzz = settings(
@@ -70,6 +86,11 @@ texts = st.text(max_size=12) | st.sampled_from(
         "{x}",
         "$(touch x)",
         "\0",
+        "/x\0y",
+        "\ud800",
+        "/\ud800",
+        "/\udce9",
+        "9999-12-31T23:59:59+00:00",
         "é",
         "a" * 5000,
     ]
@@ -243,6 +264,89 @@ def test_ledger(data: bytes) -> None:
     assert decode_leases(encode_leases(leases.values())) == (leases, False)
 
 
+def with_right_digest(entries: Any) -> bytes:
+    """Return a ledger of `entries` with the digest that makes it ours; a repository may do so."""
+    canonical = json.dumps(entries, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).hexdigest()
+    return json.dumps({"_schema": {"version": 1, "digest": digest}, **entries}).encode()
+
+
+ENTRIES = {key: entry for key, entry in LEDGER.items() if key != "_schema"}
+
+
+@fuzz
+@given(
+    entries=st.just(ENTRIES).map(deepcopy) | mutations(ENTRIES),
+    field=st.sampled_from(["path", "branch", "admin_id", None]),
+    name=texts,
+)
+@example(deepcopy(ENTRIES), "path", "/\ud800")
+@example(deepcopy(ENTRIES), "branch", "\ud800")
+@example(deepcopy(ENTRIES), "admin_id", "\ud800")
+def test_ledger_with_a_right_digest_is_no_more_believed(
+    entries: dict[str, Any], field: str | None, name: str
+) -> None:
+    if field is not None and isinstance(entries.get("a"), dict):
+        entries["a"][field] = name
+    entries.pop("_schema", None)
+    try:
+        leases, _ = decode_leases(with_right_digest(entries))
+    except (DocumentDamaged, LedgerTooNew):
+        return
+    for lease in leases.values():
+        for text in (lease.path, lease.branch, lease.admin_id):
+            assert b"\0" not in os.fsencode(text or "")
+        assert "/" not in (lease.admin_id or "")
+    assert decode_leases(encode_leases(leases.values())) == (leases, False)
+
+
+paths = st.binary(min_size=1, max_size=20).map(lambda raw: os.fsdecode(raw.replace(b"\0", b"x")))
+
+
+@fuzz
+@given(path=paths, branch=paths, admin_id=paths.filter(lambda name: "/" not in name))
+def test_lease_of_a_worktree_anywhere_is_read_as_it_was_written(
+    path: str, branch: str, admin_id: str
+) -> None:
+    """A path need not be UTF-8."""
+    if admin_id in (".", ".."):
+        return
+    lease = replace(LEASE, path=f"/{path}", branch=branch, admin_id=admin_id)
+    assert decode_leases(encode_leases([lease])) == ({"a": lease}, False)
+    assert decode_lease("a", json.loads(json.dumps(encode_lease(lease)))) == lease
+
+
+@pytest.mark.parametrize("field", ["common_dir", "ledger"])
+@pytest.mark.parametrize("path", ["", ".", "app/.git", "../app/.git", "/a\0b", "/\ud800"])
+def test_registry_entry_without_an_absolute_path_is_damaged(
+    tmp_path: Path, field: str, path: str
+) -> None:
+    """A path that leads nowhere from here is no repository that is gone: its slots are held."""
+    state, common = tmp_path / "state", tmp_path / "app" / ".git"
+    common.mkdir(parents=True)
+    registry.prepare_state_directory(state)
+    found = common.stat()
+    entry = registry.Entry(
+        tmp_path / "l.json", common, found.st_dev, found.st_ino, "", {"a": LEASE}
+    )
+    registry.record(state, entry)
+    file = registry.file_of(state, entry)
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), field: path}))
+    with pytest.raises(LedgerError, match="cannot be read"):
+        list(registry.entries(state))
+
+
+@fuzz
+@given(stored=values | st.lists(scalars), freed=st.sets(st.integers(0, 99)))
+def test_slots_in_doubt(tmp_path: Path, stored: Any, freed: set[int]) -> None:
+    """Damage costs an order of preference, and no slot that is doubted from now on."""
+    registry.prepare_state_directory(tmp_path)
+    (tmp_path / "doubtful.json").write_text(json.dumps(stored))
+    before = registry.doubtful_slots(tmp_path)
+    registry.doubt(tmp_path, freed)
+    assert registry.doubtful_slots(tmp_path) == before | freed
+
+
 @fuzz
 @given(entry=mutations(LEDGER["a"]))
 def test_what_is_read_as_plain_is_what_pydantic_takes(entry: dict[str, Any]) -> None:
@@ -310,7 +414,24 @@ def test_trash_record(tmp_path: Path, data: st.DataObject) -> None:
         assert found.name == directory.name
         assert Path(found.path).is_absolute()
         assert "/" not in found.admin_id
+        os.fsencode(found.path + found.admin_id + (found.branch or ""))
         trash.kept_until(found, 7)
+
+
+@pytest.mark.parametrize("removed_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_trash_of_any_year_stays_until_its_days_are_over(adw: Adw, removed_at: str) -> None:
+    """A clock may have been set to any year while a worktree was removed."""
+    adw("create", "a")
+    (adw.directory / "trees" / "a" / "work").write_text("work")
+    adw("remove", "a", "--force")
+    (record,) = (adw.directory / ".git" / "adw-worktree" / "trash").glob("a-*/entry.json")
+    document = {**json.loads(record.read_bytes()), "removed_at": removed_at}
+    record.write_text(json.dumps(document))
+    adw("create", "b")
+    adw("remove", "b")  # purges
+    adw("restore")
+    adw("restore", "a")
+    assert (adw.directory / "trees" / "a" / "work").read_text() == "work"
 
 
 @fuzz
@@ -391,6 +512,66 @@ def test_status_counts_what_is_there(tmp_path: Path, wanted: list[str]) -> None:
     git("add", "--all", cwd=repo)
     found = uncommitted(repo)
     assert (found.changed, found.untracked) == (made, 0)
+
+
+@fuzz
+@given(
+    status=st.text(st.sampled_from(["\0", " ", "?", "R", "C", "M", "A", "x", "\n"]), max_size=40)
+)
+def test_status_may_be_cut_short(status: str) -> None:
+    changed, untracked = _count(status)
+    assert changed + untracked <= len([item for item in status.split("\0") if item])
+    assert bool(changed or untracked) == bool(status.strip("\0"))
+
+
+def test_a_rename_in_the_worktree_alone_is_one_change(repo: Path) -> None:
+    (repo / "README").rename(repo / "READ")
+    git("add", "--intent-to-add", "READ", cwd=repo)
+    assert uncommitted(repo).changed == 1
+
+
+@fuzz
+@given(data=st.binary(max_size=40), start=st.sampled_from([b"", b"gitdir: ", b"ref: refs/heads/"]))
+def test_files_of_git_may_hold_anything(tmp_path: Path, data: bytes, start: bytes) -> None:
+    for name in (".git", "gitdir", "HEAD"):
+        (tmp_path / name).write_bytes(start + data)
+    for path in (admin_directory(tmp_path), worktree_of_admin(tmp_path)):
+        assert path is None or not path.exists() or path.is_absolute()
+    branch = head_branch(tmp_path)
+    assert (branch is None) == (not start.startswith(b"ref: "))
+
+
+ODD_NAMES = ["a\u2028b", "a\u2029main", "a\u0085b", "a\u00a0", "a\u3000", "\u2028refs/heads/main"]
+
+
+@pytest.mark.parametrize("branch", ODD_NAMES, ids=ascii)
+def test_a_branch_is_no_second_one_for_a_line_break_in_its_name(repo: Path, branch: str) -> None:
+    """`remove -d` would lose its commits: git allows what Python takes for the end of a line."""
+    git("switch", "--quiet", "--create", branch, cwd=repo)
+    assert head_branch(repo / ".git") == branch
+    (repo / "work").write_text("work")
+    git("add", "work", cwd=repo)
+    git("commit", "--quiet", "-m", "work", cwd=repo)
+    git("config", f"branch.{branch}.description", "x", cwd=repo)
+    git("switch", "--quiet", "main", cwd=repo)
+    found = open_project(repo).repo
+    assert not is_integrated(found, branch, "main")
+    commit = git("rev-parse", f"refs/heads/{branch}", cwd=repo).strip()
+    assert drop_branch(found, branch, commit)
+    assert "description" not in git("config", "--local", "--list", cwd=repo)
+
+
+@pytest.mark.parametrize("branch", ODD_NAMES, ids=ascii)
+def test_remove_refuses_an_unmerged_branch_of_any_name(adw: Adw, branch: str) -> None:
+    """The branch is the only name of its commits."""
+    adw("create", "a")
+    tree = adw.directory / "trees" / "a"
+    git("switch", "--quiet", "--create", branch, cwd=tree)
+    (tree / "work").write_text("work")
+    git("add", "work", cwd=tree)
+    git("commit", "--quiet", "-m", "work", cwd=tree)
+    assert adw.json("remove", "a", "-d", code=7)["error"]["code"] == "unmerged-branch"
+    assert (tree / "work").exists()
 
 
 # ---- the hook's stdin --------------------------------------------------------------------------

@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 
-from ..faults import reached
 from ..githooks import HookState, install, status, uninstall
 from ..output import Outcome, table
 from ..project import Project, open_project
-from ..stamp import observe, stamp_file, write_stamp
+from ..stamp import observe, remove_stamp, write_stamp
 
 EPILOG = """\
 examples:
@@ -52,8 +51,7 @@ def _install(project: Project) -> list[HookState]:
 
 def _uninstall(project: Project) -> list[HookState]:
     states = uninstall(project.repo)
-    stamp_file(project.repo).unlink(missing_ok=True)
-    reached("stamp.removed")
+    remove_stamp(project.repo)
     return states
 
 
