@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,15 @@ def stress_size(default: T, full: T) -> T:
         return default
     lowered = bool(_STRESS_SIZE) and isinstance(full, int) and full > int(_STRESS_SIZE)
     return type(full)(_STRESS_SIZE) if lowered else full  # type: ignore[call-arg]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what Hypothesis stores, with or without a database, out of the checkout."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    directory = tempfile.TemporaryDirectory()
+    config.add_cleanup(directory.cleanup)
+    set_hypothesis_home_dir(directory.name)
 
 
 @pytest.fixture(scope="session", autouse=True)
