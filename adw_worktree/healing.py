@@ -280,9 +280,10 @@ def _discard_branch(project: Project, lease: Lease) -> None:
     if lease.branch is None or lease.new_branch_at is None:
         return
     at = branch_commit(project.repo.home, lease.branch)
-    if at != lease.new_branch_at or drop_branch(project.repo, lease.branch, at):
+    if at not in (lease.new_branch_at, None):
         return
-    if branch_commit(project.repo.home, lease.branch) == at:
+    drop_branch(project.repo, lease.branch, lease.new_branch_at)
+    if branch_commit(project.repo.home, lease.branch) == lease.new_branch_at:
         raise GitFailed(
             f"git cannot delete the branch {lease.branch}",
             hint=f"look for a lock file that a dead git left under {project.repo.common_dir}/refs",
