@@ -70,9 +70,7 @@ def heal(project: Project) -> Healed:
             if not dead:
                 continue
             try:
-                stays = noted and _take_up(project, lease)
-                if not noted:
-                    _disown(project, lease)
+                stays = _take_up(project, lease) if noted else _disown(project, lease)
             except (AdwError, OSError) as exc:
                 project.notices.append(
                     f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
@@ -188,12 +186,18 @@ def _take_up(project: Project, lease: Lease) -> bool:
     return False
 
 
-def _disown(project: Project, lease: Lease) -> None:
+def _disown(project: Project, lease: Lease) -> bool:
     """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
 
-    What it names is left alone. A worktree of ours, its note lost, is adopted again by its receipt.
+    What it names is left alone. Where our own receipt vouches for it, and only the note was lost,
+    its worktree has servers on its slot, perhaps: then it stays, and that is returned.
     """
+    admin = project.repo.admin_root / (lease.admin_id or "none")
+    if receipt_token(admin) == lease.token and project.pool.finding(lease).verdict == "alive":
+        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+        return True
     project.pool.release(lease)
+    return False
 
 
 def _discard_worktree(project: Project, lease: Lease) -> None:

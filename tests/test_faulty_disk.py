@@ -155,6 +155,29 @@ def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:
     assert slots(pool) == {"a": 3, "b": 4, "r": 5}
 
 
+def test_ledger_that_names_an_id_twice_is_damage(pool: Adw) -> None:
+    """JSON takes the last: the slot of the first one's running servers was handed out again."""
+    text = ledger_of(pool).read_text()
+    ledger_of(pool).write_text(text.replace('"r": {', '"b": {'))
+    pool("create", "c", "--slot", "4", code=5)
+    found = slots(pool)
+    assert {key: found.get(key) for key in "abr"} == {"a": 3, "b": 4, "r": 5}
+    assert list(ledger_of(pool).parent.glob("*.corrupt-*"))
+
+
+def test_living_worktree_whose_lease_became_pending_keeps_its_slot(pool: Adw) -> None:
+    """No `create` is behind it, so it was released, and its slot handed out under its servers."""
+    document = json.loads(ledger_of(pool).read_text())
+    document["b"]["state"] = "pending"
+    ledger_of(pool).write_text(json.dumps(document))
+    (pool.directory / "trees" / "b" / "work").write_text("of days")
+    pool("create", "c", "--slot", "4", code=5)
+    found = slots(pool)
+    assert {key: found.get(key) for key in "abr"} == {"a": 3, "b": 4, "r": 5}
+    assert (pool.directory / "trees" / "b" / "work").read_text() == "of days"
+    assert not pool.json("doctor")["problems"]
+
+
 def test_second_damage_does_not_overwrite_what_was_set_aside(pool: Adw) -> None:
     for text in ("one", "two"):
         ledger_of(pool).write_text(text)
