@@ -65,41 +65,53 @@ def heal(project: Project) -> Healed:
     undone: list[Lease] = []
     kept: list[Lease] = []
     for lease in project.pool.leases().values():
-        noted = is_noted(project.pool, lease)
-        with taken_over(project.pool, lease) as dead:
-            if not dead:
-                continue
-            try:
+        if lease.state != "pending":
+            continue
+        try:
+            noted = is_noted(project.pool, lease)
+            with taken_over(project.pool, lease) as dead:
+                if not dead:
+                    continue
                 stays = _take_up(project, lease) if noted else _disown(project, lease)
-            except (AdwError, OSError) as exc:
-                project.notices.append(
-                    f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
-                )
-                continue
-            (kept if stays else undone).append(lease)
-    clear_leftovers(project.pool, lambda token: drop_fetched(project, token))
+        except (AdwError, OSError) as exc:
+            project.notices.append(
+                f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
+            )
+            continue
+        (kept if stays else undone).append(lease)
+    try:
+        clear_leftovers(project.pool, lambda token: drop_fetched(project, token))
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what a create left cannot be cleared yet: {exc}")
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
 
 def _finish_moves(project: Project) -> list[Lease]:
     """Finish what is half-way into the trash or out of it; return the leases released."""
-    removed = []
-    for name, way in trash.interrupted(project.repo):
-        with trash.moving(project.repo, name) as ours:
-            if not ours:
-                continue  # somebody is at it
+    removed: list[Lease] = []
+    try:
+        for name, way in trash.interrupted(project.repo):
             try:
-                if way == "deleting":
-                    trash.finish_deleting(project.repo, name)
-                elif way == "restoring":
-                    finish_restoring(project, name)
-                elif (lease := finish_retiring(project, name)) is not None:
-                    removed.append(lease)
+                removed += _finish_move(project, name, way)
             except (AdwError, OSError) as exc:
                 project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
-    trash.drop_stray_locks(project.repo)
+        trash.drop_stray_locks(project.repo)
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what was interrupted in the trash cannot go on yet: {exc}")
     return removed
+
+
+def _finish_move(project: Project, name: str, way: trash.Way) -> list[Lease]:
+    """Finish it unless somebody is at it; return the leases released."""
+    with trash.moving(project.repo, name) as ours:
+        if ours and way == "deleting":
+            trash.finish_deleting(project.repo, name)
+        elif ours and way == "restoring":
+            finish_restoring(project, name)
+        elif ours and (lease := finish_retiring(project, name)) is not None:
+            return [lease]
+    return []
 
 
 def _discard_leftovers(project: Project) -> None:
