@@ -22,6 +22,7 @@ from .errors import (
     FileUnusable,
     GitFailed,
     HookFailed,
+    PathOccupied,
     UsageError,
     WorktreeUnavailable,
 )
@@ -83,7 +84,13 @@ def create(
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
-        made = _try_create(project, adw_id, wish, present, output)
+        try:
+            made = _try_create(project, adw_id, wish, present, output)
+        except (BranchUnusable, PathOccupied):
+            # What was in the way may be another's of the same id, which came between.
+            if project.pool.leases().get(adw_id) in (None, present):
+                raise
+            continue
         if made is not None:
             return made
 

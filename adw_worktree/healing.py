@@ -6,6 +6,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from . import registry
 from .atomic import discard_leftover
@@ -18,6 +19,9 @@ from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .stamp import stamp_file
 from .verdict import Finding
+
+if TYPE_CHECKING:
+    from .trash import Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +45,26 @@ def heal(project: Project) -> Healed:
     undone: list[Lease] = []
     kept: list[Lease] = []
     for lease in project.pool.leases().values():
-        noted = is_noted(project.pool, lease)
-        with taken_over(project.pool, lease) as dead:
-            if not dead:
-                continue
-            from .leftovers import disown, take_up
+        if lease.state != "pending":
+            continue
+        from .leftovers import disown, take_up
 
-            try:
-                stays = noted and take_up(project, lease)
-                if not noted:
-                    disown(project, lease)
-            except (AdwError, OSError) as exc:
-                project.notices.append(
-                    f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
-                )
-                continue
-            (kept if stays else undone).append(lease)
-    clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
+        try:
+            noted = is_noted(project.pool, lease)
+            with taken_over(project.pool, lease) as dead:
+                if not dead:
+                    continue
+                stays = take_up(project, lease) if noted else disown(project, lease)
+        except (AdwError, OSError) as exc:
+            project.notices.append(
+                f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
+            )
+            continue
+        (kept if stays else undone).append(lease)
+    try:
+        clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what a create left cannot be cleared yet: {exc}")
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
@@ -73,25 +80,34 @@ def _finish_moves(project: Project) -> list[Lease]:
     if not (project.repo.tool_dir / "trash").is_dir():
         return []
     from . import trash
+
+    removed: list[Lease] = []
+    try:
+        for name, way in trash.interrupted(project.repo):
+            try:
+                removed += _finish_move(project, name, way)
+            except (AdwError, OSError) as exc:
+                project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
+        trash.drop_stray_locks(project.repo)
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what was interrupted in the trash cannot go on yet: {exc}")
+    return removed
+
+
+def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
+    """Finish it unless somebody is at it; return the leases released."""
+    from . import trash
     from .restore import finish_restoring
     from .retire import finish_retiring
 
-    removed = []
-    for name, way in trash.interrupted(project.repo):
-        with trash.moving(project.repo, name) as ours:
-            if not ours:
-                continue  # somebody is at it
-            try:
-                if way == "deleting":
-                    trash.finish_deleting(project.repo, name)
-                elif way == "restoring":
-                    finish_restoring(project, name)
-                elif (lease := finish_retiring(project, name)) is not None:
-                    removed.append(lease)
-            except (AdwError, OSError) as exc:
-                project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
-    trash.drop_stray_locks(project.repo)
-    return removed
+    with trash.moving(project.repo, name) as ours:
+        if ours and way == "deleting":
+            trash.finish_deleting(project.repo, name)
+        elif ours and way == "restoring":
+            finish_restoring(project, name)
+        elif ours and (lease := finish_retiring(project, name)) is not None:
+            return [lease]
+    return []
 
 
 def _discard_leftovers(project: Project) -> None:

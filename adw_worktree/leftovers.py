@@ -108,12 +108,18 @@ def take_up(project: Project, lease: Lease) -> bool:
     return False
 
 
-def disown(project: Project, lease: Lease) -> None:
+def disown(project: Project, lease: Lease) -> bool:
     """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
 
-    What it names is left alone. A worktree of ours, its note lost, is adopted again by its receipt.
+    What it names is left alone. Where our own receipt vouches for it, and only the note was lost,
+    its worktree has servers on its slot, perhaps: then it stays, and that is returned.
     """
+    admin = project.repo.admin_root / (lease.admin_id or "none")
+    if receipt_token(admin) == lease.token and project.pool.finding(lease).verdict == "alive":
+        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+        return True
     project.pool.release(lease)
+    return False
 
 
 def _discard_worktree(project: Project, lease: Lease) -> None:
@@ -200,9 +206,10 @@ def _discard_branch(project: Project, lease: Lease) -> None:
     if lease.branch is None or lease.new_branch_at is None:
         return
     at = branch_commit(project.repo.home, lease.branch)
-    if at != lease.new_branch_at or drop_branch(project.repo, lease.branch, at):
+    if at not in (lease.new_branch_at, None):
         return
-    if branch_commit(project.repo.home, lease.branch) == at:
+    drop_branch(project.repo, lease.branch, lease.new_branch_at)
+    if branch_commit(project.repo.home, lease.branch) == lease.new_branch_at:
         raise GitFailed(
             f"git cannot delete the branch {lease.branch}",
             hint=f"look for a lock file that a dead git left under {project.repo.common_dir}/refs",

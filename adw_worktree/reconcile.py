@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from . import spares, trash
 from .atomic import write_atomically
@@ -32,6 +32,7 @@ from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
 
+T = TypeVar("T")
 Kind = Literal[
     "undo",
     "finish",
@@ -100,12 +101,13 @@ def reconcile(
     """
     # Worktrees first: one made meanwhile has its lease by then, and is not taken for unmanaged.
     seen = look(project)
-    dead = abandoned(project.pool)
+    dead = _looked_into(project, dry_run, lambda: abandoned(project.pool))
+    moving = _looked_into(project, dry_run, lambda: trash.abandoned(project.repo))
     leases = project.pool.leases()
     findings = {lease.adw_id: project.pool.finding(lease) for lease in leases.values()}
     actions = [
         *(_undo_action(lease) for lease in dead),
-        *(_finish_action(project, name, way) for name, way in trash.abandoned(project.repo)),
+        *(_finish_action(project, name, way) for name, way in moving),
         *plan_reconciliation(
             {key: lease for key, lease in leases.items() if lease not in dead},
             findings,
@@ -134,6 +136,16 @@ def reconcile(
         trash.purge(project.repo, project.settings.trash_days)
         project.pool.forget_lost()
     return result
+
+
+def _looked_into(project: Project, dry_run: bool, find: Callable[[], list[T]]) -> list[T]:
+    """Return what `find` finds that died half-way; nothing, and a notice, if it may not look."""
+    try:
+        return find()
+    except (AdwError, OSError) as exc:
+        if dry_run:  # or `heal` says it
+            project.notices.append(f"what was interrupted cannot be looked into: {exc}")
+        return []
 
 
 def look(project: Project) -> list[Seen]:

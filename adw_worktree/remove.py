@@ -28,10 +28,10 @@ from .model import Lease
 from .ports import Listener, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
-from .retire import Retired, remove_empty_parent, retire
+from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
 from .workstate import uncommitted
-from .worktrees import drop_branch, remove_worktree, upstream_of
+from .worktrees import remove_worktree, upstream_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,7 @@ def _drop_entry(
     remove_empty_parent(project, entry.path)
     if lease is not None:
         project.pool.release(lease)
-    branch, commit = described.branch, described.branch_dropped_at
-    dropped = branch is not None and commit is not None
-    return Retired(described, dropped and drop_branch(project.repo, str(branch), str(commit)))
+    return Retired(described, drop_doomed(project, described))
 
 
 def _describe(

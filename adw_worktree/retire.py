@@ -16,7 +16,7 @@ from pathlib import Path
 from . import trash
 from .errors import GitFailed
 from .faults import reached
-from .gitrepo import admin_directory, head_branch
+from .gitrepo import admin_directory, branch_commit, head_branch
 from .model import Lease
 from .project import Project
 from .trash import Entry
@@ -105,9 +105,7 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     remove_empty_parent(project, Path(entry.path))
     if lease is not None:
         project.pool.release(lease)
-    dropped = False
-    if entry.branch is not None and entry.branch_dropped_at is not None:
-        dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
+    dropped = drop_doomed(project, entry)
     left = _delete(aside_of(Path(entry.path), entry.name))
     if entry.kept:
         directory.rename(trash.place(repo, entry.name))
@@ -116,6 +114,21 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
         with suppress(OSError):  # or the next command does it
             trash.forget(repo, entry, "removing")
     return Retired(entry, dropped, left)
+
+
+def drop_doomed(project: Project, entry: Entry) -> bool:
+    """Delete the branch that is to go with the worktree; return whether it went.
+
+    A notice names one that stays: nothing tries again, since somebody may want it by then.
+    """
+    if entry.branch is None or entry.branch_dropped_at is None:
+        return False
+    dropped = drop_branch(project.repo, entry.branch, entry.branch_dropped_at)
+    at = None if dropped else branch_commit(project.repo.home, entry.branch)
+    if at is not None:
+        why = "git cannot delete it" if at == entry.branch_dropped_at else "it has moved on"
+        project.notices.append(f"branch {entry.branch} stays at {at[:12]}: {why}")
+    return dropped
 
 
 def remove_empty_parent(project: Project, path: Path) -> None:

@@ -122,12 +122,22 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_distinct_keys)
     except (ValueError, RecursionError) as exc:
         raise DocumentDamaged(f"it is not JSON: {exc}") from exc
     if not isinstance(document, dict):
         raise DocumentDamaged(f"it holds {type(document).__name__}, not an object")
     return document
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; a merge may leave a key in it twice, and JSON would take the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DocumentDamaged(f"it has {twice!r} twice")
+    return found
 
 
 def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from typing import Literal
 
 from . import background
 from .atomic import write_atomically
-from .errors import GitFailed, InvalidAdwId
+from .errors import AdwError, GitFailed, InvalidAdwId
 from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, held, try_lock
@@ -236,7 +236,11 @@ def purge(repo: Repository, days: float) -> None:
 
     What cannot be deleted stays, and is tried again by the next call.
     """
-    for name in _names(repo):
+    try:
+        names = _names(repo)
+    except OSError:
+        return
+    for name in names:
         directory = place(repo, name)
         if name.endswith(".stuck"):
             with suppress(OSError):
@@ -250,7 +254,7 @@ def purge(repo: Repository, days: float) -> None:
                 with moving(repo, name) as ours:
                     if ours:
                         forget(repo, entry)
-        except OSError:
+        except (AdwError, OSError):
             continue
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .errors import BranchUnusable, GitFailed
 from .faults import reached
-from .gitrepo import NO_HOOKS, Repository, list_worktrees, run_git
+from .gitrepo import NO_HOOKS, Repository, branch_commit, list_worktrees, run_git
 from .locks import held
 from .model import Settings
 
@@ -41,14 +41,17 @@ def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> N
 
 
 def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
-    """Delete the branch if it is still at `commit`; return whether it was deleted."""
+    """Delete the branch if it is still at `commit`; return whether it was deleted.
+
+    What git's configuration has of it goes, too, also if an earlier call got no further than that.
+    """
     ref = f"refs/heads/{branch}"
     if not commit.strip("0"):
         return False  # git would delete the branch wherever it is
     reached("branch-drop.before")
     dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
     reached("branch-drop.after")
-    if dropped.returncode == 0:
+    if dropped.returncode == 0 or branch_commit(repo.home, branch) is None:
         _forget_tracking(repo, branch)
     return dropped.returncode == 0
 
