@@ -97,7 +97,7 @@ def _pool_alone(path: Path) -> Pool:
     from .settings import load_settings
 
     settings = load_settings(None)
-    ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout)
+    ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout, [])
     return Pool(ledger, settings)
 
 

@@ -8,9 +8,10 @@ start that reads it; `active` comes last.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
@@ -48,14 +49,13 @@ from .worktrees import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(NamedTuple):
     """An ADW's worktree, and whether this call made it."""
 
     created: bool
     lease: Lease
     env_file: Path
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def create(
@@ -111,7 +111,7 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     env_file = finding.path / project.settings.env_file
     if not is_ours(load_header(env_file), lease):
         write(finding.path, project.settings.env_file, project.env_text(lease))
-    return Created(False, replace(lease, path=str(finding.path)), env_file)
+    return Created(False, lease._replace(path=str(finding.path)), env_file)
 
 
 def _try_create(
@@ -162,7 +162,7 @@ def _lease_and_make(
         reached("lease.pending")
         return _make(project, plan, lease, output)
     except BaseException as exc:
-        _undo(project, plan, replace(draft, reserved=reserved is not None or None), exc)
+        _undo(project, plan, draft._replace(reserved=reserved is not None or None), exc)
         if isinstance(exc, OSError):
             failure = FileUnusable.because(f"the worktree {plan.path} cannot be made", exc)
             for note in getattr(exc, "__notes__", []):
@@ -186,7 +186,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
         fill_submodules(project.repo, plan.path, output=output)
     mark_filled(project.pool, lease.token)
     notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
-    lease = replace(lease, state="active", new_branch_at=None, reserved=None)
+    lease = lease._replace(state="active", new_branch_at=None, reserved=None)
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     project.pool.update(lease)
     reached("lease.active")
@@ -202,8 +202,7 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
             return
         if lease.state == "active":
             # Pending again first: if that cannot be written, the worktree is whole, and stays.
-            lease = replace(
-                lease,
+            lease = lease._replace(
                 state="pending",
                 new_branch_at=draft.new_branch_at,
                 reserved=draft.reserved,
@@ -220,7 +219,7 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
         make_branch(project.repo, plan.branch, plan.commit, plan.base)
     except BranchUnusable:
         # Somebody made it since we looked: it is not ours to delete.
-        project.pool.update(replace(lease, new_branch_at=None))
+        project.pool.update(lease._replace(new_branch_at=None))
         raise
     track(project.repo, project.settings, plan.branch, plan.base)
     return lease

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
@@ -13,8 +13,7 @@ from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_obj
 from .project import Project, require_inside
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What the caller asks of a new worktree."""
 
     branch: str | None = None
@@ -32,8 +31,7 @@ class Wish:
     """Whether a worktree whose post-create hook failed stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A wish after every check that needs no change."""
 
     path: Path

@@ -10,8 +10,8 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from .atomic import write_atomically
@@ -67,8 +67,7 @@ _NUMBER = r"(['\"]?)(?:[0-9]{1,5}|\{ports\.[a-z][a-z0-9-]*\})\1 *"
 _SHAPE = rf"|(#).*|({_NAME})=(?:(['\"]).*\3|.*)"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """What the header comment of an env file says."""
 
     adw_id: str

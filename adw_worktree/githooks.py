@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from shlex import split as split_words
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from . import hookfile
 from .atomic import write_atomically
@@ -33,8 +32,7 @@ _LOCK_SECONDS = 30.0
 State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
 
-@dataclass(frozen=True, slots=True)
-class HookState:
+class HookState(NamedTuple):
     """What is in place for one event."""
 
     event: str

@@ -12,9 +12,8 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import AdwError, GitFailed, InvalidAdwId
 from .locks import handed_down
@@ -61,8 +60,7 @@ NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 """git options under which no hook of the repository runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitResult:
+class GitResult(NamedTuple):
     """What a git command left: exit code and both streams, undecodable bytes kept as surrogates."""
 
     returncode: int
@@ -70,8 +68,7 @@ class GitResult:
     stderr: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorktreeEntry:
+class WorktreeEntry(NamedTuple):
     """One worktree as `git worktree list --porcelain -z` tells it."""
 
     path: Path
@@ -84,8 +81,7 @@ class WorktreeEntry:
     prunable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(NamedTuple):
     """Where a repository's parts lie."""
 
     common_dir: Path

@@ -5,8 +5,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import registry
 from .atomic import discard_leftover
@@ -24,15 +23,14 @@ if TYPE_CHECKING:
     from .trash import Way
 
 
-@dataclass(frozen=True, slots=True)
-class Healed:
+class Healed(NamedTuple):
     """What the cheap pass did."""
 
-    released: list[tuple[Lease, Finding]] = field(default_factory=list)
-    undone: list[Lease] = field(default_factory=list)
-    kept: list[Lease] = field(default_factory=list)
+    released: list[tuple[Lease, Finding]]
+    undone: list[Lease]
+    kept: list[Lease]
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
-    removed: list[Lease] = field(default_factory=list)
+    removed: list[Lease]
     """Those whose removal was interrupted, and is finished now."""
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from .creation import drop_fetched
@@ -48,7 +47,7 @@ def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
         lease = load_receipt(admin)
         if lease is None or (admin / "locked").exists():
             continue
-        lease = replace(lease, admin_id=admin.name)
+        lease = lease._replace(admin_id=admin.name)
         worktree = worktree_of_admin(admin)
         if worktree is not None and worktree.exists():
             continue  # another's has its place, or this repository is a copy: not ours to prune
@@ -102,7 +101,7 @@ def take_up(project: Project, lease: Lease) -> bool:
     if not drop_fetched(project, lease.token):
         raise GitFailed(f"git cannot delete the ref refs/adw-worktree/{lease.token}")
     if _has_work(project, lease):
-        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+        project.pool.update(lease._replace(state="active", new_branch_at=None, reserved=None))
         return True
     undo_creation(project, lease)
     return False
@@ -116,7 +115,7 @@ def disown(project: Project, lease: Lease) -> bool:
     """
     admin = project.repo.admin_root / (lease.admin_id or "none")
     if receipt_token(admin) == lease.token and project.pool.finding(lease).verdict == "alive":
-        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
+        project.pool.update(lease._replace(state="active", new_branch_at=None, reserved=None))
         return True
     project.pool.release(lease)
     return False

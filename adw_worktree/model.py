@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from .errors import InvalidAdwId
 
-DEFAULT_SERVICES: Mapping[str, int] = {"backend": 9100, "frontend": 9200}
+DEFAULT_SERVICES: Mapping[str, int] = MappingProxyType({"backend": 9100, "frontend": 9200})
 DEFAULT_SLOTS = 100
 DEFAULT_ENV_FILE = ".env.ports"
 SCHEMA_VERSION = 1
@@ -57,8 +57,7 @@ def can_name(text: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class HookCommands:
+class HookCommands(NamedTuple):
     """The user's commands for one moment, and who asked for them."""
 
     commands: tuple[str | tuple[str, ...], ...] = ()
@@ -67,8 +66,7 @@ class HookCommands:
     """Whether a file of the repository asked for them, so that they need approval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
     worktree_path: str | None = None
@@ -85,7 +83,7 @@ class Settings:
     """Name of the generated file in each worktree."""
     template: str | None = None
     """A template of the repository's own for that file, relative to the main worktree."""
-    services: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_SERVICES))
+    services: Mapping[str, int] = DEFAULT_SERVICES
     """Port base of each service; `backend` and `frontend` are always there."""
     slots: int = DEFAULT_SLOTS
     """How many slots the pool has."""
@@ -99,13 +97,12 @@ class Settings:
     """Seconds to wait for a lock."""
     trash_days: float = 7.0
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
-    hooks: Mapping[str, HookCommands] = field(default_factory=dict)
+    hooks: Mapping[str, HookCommands] = MappingProxyType({})
     """`pre-create`, `prepare`, `post-create`, `pre-remove`, `post-remove`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One ADW id holding one slot. Immutable: `dataclasses.replace` makes the next state."""
+class Lease(NamedTuple):
+    """One ADW id holding one slot. Immutable: `_replace` makes the next state."""
 
     adw_id: str
     slot: int

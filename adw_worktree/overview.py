@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
@@ -20,8 +20,7 @@ WINDING_DOWN = "no process; its last connections wind down for up to a minute"
 """What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One worktree, one lease, or both."""
 
     state: str
@@ -30,7 +29,7 @@ class Row:
     branch: str | None
     lease: Lease | None = None
     finding: Finding | None = None
-    listening: dict[str, list[Listener]] = field(default_factory=dict)
+    listening: Mapping[str, list[Listener]] = MappingProxyType({})
     """Who listens on the port of each service."""
     main: bool = False
     locked: bool = False

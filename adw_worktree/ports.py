@@ -12,9 +12,8 @@ import signal
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from psutil import Process
@@ -28,8 +27,7 @@ _CONNECT_SECONDS = 0.1
 _KILL_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(NamedTuple):
     """A process that listens on a port."""
 
     port: int

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import places
 from .discovery import find_repository
@@ -17,8 +16,7 @@ from .pool import Pool
 from .settings import load_settings
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """Everything a command needs to know before it starts; nothing of it changes."""
 
     repo: Repository
@@ -158,7 +156,7 @@ def open_project(directory: Path, **overrides: Any) -> Project:
 def project_of(repo: Repository, **overrides: Any) -> Project:
     """Return the project of a repository already found. Raises SettingsError."""
     bare = repo.main is None
-    settings = replace(load_settings(repo.home, bare=bare), **overrides)
+    settings = load_settings(repo.home, bare=bare)._replace(**overrides)
     state_dir = places.state_directory()
     path = places.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
     require_inside(repo, path, "the ledger")
@@ -166,6 +164,7 @@ def project_of(repo: Repository, **overrides: Any) -> Project:
         path,
         repo.tool_dir / "ledger.lock",
         settings.lock_timeout,
+        notices=[],
         recover=lambda: recover_leases(repo.common_dir, settings, state_dir, path),
         attach=lambda leases: attach_worktrees(repo.common_dir, leases),
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from . import spares, trash
 from .atomic import write_atomically
@@ -48,8 +47,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A linked worktree as it was found."""
 
     path: Path
@@ -62,8 +60,7 @@ class Seen:
     has_receipt: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do, or to leave as it is, and why."""
 
     kind: Kind
@@ -75,15 +72,14 @@ class Action:
     seen: Seen | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(NamedTuple):
     """What a pass did, or with `check` would do."""
 
-    released: list[Action] = field(default_factory=list)
-    kept: list[Action] = field(default_factory=list)
-    repaired: list[Action] = field(default_factory=list)
-    adopted: list[Action] = field(default_factory=list)
-    failed: list[tuple[Action, AdwError]] = field(default_factory=list)
+    released: list[Action]
+    kept: list[Action]
+    repaired: list[Action]
+    adopted: list[Action]
+    failed: list[tuple[Action, AdwError]]
 
     @property
     def found_something(self) -> bool:
@@ -118,7 +114,7 @@ def reconcile(
         ),
         *(_prune_action(admin, lease) for admin, lease in stale_entries(project)),
     ]
-    result = Reconciled()
+    result = Reconciled([], [], [], [], [])
     for action in actions:
         if dry_run:
             _file_under(result, action)
@@ -313,7 +309,7 @@ def apply_action(project: Project, action: Action) -> Action:
         reached("worktree-repair.before")
         run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
         reached("worktree-repair.after")
-        project.pool.update(replace(lease, path=str(action.path)))
+        project.pool.update(lease._replace(path=str(action.path)))
     elif action.kind == "reassign" and seen is not None:
         return _reassign(project, action, lease, seen)
     elif seen is not None:
@@ -333,7 +329,7 @@ def _point_at(admin: Path, worktree: Path) -> None:
 
 
 def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
-    current = replace(tied(lease, seen.path, seen.admin), branch=seen.branch)
+    current = tied(lease, seen.path, seen.admin)._replace(branch=seen.branch)
     if kind == "refresh":
         project.pool.update(current)
     elif kind == "receipt":
@@ -346,12 +342,12 @@ def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
 def _adopt(project: Project, action: Action, seen: Seen) -> Action:
     """Give the worktree a lease: the one it tells of, or a new one."""
     if not seen.admin.is_dir():
-        return replace(action, kind="keep", reason="removed meanwhile")
+        return action._replace(kind="keep", reason="removed meanwhile")
     told = seen.told if action.lease is not None else None
     fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
-    lease = replace(tied(told or fresh, seen.path, seen.admin), state="active", new_branch_at=None)
+    lease = tied(told or fresh, seen.path, seen.admin)._replace(state="active", new_branch_at=None)
     if told is not None and not told.ports:
-        lease = replace(lease, ports=ports_of(told.slot, project.settings.services))
+        lease = lease._replace(ports=ports_of(told.slot, project.settings.services))
     adopted = project.pool.adopt(lease, keep_slot=told is not None)
     if adopted.token != lease.token:
         raise AdwError(
@@ -359,13 +355,13 @@ def _adopt(project: Project, action: Action, seen: Seen) -> Action:
             hint=f"adw-worktree release {lease.adw_id}, if that is a reservation not needed",
         )
     _settle(project, adopted, seen)
-    return replace(action, slot=adopted.slot, lease=adopted)
+    return action._replace(slot=adopted.slot, lease=adopted)
 
 
 def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Action:
     moved = project.pool.reassign(tied(lease, seen.path, seen.admin))
     _settle(project, moved, seen)
-    return replace(action, slot=moved.slot, lease=moved)
+    return action._replace(slot=moved.slot, lease=moved)
 
 
 def _settle(project: Project, lease: Lease, seen: Seen) -> None:

@@ -12,14 +12,15 @@ import contextlib
 import errno
 import json
 import os
+import re
 import stat
+from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew, is_disk_failure
@@ -29,8 +30,7 @@ from .model import Lease, can_name
 from .schema import DocumentDamaged, lease_document, read_document
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What the machine knows of one ledger."""
 
     ledger: Path
@@ -40,7 +40,7 @@ class Entry:
     inode: int
     identity: str
     """The name that the repository itself carries, see `identity_of`."""
-    leases: Mapping[str, Lease] = field(default_factory=dict)
+    leases: Mapping[str, Lease]
     """As they were when a slot was last taken or given back."""
 
 
@@ -190,9 +190,10 @@ def identity_of(common_dir: Path) -> str:
     original: only both together tell a repository.
     """
     try:
-        return _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
+        name = _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
     except (OSError, ValueError):
         return ""
+    return name if re.fullmatch("[0-9a-f]{32}", name) else ""
 
 
 def ensure_identity(common_dir: Path) -> str:
@@ -296,10 +297,9 @@ def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
 
 
 def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
-    import hashlib
-
-    key = f"{ledger}\0{inode}\0{identity}".encode(errors="surrogateescape")
-    return state_dir / "ledgers" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
+    # The identity is random: the rest tells copies of one repository from each other.
+    place = crc32(os.fsencode(ledger))
+    return state_dir / "ledgers" / f"{identity or 'unnamed'}-{inode:x}-{place:08x}.json"
 
 
 def _sound(file: Path) -> Entry | None:
@@ -371,7 +371,7 @@ def _renamed(entry: Entry) -> Entry | None:
         return None
     for candidate in candidates:
         if is_at(entry, candidate):
-            return replace(entry, common_dir=candidate, ledger=_follow(entry, candidate))
+            return entry._replace(common_dir=candidate, ledger=_follow(entry, candidate))
     return None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from . import trash
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
@@ -34,8 +35,7 @@ from .workstate import uncommitted
 from .worktrees import remove_worktree, upstream_of
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     """What a removal did."""
 
     removed: bool
@@ -44,12 +44,12 @@ class Removed:
     path: Path | None
     released: Lease | None
     branch_deleted: str | None
-    stopped: list[Listener] = field(default_factory=list)
-    listening: list[Listener] = field(default_factory=list)
+    stopped: Sequence[Listener] = ()
+    listening: Sequence[Listener] = ()
     """Servers that still hold a port of the slot."""
     kept: trash.Entry | None = None
     """What `restore` can bring back, since it held work."""
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def remove(

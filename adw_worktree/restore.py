@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from . import trash
 from .atomic import write_atomically
@@ -41,13 +42,12 @@ from .worktrees import git_lock, make_branch, set_upstream
 _TREE, _ADMIN = "tree", "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """A worktree that came back."""
 
     lease: Lease
     env_file: Path
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def restore(project: Project, name: str, *, as_id: str | None = None) -> Restored:
@@ -250,7 +250,7 @@ def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease
     present = pool.leases().get(entry.adw_id)
     if present is not None and not present.has_worktree:
         pool.upgrade(present, draft)
-        present = replace(draft, slot=present.slot, ports=present.ports)
+        present = draft._replace(slot=present.slot, ports=present.ports)
         pool.update(present)
     if present is not None:
         return present

@@ -10,8 +10,8 @@ import errno
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from . import trash
 from .errors import GitFailed
@@ -25,8 +25,7 @@ from .worktrees import drop_branch, git_lock
 _TREE, _ADMIN = "tree", "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Retired:
+class Retired(NamedTuple):
     """What became of a worktree that was taken away."""
 
     entry: Entry
@@ -91,7 +90,7 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
     if head_branch(directory / _ADMIN) != entry.branch:
-        entry = replace(entry, branch_dropped_at=None)  # no worktree of that branch was removed
+        entry = entry._replace(branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease
 

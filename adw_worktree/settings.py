@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def load_settings(
             sources[key] = layer.source
     if "services" in values:
         values["services"] = {**DEFAULT_SERVICES, **values["services"]}
-    settings = replace(Settings(), **values)
+    settings = Settings(**values)
     check_port_ranges(settings, sources)
     return settings
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import SettingsError
 from .model import DEFAULT_SLOTS, HookCommands, Settings
@@ -50,8 +49,7 @@ _MAX_SHOWN = 80
 _SERVICE = r"[a-z][a-z0-9-]{0,31}"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """The settings of one file or variable, as they were found."""
 
     source: str

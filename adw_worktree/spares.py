@@ -15,9 +15,9 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 from . import trash
 from .atomic import discard_leftover, write_atomically
@@ -35,8 +35,7 @@ _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Spare:
+class Spare(NamedTuple):
     """A worktree that waits to be handed out."""
 
     name: str
@@ -47,8 +46,7 @@ class Spare:
     """Digest of the `prepare` commands that ran in it at that commit; empty for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(NamedTuple):
     """What a filling did."""
 
     made: int = 0
@@ -351,7 +349,7 @@ def _unlink(path: Path) -> bool:
 
 
 def _save(repo: Repository, spare: Spare) -> None:
-    document = json.dumps({"schema_version": 1, **asdict(spare)}, indent=2)
+    document = json.dumps({"schema_version": 1, **spare._asdict()}, indent=2)
     write_atomically(_record(repo, spare.name), document.encode() + b"\n", mode=0o600)
 
 

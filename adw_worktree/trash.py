@@ -17,10 +17,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from . import background
 from .atomic import write_atomically
@@ -43,8 +42,7 @@ _DELETE = """rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1" || mv --
 _IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A removed worktree."""
 
     name: str
@@ -71,6 +69,9 @@ class Entry:
     """Whether it held work; otherwise it is deleted at once."""
 
 
+_ALWAYS_THERE = ("name", "path", "admin_id", "removed_at", "kept")
+
+
 def new_name(adw_id: str | None) -> str:
     """Return a name for an entry that nothing had before."""
     return f"{adw_id or 'worktree'}-{os.urandom(6).hex()}"
@@ -83,7 +84,7 @@ def place(repo: Repository, name: str, way: Way | None = None) -> Path:
 
 def save(directory: Path, entry: Entry) -> None:
     """Write down what is known of the entry. Raises OSError."""
-    document = {"schema_version": _SCHEMA_VERSION, **asdict(entry)}
+    document = {"schema_version": _SCHEMA_VERSION, **entry._asdict()}
     write_atomically(
         directory / _RECORD, json.dumps(document, indent=2).encode() + b"\n", mode=0o600
     )
@@ -108,13 +109,12 @@ def load(directory: Path) -> Entry | None:
 
 def _require_types(entry: Entry) -> None:
     """Raise ValueError or TypeError if a field holds what it never does."""
-    for field in fields(entry):
-        value, kind = getattr(entry, field.name), str(field.type)
-        allowed = (bool,) if kind == "bool" else (int,) if "int" in kind else (str,)
-        if not (value is None and "None" in kind) and not isinstance(value, allowed):
-            raise TypeError(field.name)
+    for name, value in entry._asdict().items():
+        kind = {"kept": bool, "slot": int}.get(name, str)
+        if not isinstance(value, kind) and not (value is None and name not in _ALWAYS_THERE):
+            raise TypeError(name)
         if isinstance(value, str) and not can_name(value):
-            raise ValueError(field.name)
+            raise ValueError(name)
     if datetime.fromisoformat(entry.removed_at).tzinfo is None:
         raise ValueError("removed_at")
     if entry.branch_dropped_at is not None:
@@ -290,7 +290,7 @@ def now() -> str:
 
 def moved_to(entry: Entry, *, adw_id: str, path: Path, admin_id: str) -> Entry:
     """Return the entry with the place it is to have again."""
-    return replace(entry, adw_id=adw_id, path=str(path), admin_id=admin_id)
+    return entry._replace(adw_id=adw_id, path=str(path), admin_id=admin_id)
 
 
 def _names(repo: Repository) -> list[str]:

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -311,7 +310,7 @@ def test_lease_of_a_worktree_anywhere_is_read_as_it_was_written(
     """A path need not be UTF-8."""
     if admin_id in (".", ".."):
         return
-    lease = replace(LEASE, path=f"/{path}", branch=branch, admin_id=admin_id)
+    lease = LEASE._replace(path=f"/{path}", branch=branch, admin_id=admin_id)
     assert decode_leases(encode_leases([lease])) == ({"a": lease}, False)
     assert decode_lease("a", json.loads(json.dumps(encode_lease(lease)))) == lease
 

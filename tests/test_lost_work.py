@@ -9,7 +9,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -356,7 +355,7 @@ def aged(scene: Scene, days: float) -> None:
     """Make the one entry of the trash look as if it had been removed `days` ago."""
     (entry,) = trash.kept_entries(scene.project.repo)
     then = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-    trash.save(trash.place(scene.project.repo, entry.name), replace(entry, removed_at=then))
+    trash.save(trash.place(scene.project.repo, entry.name), entry._replace(removed_at=then))
 
 
 def test_trash_goes_after_its_days_if_found_too_old_twice(scene: Scene) -> None:
