@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # A listener on ::1 alone (Vite on `localhost`) looks free from 127.0.0.1, and the reverse.
 _ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1")
 _ABSENT_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+# proc(5): of this process's own network namespace.
+_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_LISTEN = "0A"
 _COMMAND_LENGTH = 80
 _CONNECT_SECONDS = 0.1
 # A killed process is gone at once, but for one that sleeps in the kernel.
@@ -73,7 +76,7 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
     are asked one by one, and another's is known by its answering a connection, without a pid.
     Every process that shares a listening socket is named, of those the user may look into.
     """
-    if not ports:
+    if not _may_be_open(ports):
         return {}
     pids: dict[int, set[int | None]] = {}
     for port, pid in _listening(frozenset(ports)):
@@ -82,6 +85,25 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
         port: [_listener(port, pid) for pid in sorted(found, key=lambda pid: pid or 0)]
         for port, found in pids.items()
     }
+
+
+def _may_be_open(ports: Collection[int]) -> bool:
+    """Whether one of `ports` has a listener, or the kernel's tables are not to be read as files.
+
+    Nearly always none has, and then no library has to be loaded, nor every process looked into, to
+    say who.
+    """
+    wanted = {f"{port:04X}" for port in ports}
+    try:
+        for table in _TABLES:
+            with open(table) as lines:
+                for line in lines:
+                    _, local, _, state, *_ = line.split()
+                    if state == _LISTEN and local.rpartition(":")[2] in wanted:
+                        return True
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _listening(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]:

@@ -15,7 +15,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -143,6 +142,8 @@ def prepare_digest(project: Project) -> str:
     hook = project.settings.hooks.get(PREPARE)
     if hook is None or not hook.commands:
         return ""
+    from hashlib import sha256
+
     return sha256(json.dumps(hook.commands).encode()).hexdigest()
 
 

@@ -260,6 +260,8 @@ def purge(repo: Repository, days: float) -> None:
 
 def delete(directory: Path) -> None:
     """Delete a directory with all that is in it, read-only ones too. Raises OSError."""
+    if not os.path.lexists(directory):
+        return
     import shutil
 
     try:
