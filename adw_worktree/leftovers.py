@@ -6,7 +6,6 @@ process died. It may run any number of times, and destroys only what `create` it
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +122,8 @@ def disown(project: Project, lease: Lease) -> bool:
 
 def _discard_worktree(project: Project, lease: Lease) -> None:
     """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
+    from shutil import rmtree
+
     assert lease.path is not None
     path = Path(lease.path)
     _discard_half_entry(project, lease, path)
@@ -135,7 +136,7 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
             # directory for a worktree. Without a .git file it holds nothing.
             if (path / ".git").exists():
                 raise
-            shutil.rmtree(path, ignore_errors=True)
+            rmtree(path, ignore_errors=True)
             remove_worktree(project.repo, path, force=True, unlock=True)
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
@@ -148,12 +149,14 @@ def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
     Git does not see it, or fails over it in every command that looks at worktrees, and removes it
     in neither case. The files of the worktree are not there yet, or not any more.
     """
+    from shutil import rmtree
+
     for admin in admin_directories(project.repo.admin_root):
         if _is_half_added(admin, path) or _is_half_removed(admin, lease):
             link = path / ".git"
             if link.is_file() and admin_directory(path) in (admin, None):
                 link.unlink()
-            shutil.rmtree(admin)
+            rmtree(admin)
             reached("undo.directory")
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import SettingsError
-from .model import DEFAULT_SLOTS, HookCommands, Settings
+from .model import HookCommands, Settings
 from .places import PLACEHOLDER, in_git_directory
 
 if TYPE_CHECKING:
@@ -59,15 +60,11 @@ class Layer(NamedTuple):
 
 def checked(layer: Layer) -> dict[str, Any]:
     """Return the values that `layer` sets. Raises SettingsError for the first that is wrong."""
-    from pydantic import ValidationError
-
     if not isinstance(layer.table, dict):
         raise SettingsError(f"{layer.source} must be a table, not {_shown(layer.table)}")
-    try:
-        model = _layer_model().model_validate(layer.table)
-    except ValidationError as exc:
-        raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
-    values = {key: getattr(model, key) for key in model.model_fields_set}
+    values = plain_values(layer.table)
+    if values is None:
+        values = _validated(layer)
     if layer.from_repository and _leads_away(values.get("worktree_path", "")):
         raise SettingsError(
             f"{layer.source}: worktree_path leads away from the repository",
@@ -75,10 +72,54 @@ def checked(layer: Layer) -> dict[str, Any]:
             "any other is for your own settings, or ADW_WORKTREE_PATH",
         )
     if "hooks" in values:
+        values["hooks"] = {
+            moment: HookCommands(commands, layer.from_repository)
+            for moment, commands in values["hooks"].items()
+        }
+    return values
+
+
+def plain_values(table: Mapping[str, object]) -> dict[str, Any] | None:
+    """Return what a table sets in which all is plainly right; None, for pydantic to judge, if not.
+
+    Loading pydantic takes longer than everything else that a command does.
+    """
+    try:
+        return {key: _plain_value(key, value) for key, value in table.items()}
+    except ValueError:
+        return None
+
+
+def _plain_value(key: str, value: object) -> object:
+    """Return what `key` is set to by `value`. Raises ValueError."""
+    if key in _TEXTS and isinstance(value, str):
+        return _TEXTS[key](value)
+    if key in _FLAGS and isinstance(value, bool):
+        return value
+    if key in _COUNTS and type(value) is int and value in _COUNTS[key]:
+        return value
+    if key in _SPANS and type(value) in (int, float) and _is_within(value, _SPANS[key]):
+        return float(value)  # type: ignore[arg-type]
+    if key == "services" and isinstance(value, dict) and all(map(_is_port, value.values())):
+        return {_check_service(name): port for name, port in value.items()}
+    if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
+        return {moment: _commands(commands) for moment, commands in value.items()}
+    raise ValueError(key)
+
+
+def _validated(layer: Layer) -> dict[str, Any]:
+    """Return the values that `layer` sets, checked by pydantic. Raises SettingsError."""
+    from pydantic import ValidationError
+
+    try:
+        model = _layer_model().model_validate(layer.table)
+    except ValidationError as exc:
+        raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
+    values = {key: getattr(model, key) for key in model.model_fields_set}
+    if "hooks" in values:
         given = values["hooks"]
         values["hooks"] = {
-            name.replace("_", "-"): HookCommands(getattr(given, name), layer.from_repository)
-            for name in given.model_fields_set
+            name.replace("_", "-"): getattr(given, name) for name in given.model_fields_set
         }
     return values
 
@@ -124,30 +165,24 @@ def _layer_model() -> type[BaseModel]:
     hooks: dict[str, Any] = {
         moment.replace("-", "_"): (commands, Field(default=(), alias=moment)) for moment in MOMENTS
     }
-    texts = {
-        "worktree_path": _check_worktree_path,
-        "ledger": _check_ledger,
-        "branch_name": _check_branch_name,
-        "base": _check_argument,
-        "remote": _check_argument,
-        "env_file": _check_env_file,
-        "template": _check_inside,
-    }
     fields: dict[str, Any] = {
-        **{key: (Annotated[str, AfterValidator(check)], "") for key, check in texts.items()},
+        **{key: (Annotated[str, AfterValidator(check)], "") for key, check in _TEXTS.items()},
+        **dict.fromkeys(_FLAGS, (bool, False)),
+        **{
+            key: (Annotated[int, Field(ge=span.start, lt=span.stop)], 0)
+            for key, span in _COUNTS.items()
+        },
+        **{
+            key: (Annotated[float, Field(**bounds, allow_inf_nan=False)], 0.0)
+            for key, bounds in _SPANS.items()
+        },
         "services": (
             dict[
                 Annotated[str, AfterValidator(_check_service)],
-                Annotated[int, Field(ge=1024, le=_MAX_PORT)],
+                Annotated[int, Field(ge=_PORTS.start, lt=_PORTS.stop)],
             ],
             {},
         ),
-        "slots": (Annotated[int, Field(ge=1, le=10000)], DEFAULT_SLOTS),
-        "adopt": (bool, False),
-        "spares": (Annotated[int, Field(ge=0, le=100)], 0),
-        "submodules": (bool, True),
-        "lock_timeout": (Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)], 10.0),
-        "trash_days": (Annotated[float, Field(ge=0, le=3650, allow_inf_nan=False)], 7.0),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
     }
     return create_model("Layer", __config__=strict, **fields)
@@ -290,6 +325,33 @@ def _command(item: object) -> str | tuple[str, ...]:
     if any("\0" in word for word in words):
         raise ValueError("has a command with a NUL character")
     return tuple(words) if isinstance(item, list) else words[0]
+
+
+_TEXTS: Mapping[str, Callable[[str], str]] = {
+    "worktree_path": _check_worktree_path,
+    "ledger": _check_ledger,
+    "branch_name": _check_branch_name,
+    "base": _check_argument,
+    "remote": _check_argument,
+    "env_file": _check_env_file,
+    "template": _check_inside,
+}
+_FLAGS = ("adopt", "submodules")
+_COUNTS = {"slots": range(1, 10001), "spares": range(101)}
+_PORTS = range(1024, _MAX_PORT + 1)
+_SPANS: Mapping[str, dict[str, Any]] = {
+    "lock_timeout": {"gt": 0, "le": 3600},
+    "trash_days": {"ge": 0, "le": 3650},
+}
+"""Bounds of the numbers that need not be whole, in the words of pydantic and `operator`."""
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and value in _PORTS
+
+
+def _is_within(value: Any, bounds: Mapping[str, float]) -> bool:
+    return all(getattr(operator, name)(value, bound) for name, bound in bounds.items())
 
 
 def _shown(value: object) -> str:
