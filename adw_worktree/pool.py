@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from . import registry
+from . import registry, statedir
 from .errors import LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
@@ -107,7 +107,7 @@ class Pool(NamedTuple):
             )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
-            registry.settle_doubt(self.state_dir, slot)
+            statedir.settle_doubt(self.state_dir, slot)
             return leases[adw_id]
 
     def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
@@ -122,7 +122,7 @@ class Pool(NamedTuple):
                 return False
             del leases[lease.adw_id]
             if doubtful:
-                registry.doubt(self.state_dir, {lease.slot})
+                statedir.doubt(self.state_dir, {lease.slot})
             return True
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
@@ -160,9 +160,9 @@ class Pool(NamedTuple):
             present = leases.get(lease.adw_id)
             if present is not None:
                 return present
-            if keep_slot and lease.slot not in self._taken_slots(leases):
+            if keep_slot and lease.slot not in {one.slot for one in self._all(leases)}:
                 leases[lease.adw_id] = lease
-                registry.settle_doubt(self.state_dir, lease.slot)
+                statedir.settle_doubt(self.state_dir, lease.slot)
                 return lease
         return self.reserve(lease.adw_id, draft=lease)
 
@@ -177,7 +177,7 @@ class Pool(NamedTuple):
         Looks first without a lock, so that a pool in order costs no more than reading it.
         """
         leases = self.leases()
-        if all(self._gone(lease) is None for lease in leases.values()) and self._is_known(leases):
+        if not self._gone(leases) and self._is_known(leases):
             return []
         with self._transaction() as leases:
             return self._release_gone(leases)
@@ -193,8 +193,8 @@ class Pool(NamedTuple):
     def forget_lost(self) -> None:
         """Take repositories that are gone off the registry, and release what is gone elsewhere."""
         if self.state_dir is not None:
-            registry.prepare_state_directory(self.state_dir)
-            with registry.machine_lock(self.state_dir, self.settings.lock_timeout):
+            statedir.prepare_state_directory(self.state_dir)
+            with statedir.machine_lock(self.state_dir, self.settings.lock_timeout):
                 self._release_gone_elsewhere()
 
     # ---- inside the locks ----------------------------------------------------------------
@@ -216,8 +216,8 @@ class Pool(NamedTuple):
             with self.ledger.locked():
                 yield
             return
-        registry.prepare_state_directory(self.state_dir)
-        machine = registry.machine_lock(self.state_dir, self.settings.lock_timeout)
+        statedir.prepare_state_directory(self.state_dir)
+        machine = statedir.machine_lock(self.state_dir, self.settings.lock_timeout)
         with machine, self.ledger.locked():
             yield
 
@@ -241,15 +241,15 @@ class Pool(NamedTuple):
 
     def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
         """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
-        taken = self._taken_slots(leases)
-        taken_ports = self._taken_ports(leases)
+        held = self._all(leases)
+        taken = {lease.slot for lease in held}
+        taken_ports = {port for lease in held for port in lease.ports.values()}
         if wanted is not None:
             self._require_available(wanted, leases, taken, taken_ports)
             return wanted
-        doubtful = registry.doubtful_slots(self.state_dir) if self.state_dir else set()
-        for slot in sorted(range(self.settings.slots), key=lambda slot: (slot in doubtful, slot)):
-            if slot in taken:
-                continue
+        doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
+        free = [slot for slot in range(self.settings.slots) if slot not in taken]
+        for slot in sorted(free, key=lambda slot: slot in doubtful):
             ports = set(ports_of(slot, self.settings.services).values())
             if not ports & taken_ports and not busy_ports(ports):
                 return slot
@@ -275,38 +275,32 @@ class Pool(NamedTuple):
         for port in sorted(busy_ports(ports)):
             raise SlotUnavailable(f"slot {slot}: another process holds port {port}", hint=hint)
 
-    def _taken_slots(self, leases: Leases) -> set[int]:
-        return {lease.slot for lease in self._all(leases)}
-
-    def _taken_ports(self, leases: Leases) -> set[int]:
-        return {port for lease in self._all(leases) for port in lease.ports.values()}
-
-    def _all(self, leases: Leases) -> Iterable[Lease]:
+    def _all(self, leases: Leases) -> list[Lease]:
         return [*leases.values(), *(holding.lease for holding in self.elsewhere())]
 
     def _release_gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
-        released = []
-        for lease in list(leases.values()):
-            finding = self._gone(lease)
-            if finding is not None:
-                del leases[lease.adw_id]
-                released.append((lease, finding))
-        registry.doubt(
+        released = self._gone(leases)
+        for lease, _ in released:
+            del leases[lease.adw_id]
+        statedir.doubt(
             self.state_dir, {lease.slot for lease, finding in released if finding.doubtful}
         )
         return released
 
-    def _gone(self, lease: Lease) -> Finding | None:
-        """Return the evidence that the worktree of `lease` is gone, or None.
+    def _gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
+        """Return those of `leases` whose worktrees are gone, with the evidence.
 
         A pending lease is never gone: its worktree is not there yet, or `abandoned` has it.
         """
-        if self.common_dir is None or lease.state == "pending":
-            return None
-        if not lease.has_worktree and self._is_copied(lease):
-            return Finding("gone", "this repository is a copy of the one that reserved it")
-        finding = self.finding(lease)
-        return finding if finding.verdict == "gone" else None
+        if self.common_dir is None:
+            return []
+        settled = [lease for lease in leases.values() if lease.state != "pending"]
+        copied = self._copied(lease for lease in settled if not lease.has_worktree)
+        copy = Finding("gone", "this repository is a copy of the one that reserved it")
+        findings = [
+            (lease, copy if lease.token in copied else self.finding(lease)) for lease in settled
+        ]
+        return [(lease, finding) for lease, finding in findings if finding.verdict == "gone"]
 
     def _release_gone_elsewhere(self) -> None:
         """Release the gone worktrees of every other repository; the machine lock is held."""
@@ -317,7 +311,7 @@ class Pool(NamedTuple):
                 continue
             located = registry.locate(entry)
             if located is None:
-                registry.doubt(self.state_dir, {lease.slot for lease in entry.leases.values()})
+                statedir.doubt(self.state_dir, {lease.slot for lease in entry.leases.values()})
                 registry.forget(self.state_dir, entry)
             elif registry.is_there(located):
                 ledger = other_ledger(located, self.settings)
@@ -352,16 +346,18 @@ class Pool(NamedTuple):
         entry = registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
         return not leases if entry is None else _tokens(entry.leases) == _tokens(leases)
 
-    def _is_copied(self, lease: Lease) -> bool:
-        """Whether a reservation came with a copy of the repository that made it, and still has it.
+    def _copied(self, reserved: Iterable[Lease]) -> set[str]:
+        """Return the tokens of the reservations that came with a copy of the repository that made
+        them, and still has them.
 
         Whom the registry knows is the original. A worktree tells by itself whose it is.
         """
-        if self.state_dir is None or self.common_dir is None:
-            return False
+        tokens = {lease.token for lease in reserved}
+        if not tokens or self.state_dir is None or self.common_dir is None:
+            return set()
         if registry.entry_of(self.state_dir, self.ledger.path, self.common_dir) is not None:
-            return False
-        return any(holding.lease.token == lease.token for holding in self.elsewhere(living=True))
+            return set()
+        return tokens & {holding.lease.token for holding in self.elsewhere(living=True)}
 
     def _exhausted(self, leases: Leases) -> PoolExhausted:
         own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]

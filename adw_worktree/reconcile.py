@@ -178,6 +178,7 @@ def plan_reconciliation(
 
     `losers` are the ADW ids whose slot somebody else rightly holds.
     """
+    losing = set(losers)
     in_the_making = {lease.path for lease in leases.values() if lease.state == "pending"}
     by_admin = {seen.admin.name: seen for seen in worktrees if str(seen.path) not in in_the_making}
     actions: list[Action] = []
@@ -186,7 +187,7 @@ def plan_reconciliation(
         seen = by_admin.pop(lease.admin_id, None) if lease.admin_id is not None else None
         if finding.verdict == "gone" and seen is not None and seen.told is not None:
             by_admin[seen.admin.name] = seen  # the place was taken by another of ours
-        actions += _plan_lease(lease, finding, seen, max_age, lease.adw_id in set(losers))
+        actions += _plan_lease(lease, finding, seen, max_age, lease.adw_id in losing)
     names = set(leases)
     for seen in by_admin.values():
         if seen.told is not None or adopt_all:

@@ -1,22 +1,18 @@
-"""The state directory: the machine-wide lock, the list of ledgers, the slots in doubt.
+"""The registry: every ledger of this machine, what it holds, and where its repository is now.
 
 Each ledger has an entry file of its own, so that damage to one says nothing of the others. The
 entry keeps the leases as they last were: while a repository is not mounted its slots stay taken.
 
-Everything here but `machine_lock` is called with the machine lock held.
+Everything here is called with the machine lock held.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import os
 import re
-import stat
 from binascii import crc32
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
@@ -25,9 +21,10 @@ from typing import Any, NamedTuple
 from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew, is_disk_failure
 from .faults import reached
-from .locks import held
+from .memory import Memory
 from .model import Lease, can_name
-from .schema import DocumentDamaged, lease_document, read_document
+from .schema import DocumentDamaged, encode_leases, read_document
+from .statedir import read_file, unwritable, write_file
 
 
 class Entry(NamedTuple):
@@ -42,40 +39,6 @@ class Entry(NamedTuple):
     """The name that the repository itself carries, see `identity_of`."""
     leases: Mapping[str, Lease]
     """As they were when a slot was last taken or given back."""
-
-
-def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None]:
-    """Return the lock that every hand-out of a slot on this machine takes first."""
-    return held(state_dir / "machine.lock", timeout, "the pool of this machine")
-
-
-def prepare_state_directory(state_dir: Path) -> None:
-    """Make the state directory, private to the user. Raises LedgerError if that cannot be.
-
-    One that is there and writable by its group is shared by that group, and so is what is made in
-    it.
-    """
-    try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if state_dir.stat().st_mode & stat.S_IWOTH:
-            raise LedgerError(
-                f"the state directory {state_dir} can be written to by everybody",
-                hint=f"chmod o-w {quote(str(state_dir))}, or choose another with ADW_STATE_HOME",
-            )
-        folder = state_dir / "ledgers"
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, exist_ok=True)
-            reached("state.directory")
-            if _shared(state_dir):
-                os.chown(folder, -1, state_dir.stat().st_gid)
-                folder.chmod(0o2770)
-        if _shared(state_dir):
-            _make_shared_lock(state_dir, state_dir / "machine.lock")
-    except OSError as exc:
-        raise LedgerError(
-            f"the state directory {state_dir} cannot be made: {exc.strerror}",
-            hint="make it writable, or choose another with ADW_STATE_HOME",
-        ) from exc
 
 
 def entries(state_dir: Path, own: Path | None = None) -> Iterator[Entry]:
@@ -138,16 +101,16 @@ def record(state_dir: Path, entry: Entry) -> None:
         "device": entry.device,
         "inode": entry.inode,
         "identity": entry.identity,
-        "leases": lease_document(entry.leases.values()),
     }
-    data = json.dumps(document, indent=2).encode() + b"\n"
+    leases = encode_leases(entry.leases.values())
+    data = json.dumps(document)[:-1].encode() + b', "leases": ' + leases + b"}\n"
     try:
         if os.path.lexists(file) and _sound(file) is None:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             file.rename(file.with_name(f"{file.name}.corrupt-{now}"))
-        _write(state_dir, file, data)
+        write_file(state_dir, file, data)
     except OSError as exc:
-        raise _unwritable(state_dir, exc) from exc
+        raise unwritable(state_dir, exc) from exc
 
 
 def forget(state_dir: Path, entry: Entry) -> None:
@@ -155,7 +118,7 @@ def forget(state_dir: Path, entry: Entry) -> None:
     try:
         file_of(state_dir, entry).unlink(missing_ok=True)
     except OSError as exc:
-        raise _unwritable(state_dir, exc) from exc
+        raise unwritable(state_dir, exc) from exc
     reached("registry.forgotten")
 
 
@@ -190,7 +153,7 @@ def identity_of(common_dir: Path) -> str:
     original: only both together tell a repository.
     """
     try:
-        name = _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
+        name = read_file(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
     except (OSError, ValueError):
         return ""
     return name if re.fullmatch("[0-9a-f]{32}", name) else ""
@@ -205,7 +168,7 @@ def ensure_identity(common_dir: Path) -> str:
             (common_dir / "adw-worktree").mkdir(exist_ok=True)
             write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
         except OSError as exc:
-            raise _unwritable(common_dir, exc) from exc
+            raise unwritable(common_dir, exc) from exc
     return name
 
 
@@ -229,73 +192,6 @@ def locate(entry: Entry) -> Entry | None:
     return None if same_file_system else entry
 
 
-def doubtful_slots(state_dir: Path) -> set[int]:
-    """Return the slots that were freed on circumstantial evidence and not handed out since."""
-    try:
-        stored = json.loads(_read(state_dir / "doubtful.json"))
-    except (OSError, ValueError, RecursionError):
-        return set()  # only an order of preference is lost
-    if not isinstance(stored, list):
-        return set()
-    return {slot for slot in stored if isinstance(slot, int)}
-
-
-def doubt(state_dir: Path | None, slots: set[int]) -> None:
-    """Have `slots` handed out last from now on. Without a state directory there is no doubt."""
-    if slots and state_dir is not None:
-        _record_doubtful(state_dir, doubtful_slots(state_dir) | slots)
-
-
-def settle_doubt(state_dir: Path | None, slot: int) -> None:
-    """Forget that `slot` was in doubt: it is leased again."""
-    doubtful = doubtful_slots(state_dir) if state_dir is not None else set()
-    if state_dir is not None and slot in doubtful:
-        _record_doubtful(state_dir, doubtful - {slot})
-
-
-def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
-    data = json.dumps(sorted(slots)).encode() + b"\n"
-    try:
-        _write(state_dir, state_dir / "doubtful.json", data)
-    except OSError as exc:
-        raise _unwritable(state_dir, exc) from exc
-
-
-def _shared(state_dir: Path) -> bool:
-    """Whether the state directory is its group's, not one user's."""
-    return bool(state_dir.stat().st_mode & stat.S_IWGRP)
-
-
-def _write(state_dir: Path, path: Path, data: bytes) -> None:
-    shared = _shared(state_dir)
-    write_atomically(path, data, mode=0o660 if shared else 0o600)
-    if shared:
-        os.chown(path, -1, state_dir.stat().st_gid)
-
-
-def _make_shared_lock(state_dir: Path, path: Path) -> None:
-    """Make the lock file for the whole group; it appears with its permissions or not at all."""
-    if path.exists():
-        return
-    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.fchown(descriptor, -1, state_dir.stat().st_gid)
-        os.fchmod(descriptor, 0o660)
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        os.close(descriptor)
-        draft.unlink()
-
-
-def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
-    return LedgerError(
-        f"the registry in {state_dir} cannot be written: {exc.strerror}",
-        hint="free some space or make the directory writable",
-    )
-
-
 def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
     # The identity is random: the rest tells copies of one repository from each other.
     place = crc32(os.fsencode(ledger))
@@ -309,44 +205,51 @@ def _sound(file: Path) -> Entry | None:
         return None
 
 
-def _read(file: Path) -> bytes:
-    """Return the bytes of a regular file; OSError for a pipe or a device, which might never end."""
-    with open(
-        file, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
-    ) as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(file))
-        return opened.read()
-
+_documents: Memory[bytes, Entry] = Memory(256)
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
 
 def _load(file: Path) -> Entry:
     try:
-        document: dict[str, Any] = json.loads(_read(file))
-        version = document["schema_version"]
-        if type(version) is int and version > 1:
-            raise LedgerTooNew(
-                f"the registry entry {file} was written by a later adw-worktree",
-                hint="upgrade adw-worktree",
-            )
-        if version != 1:
-            raise DocumentDamaged(f"its schema version is {version!r}")
-        return Entry(
-            ledger=_absolute(document["ledger"]),
-            common_dir=_absolute(document["common_dir"]),
-            device=int(document["device"]),
-            inode=int(document["inode"]),
-            identity=str(document.get("identity", "")),
-            leases=read_document(document["leases"]),
-        )
+        return _parsed(read_file(file))
+    except LedgerTooNew as exc:
+        raise LedgerTooNew(
+            f"the registry entry {file} was written by a later adw-worktree",
+            hint="upgrade adw-worktree",
+        ) from exc
     except (*_DAMAGE, DocumentDamaged) as exc:
         name = quote(str(file))
         raise LedgerError(
             f"the registry entry {file} cannot be read: {exc}",
             hint=f"find out which repository's it was, then: mv {name} {name}.damaged",
         ) from exc
+
+
+def _parsed(data: bytes) -> Entry:
+    """Return what the bytes of an entry say.
+
+    Raises LedgerTooNew, DocumentDamaged, or what is in _DAMAGE.
+    """
+    known = _documents.recall(data)
+    if known is not None:
+        return known
+    document: dict[str, Any] = json.loads(data)
+    version = document["schema_version"]
+    if type(version) is int and version > 1:
+        raise LedgerTooNew(f"its schema version is {version}")
+    if version != 1:
+        raise DocumentDamaged(f"its schema version is {version!r}")
+    entry = Entry(
+        ledger=_absolute(document["ledger"]),
+        common_dir=_absolute(document["common_dir"]),
+        device=int(document["device"]),
+        inode=int(document["inode"]),
+        identity=str(document.get("identity", "")),
+        leases=read_document(document["leases"]),
+    )
+    _documents.keep(data, entry)
+    return entry
 
 
 def _absolute(text: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import random
@@ -161,6 +162,15 @@ def make_repo(path: Path) -> Path:
 def repo(tmp_path: Path) -> Path:
     """Return a fresh repository with one commit on `main`."""
     return make_repo(tmp_path / "repo")
+
+
+def anywhere(directory: Path, pattern: str) -> list[Path]:
+    """Return what has such a name below `directory`, from which others may be deleting."""
+    return [
+        Path(folder, name)
+        for folder, folders, files in os.walk(directory)
+        for name in fnmatch.filter([*folders, *files], pattern)
+    ]
 
 
 def branches(repo: Path) -> set[str]:

@@ -11,11 +11,12 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 
 LAYERS = [
-    ["_version", "errors"],
+    ["_version", "errors", "memory"],
     ["faults"],
     ["model", "atomic", "resources", "output"],
     ["locks"],
-    ["gitrepo", "ports", "envfile", "places", "schema", "hookfile"],
+    ["gitrepo", "ports", "envfile", "places", "schema", "hookfile",
+     "statedir"],
     ["discovery", "settings_check", "userhooks", "githooks", "receipts", "registry", "stamp",
      "workstate", "worktrees", "background", "trash"],
     ["settings", "verdict", "ledger"],

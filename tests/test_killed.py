@@ -17,7 +17,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Adw, branches, count, git, make_repo, settle, stress_size, user_hook, worktrees
+from conftest import (
+    Adw,
+    anywhere,
+    branches,
+    count,
+    git,
+    make_repo,
+    settle,
+    stress_size,
+    user_hook,
+    worktrees,
+)
 
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
@@ -365,9 +376,9 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
     assert set(refs) == {f"refs/adw-worktree/trash/{name}" for name in kept}
     assert all(name.partition("-")[0] in dirty for name in kept), "trash"
     state = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"
-    litter = [*repo.rglob(".*.tmp"), *state.rglob(".*.tmp")]
+    litter = [*anywhere(repo, ".*.tmp"), *anywhere(state, ".*.tmp")]
     litter += (common / "adw-worktree" / "creating").glob("*")
-    locks = [path for path in common.rglob("*.lock") if path.parent != common / "adw-worktree"]
+    locks = [path for path in anywhere(common, "*.lock") if path.parent != common / "adw-worktree"]
     litter += [path for path in locks if path.name != "fill.lock"]
     assert litter == []
     for path in (str(repo), *listed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adw_worktree.errors import LedgerTooNew
-from adw_worktree.schema import DocumentDamaged, decode_leases, encode_leases
+from adw_worktree.model import Lease
+from adw_worktree.schema import DocumentDamaged, decode_leases, encode_leases, lease_document
 
 
 @pytest.fixture
@@ -249,3 +250,22 @@ def _decode_or_damage(data: bytes) -> None:
     except (DocumentDamaged, LedgerTooNew):
         return
     assert decode_leases(encode_leases(leases.values()))[0] == leases
+
+
+@pytest.mark.parametrize("services", [{}, {"api": 9300, "admin-ui": 9400}])
+def test_ledger_is_written_as_json_writes_it(services: dict[str, int]) -> None:
+    """The quick way changes nothing of what people read."""
+    leases = [
+        Lease(
+            adw_id,
+            slot,
+            {"backend": 9100 + slot, "frontend": 9200 + slot, **services},
+            datetime(2026, 1, 2, tzinfo=UTC),
+            "active",
+            "0" * 32,
+            path='/a "b"\n{c}, d',
+        )
+        for slot, adw_id in enumerate(["a.b", "c"])
+    ]
+    assert encode_leases([]) == json.dumps(lease_document([]), indent=2).encode() + b"\n"
+    assert encode_leases(leases) == json.dumps(lease_document(leases), indent=2).encode() + b"\n"

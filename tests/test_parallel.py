@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import Adw, branches, git, make_repo, stress_size, user_hook, worktrees
+from conftest import Adw, anywhere, branches, git, make_repo, stress_size, user_hook, worktrees
 
 Tally = Callable[..., None]
 
@@ -53,7 +53,7 @@ def assert_no_locks(adw: Adw, tally: Tally) -> None:
     common = adw.directory / ".git"
     left = [
         path
-        for path in common.rglob("*.lock")
+        for path in anywhere(common, "*.lock")
         if path.parent != common / "adw-worktree"  # sidecars, which stay
     ]
     tally("lock files left", len(left))

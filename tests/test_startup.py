@@ -20,8 +20,8 @@ def _names(text: str) -> set[str]:
 
 BASE = _names("_version cli errors faults gitrepo locks model output")
 OPENS = BASE - {"_version"} | _names(
-    "atomic commands discovery envfile holdings ledger neighbours places pool ports project "
-    "receipts registry resources schema settings settings_check verdict"
+    "atomic commands discovery envfile holdings ledger memory neighbours places pool ports project "
+    "receipts registry resources schema settings settings_check statedir verdict"
 )
 """What finds the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names("healing creators hookfile stamp")
