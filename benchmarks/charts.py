@@ -61,7 +61,7 @@ def draw(scenes: Sequence[Scene], directory: Path) -> list[str]:
     return rows
 
 
-def _style(theme: Theme) -> dict[str, Any]:
+def _style(theme: Theme) -> Any:
     return {
         "svg.hashsalt": "adw-worktree",
         "svg.fonttype": "path",

@@ -42,7 +42,7 @@ class Workshop:
             room.git("commit", "--quiet", "-m", "first", cwd=model)
         copy = self.scratch / f"repo-{next(self._numbers)}" / "app"
         shutil.copytree(model, copy, symlinks=True)
-        # The copies have other inodes than the index says; a status would otherwise mend that later.
+        # A copy has other inodes than the index says; the next status would have to mend that.
         room.git("update-index", "-q", "--refresh", cwd=copy)
         return copy
 
