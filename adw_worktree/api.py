@@ -97,7 +97,7 @@ def _pool_alone(path: Path) -> Pool:
     from .settings import load_settings
 
     settings = load_settings(None)
-    ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout)
+    ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout, [])
     return Pool(ledger, settings)
 
 
@@ -108,7 +108,7 @@ _pools_lock = Lock()
 def get_port_pool() -> PortPool:
     """Return the pool of the project that the working directory is in: one object per process and
     project. Raises NotARepository, SettingsError."""
-    from .gitrepo import find_repository
+    from .discovery import find_repository
 
     repo = find_repository(Path.cwd())
     with _pools_lock:

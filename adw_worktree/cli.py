@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "env": ("print an ADW's variables", ()),
     "run": ("run a command in a worktree, with its variables", ()),
     "path": ("print a worktree's path", ()),
+    "spares": ("keep worktrees ready, so that create is quick", ()),
     "hooks": ("put git's hooks in place, or take them out", ()),
     "trust": ("approve the commands that a repository's settings ask for", ()),
     "doctor": ("say what is wrong, and what mends it", ()),
@@ -62,6 +63,25 @@ class Terminated(BaseException):
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"{self.prog} --help")
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """argparse makes one to check each argument, and then asks shutil, which is slow to load."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return the width of the terminal, or what COLUMNS says."""
+    try:
+        return int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        pass
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
+    except (ValueError, OSError):  # closed, or no terminal
+        return 80
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,25 +123,33 @@ def _run(words: list[str], trailing: list[str] | None) -> int:
 
 
 def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
-    """Return the parser, with the arguments of the `chosen` command alone, or of "*" all."""
+    """Return the parser of the `chosen` command; of all of them if it is "*".
+
+    If it is None they are only listed, without their arguments.
+    """
     parser = _Parser(
         prog="adw-worktree",
         description="A git worktree and a slot of ports for every agent workflow (ADW).",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    # With `prog`, or argparse would load what it needs to print help.
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=_Parser, prog=parser.prog
+    )
     for name, (summary, aliases) in COMMANDS.items():
+        if chosen not in (None, name, "*"):
+            continue
         sub = commands.add_parser(
             name,
             aliases=aliases,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         if chosen in (name, "*"):

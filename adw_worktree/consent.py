@@ -6,10 +6,9 @@ commits that are nowhere else, `unlock` for a locked worktree.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from .errors import (
     DirtyWorktree,
@@ -26,8 +25,7 @@ from .verdict import Finding
 from .workstate import Uncommitted, is_integrated, is_on_a_ref, uncommitted
 
 
-@dataclass(frozen=True, slots=True)
-class Consent:
+class Consent(NamedTuple):
     """What may be lost."""
 
     force: bool = False
@@ -40,8 +38,7 @@ class Consent:
     hooks: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What a name or a directory stands for: a worktree, a lease, or both."""
 
     lease: Lease | None

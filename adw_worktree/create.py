@@ -7,11 +7,13 @@ start that reads it; `active` comes last.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
+from typing import NamedTuple
 
+from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
 from .creators import creating, mark_filled, wait_for_creator
 from .envfile import is_ours, load_header, write
@@ -21,29 +23,39 @@ from .errors import (
     FileUnusable,
     GitFailed,
     HookFailed,
+    PathOccupied,
     UsageError,
     WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory
-from .healing import heal, prune_entry, stale_entries, undo_creation
+from .healing import heal
 from .ledger import tied
+from .leftovers import prune_entry, stale_entries, undo_creation
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
+from .spares import PREPARE, Spare
 from .userhooks import require_trusted, run_hooks
-from .worktrees import add_worktree, fill_submodules, fill_worktree, make_branch, track
+from .worktrees import (
+    add_worktree,
+    check_out,
+    fill_submodules,
+    make_branch,
+    remove_worktree,
+    run_post_checkout,
+    track,
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
+class Created(NamedTuple):
     """An ADW's worktree, and whether this call made it."""
 
     created: bool
     lease: Lease
     env_file: Path
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def create(
@@ -72,7 +84,13 @@ def create(
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
-        made = _try_create(project, adw_id, wish, present, output)
+        try:
+            made = _try_create(project, adw_id, wish, present, output)
+        except (BranchUnusable, PathOccupied):
+            # What was in the way may be another's of the same id, which came between.
+            if project.pool.leases().get(adw_id) in (None, present):
+                raise
+            continue
         if made is not None:
             return made
 
@@ -93,7 +111,7 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     env_file = finding.path / project.settings.env_file
     if not is_ours(load_header(env_file), lease):
         write(finding.path, project.settings.env_file, project.env_text(lease))
-    return Created(False, replace(lease, path=str(finding.path)), env_file)
+    return Created(False, lease._replace(path=str(finding.path)), env_file)
 
 
 def _try_create(
@@ -101,13 +119,13 @@ def _try_create(
 ) -> Created | None:
     """Make the worktree; None if another process leased the id first."""
     if wish.hooks:
-        moments = ("pre-create", "post-create")
+        moments = ("pre-create", PREPARE, "post-create")
         require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
     project.require_template()
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
             prune_entry(project, admin)  # it would keep the path and the branch from use
-    token = token_hex(16)
+    token = os.urandom(16).hex()
     with creating(project.pool, token, lambda: wish.pr is None or drop_fetched(project, token)):
         plan = plan_creation(project, adw_id, wish, token)
         return _lease_and_make(project, plan, adw_id, wish, reserved, token, output)
@@ -144,7 +162,7 @@ def _lease_and_make(
         reached("lease.pending")
         return _make(project, plan, lease, output)
     except BaseException as exc:
-        _undo(project, plan, replace(draft, reserved=reserved is not None or None), exc)
+        _undo(project, plan, draft._replace(reserved=reserved is not None or None), exc)
         if isinstance(exc, OSError):
             failure = FileUnusable.because(f"the worktree {plan.path} cannot be made", exc)
             for note in getattr(exc, "__notes__", []):
@@ -158,15 +176,17 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
     if plan.new_branch and plan.branch is not None:
         lease = _make_branch(project, plan, lease)
-    lease = _add(project, plan, lease)
+    lease, spare = _add(project, plan, lease)
     env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
     reached("env.written")
-    hook_status = fill_worktree(plan.path, plan.commit, hooks=plan.hooks, output=output)
+    if spare is None:
+        check_out(plan.path)
+    hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
     if project.settings.submodules:
         fill_submodules(project.repo, plan.path, output=output)
     mark_filled(project.pool, lease.token)
-    notes = _finish_hooks(project, plan, lease, hook_status, output)
-    lease = replace(lease, state="active", new_branch_at=None, reserved=None)
+    notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
+    lease = lease._replace(state="active", new_branch_at=None, reserved=None)
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     project.pool.update(lease)
     reached("lease.active")
@@ -182,8 +202,7 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
             return
         if lease.state == "active":
             # Pending again first: if that cannot be written, the worktree is whole, and stays.
-            lease = replace(
-                lease,
+            lease = lease._replace(
                 state="pending",
                 new_branch_at=draft.new_branch_at,
                 reserved=draft.reserved,
@@ -200,18 +219,20 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
         make_branch(project.repo, plan.branch, plan.commit, plan.base)
     except BranchUnusable:
         # Somebody made it since we looked: it is not ours to delete.
-        project.pool.update(replace(lease, new_branch_at=None))
+        project.pool.update(lease._replace(new_branch_at=None))
         raise
     track(project.repo, project.settings, plan.branch, plan.base)
     return lease
 
 
-def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
-    """Make the worktree without its files, and tie the lease to it."""
+def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | None]:
+    """Make the worktree and tie the lease to it: a spare with its files, or one without files."""
     plan.path.parent.mkdir(parents=True, exist_ok=True)
     reached("worktree-parents.made")
-    target = plan.branch or plan.commit
-    add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
+    spare = _place_spare(project, plan) if project.settings.spares else None
+    if spare is None:
+        target = plan.branch or plan.commit
+        add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
     admin = admin_directory(plan.path)
     if admin is None:
         raise GitFailed(f"git made no worktree at {plan.path}")
@@ -219,19 +240,43 @@ def _add(project: Project, plan: Plan, lease: Lease) -> Lease:
     write_receipt(admin, lease)
     reached("receipt.written")
     project.pool.update(lease)
-    return lease
+    return lease, spare
+
+
+def _place_spare(project: Project, plan: Plan) -> Spare | None:
+    """Have a spare be the worktree of `plan`; None, with nothing there, if that cannot be."""
+    with spares.taken(project, plan.path, plan.commit) as spare:
+        if spare is None:
+            return None
+        try:
+            spares.place(project, spare, plan.path)
+        except OSError:
+            return None
+    try:
+        spares.attach(plan.path, plan.branch, plan.commit)
+    except GitFailed:
+        remove_worktree(project.repo, plan.path, force=True, unlock=True)
+        return None
+    return spare
 
 
 def _finish_hooks(
-    project: Project, plan: Plan, lease: Lease, hook_status: int, output: int | None
+    project: Project,
+    plan: Plan,
+    lease: Lease,
+    spare: Spare | None,
+    hook_status: int,
+    output: int | None,
 ) -> list[str]:
-    """Run the post-create hooks; with `keep`, what fails becomes a note."""
+    """Run the prepare and post-create hooks; with `keep`, what fails becomes a note."""
     try:
         if hook_status != 0:
             raise HookFailed(
                 f"git's post-checkout hook failed in {plan.path} (exit status {hook_status})",
                 hint="mend the hook, or create with --no-hooks or --keep",
             )
+        if plan.hooks and not spares.is_prepared(project, spare, plan.commit):
+            spares.prepare(project, plan.path, output)
         _run_hooks(project, "post-create", lease, plan.path, plan.hooks, output)
     except HookFailed as exc:
         if not plan.keep:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from . import places
 from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
 from .faults import reached
-from .gitrepo import branch_commit, is_branch_name, list_worktrees, resolve_commit, run_git
+from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_objects, run_git
 from .project import Project, require_inside
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What the caller asks of a new worktree."""
 
     branch: str | None = None
@@ -32,8 +31,7 @@ class Wish:
     """Whether a worktree whose post-create hook failed stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """A wish after every check that needs no change."""
 
     path: Path
@@ -63,11 +61,10 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
 def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tuple[str, str, bool]:
     """Return base, commit, and whether the branch is to be made."""
     home = project.repo.worktree or project.repo.home
-    present = None
-    if branch is not None:
-        if not is_branch_name(home, branch):
-            raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
-        present = branch_commit(home, branch)
+    if branch is not None and not is_branch_name(home, branch):
+        raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
+    base = wish.base or project.settings.base
+    present, there = _look_up(home, [f"refs/heads/{branch or ''}", base])
     if branch is not None and present is not None:
         _check_branch_free(project, branch)
         if wish.base is not None or wish.pr is not None:
@@ -78,14 +75,16 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
         return branch, present, False
     if wish.pr is not None:
         return f"#{wish.pr}", _fetch_request(project, wish.pr, token), branch is not None
-    base = wish.base or project.settings.base
-    commit = None if base.startswith("-") else resolve_commit(home, base)
-    if commit is None:
+    if there is None or base.startswith("-"):
         raise BranchUnusable(
             f"{base} names no commit in {home}",
             hint="choose one with --from; an empty repository needs a first commit",
         )
-    return base, commit, branch is not None
+    return base, there, branch is not None
+
+
+def _look_up(home: Path, revisions: list[str]) -> list[str | None]:
+    return resolve_objects(home, [f"{revision}^{{commit}}" for revision in revisions])
 
 
 def _check_branch_free(project: Project, branch: str) -> None:
@@ -123,8 +122,7 @@ def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path |
 def _check_env_file(project: Project, commit: str) -> None:
     """Refuse if the commit tracks the env file: writing ours would dirty the worktree."""
     name = project.settings.env_file
-    listed = run_git(["ls-tree", "--name-only", "-z", commit, "--", name], project.repo.home)
-    if listed.stdout:
+    if resolve_objects(project.repo.home, [f"{commit}:{name}"]) != [None]:
         raise SettingsError(
             f"{name} is tracked in commit {commit[:12]}, and would be overwritten",
             hint=f"git rm --cached {quote(name)}, or choose another name with the setting env_file",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import AdwError
 from .githooks import status
@@ -17,8 +17,7 @@ OLDEST_GIT = (2, 36)
 """`worktree list -z` and `hook run` came with it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Something wrong."""
 
     code: str

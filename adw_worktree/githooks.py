@@ -9,28 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from shlex import split as split_words
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from . import hookfile
 from .atomic import write_atomically
 from .errors import GitFailed
 from .gitrepo import Repository, git_version, run_git
-from .hookfile import ALONE, ASIDE
+from .hookfile import ALONE, ASIDE, EVENTS
 from .locks import held
 from .resources import shipped_text
 
-EVENTS = (
-    "post-checkout",
-    "post-merge",
-    "post-commit",
-    "post-rewrite",
-    "reference-transaction",
-    "post-index-change",
-)
 CONFIG_GIT = (2, 54)
 """Since then hooks can stand in git's configuration, several for an event, in no file's way."""
 
@@ -41,8 +32,7 @@ _LOCK_SECONDS = 30.0
 State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
 
-@dataclass(frozen=True, slots=True)
-class HookState:
+class HookState(NamedTuple):
     """What is in place for one event."""
 
     event: str

@@ -8,14 +8,19 @@ never from English.
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import AdwError, GitFailed, NotARepository
+from .errors import AdwError, GitFailed, InvalidAdwId
 from .locks import handed_down
+from .model import check_adw_id
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
 # works on the wrong repository.
@@ -43,6 +48,7 @@ _REPOSITORY_VARIABLES = frozenset(
     }
 )
 
+_OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 _GRACE_SECONDS = 5.0
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
@@ -54,8 +60,7 @@ NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 """git options under which no hook of the repository runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class GitResult:
+class GitResult(NamedTuple):
     """What a git command left: exit code and both streams, undecodable bytes kept as surrogates."""
 
     returncode: int
@@ -63,8 +68,7 @@ class GitResult:
     stderr: str
 
 
-@dataclass(frozen=True, slots=True)
-class WorktreeEntry:
+class WorktreeEntry(NamedTuple):
     """One worktree as `git worktree list --porcelain -z` tells it."""
 
     path: Path
@@ -77,8 +81,7 @@ class WorktreeEntry:
     prunable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(NamedTuple):
     """Where a repository's parts lie."""
 
     common_dir: Path
@@ -97,6 +100,15 @@ class Repository:
     def tool_dir(self) -> Path:
         """Our own directory inside the common git directory: locks, stamp, bare ledger."""
         return self.common_dir / "adw-worktree"
+
+    @property
+    def spares_dir(self) -> Path:
+        """Where worktrees lie that are made ahead of time."""
+        return self.tool_dir / "spares"
+
+    def is_spare(self, worktree: Path) -> bool:
+        """Whether a worktree that git lists waits to be handed out."""
+        return worktree.parent == self.spares_dir
 
     @property
     def admin_root(self) -> Path:
@@ -135,6 +147,8 @@ def run_git(
     whether locks taken with `held_with_children` last until it ends. Raises GitFailed if git is
     missing, takes too long, or (with `check`) exits non-zero.
     """
+    import subprocess
+
     argv = ["git", *args]
     env = clean_environment()
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
@@ -176,12 +190,14 @@ def run_git(
     return GitResult(child.returncode, said or "", complained or "")
 
 
-def _end(child: subprocess.Popen[str]) -> None:
+def _end(child: Popen[str]) -> None:
     """End a git command so that it takes its lock files and half-made worktrees along."""
+    from subprocess import TimeoutExpired
+
     child.terminate()
     try:
         child.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
+    except TimeoutExpired:
         child.kill()
 
 
@@ -205,77 +221,6 @@ def _verb(args: Sequence[str]) -> str:
         words = words[2 if words[0] in ("-c", "-C") else 1 :]
     take = 2 if words[:1] in (["worktree"], ["submodule"], ["hook"]) else 1
     return " ".join(words[:take])
-
-
-def find_repository(directory: Path) -> Repository:
-    """Return the repository that `directory` is in, found as git finds it.
-
-    Raises NotARepository outside of one; GitFailed if git itself cannot run.
-    """
-    try:
-        present = directory.is_dir()
-    except OSError as exc:  # a name that is too long
-        raise NotARepository(f"{directory} cannot be looked into: {exc.strerror}") from exc
-    if not present:
-        raise NotARepository(f"the directory {directory} does not exist")
-    questions = ["--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
-    answer = run_git(["rev-parse", *questions, "--is-inside-work-tree"], directory, check=False)
-    if answer.returncode != 0:
-        if "safe.directory" in answer.stderr:
-            raise git_failure(["git", "rev-parse"], answer.returncode, answer.stderr)
-        raise NotARepository(
-            f"{directory} is not inside a git repository",
-            hint="adw-worktree -C DIR …, with DIR inside a repository",
-        )
-    # The path comes first and may hold newlines; the two booleans are the last two lines.
-    common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
-    common_dir = Path(common).resolve()
-    worktree = _toplevel(directory) if inside == "true" else None
-    return Repository(common_dir, _main_worktree(common_dir, bare == "true", worktree), worktree)
-
-
-def repository_at(common_dir: Path) -> Repository:
-    """Return the repository whose common git directory is `common_dir`.
-
-    Raises NotARepository if there is none.
-    """
-    found = find_repository(common_dir)
-    if found.common_dir != common_dir.resolve():
-        raise NotARepository(f"{common_dir} is not a git directory")
-    return found
-
-
-def _toplevel(directory: Path) -> Path:
-    answer = run_git(["rev-parse", "--show-toplevel"], directory)
-    return Path(answer.stdout.removesuffix("\n"))
-
-
-def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path | None:
-    """Return the main worktree's path, or None for a bare repository.
-
-    Asked inside a linked worktree, git calls a bare repository not bare, and a main worktree may
-    lie elsewhere than above `.git` (`core.worktree`, `--separate-git-dir`). So the repository
-    itself is asked.
-    """
-    if bare:
-        return None
-    told = run_git(["config", "--file", str(common_dir / "config"), "--type=bool", "core.bare"],
-                   common_dir, check=False)  # fmt: skip
-    if told.stdout.strip() == "true":
-        return None
-    if common_dir.name == ".git":
-        return common_dir.parent
-    placed = run_git(
-        ["config", "--file", str(common_dir / "config"), "core.worktree"], common_dir, check=False
-    ).stdout.removesuffix("\n")
-    if placed:
-        return (common_dir / placed).resolve()
-    # --separate-git-dir records no way back: only the main worktree itself knows.
-    if worktree is not None and not (worktree / ".git").is_dir():
-        listed = list_worktrees(common_dir)
-        if all(entry.path != worktree for entry in listed[1:]):
-            return worktree
-    return None
 
 
 def list_worktrees(directory: Path) -> list[WorktreeEntry]:
@@ -374,6 +319,15 @@ def resolve_commit(directory: Path, ref: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
+def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
+    """Return what each of `names` (`REV^{commit}`, `REV:path`) names, None if nothing; at once."""
+    asked = [name if "\n" not in name else "" for name in names]
+    command = ["cat-file", "--batch-check=%(objectname) %(objecttype)"]
+    told = run_git(command, directory, stdin="".join(f"{name}\n" for name in asked)).stdout
+    found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
+    return [line[1] if line else None for line in found]
+
+
 def branch_commit(directory: Path, branch: str) -> str | None:
     """Return the commit of the local branch, or None if there is no such branch."""
     return resolve_commit(directory, f"refs/heads/{branch}")
@@ -381,10 +335,12 @@ def branch_commit(directory: Path, branch: str) -> str | None:
 
 def is_branch_name(directory: Path, name: str) -> bool:
     """Whether git would take `name` for a branch (git-check-ref-format(1))."""
-    if name.startswith("-") or "\0" in name:
+    if name.startswith("-") or "\0" in name or name == "HEAD":
         return False
+    with suppress(InvalidAdwId):
+        return bool(check_adw_id(name))  # held to more than git asks
     answer = run_git(["check-ref-format", f"refs/heads/{name}"], directory, check=False)
-    return answer.returncode == 0 and name != "HEAD"
+    return answer.returncode == 0
 
 
 def git_version(directory: Path) -> tuple[int, ...]:

@@ -1,58 +1,36 @@
-"""Undoing half-made worktrees, and the cheap pass that every command makes first.
+"""The cheap pass that every command makes first: what dead processes left, and what is gone.
 
-What holds here: one undo serves a `create` that failed, one that was interrupted and one whose
-process died. It may run any number of times, and destroys only what `create` itself made.
+What holds here: a repository in order is only looked at; what mends is imported when it is needed.
 """
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from . import registry, trash
+from . import registry
 from .atomic import discard_leftover
-from .creation import drop_fetched
-from .creators import clear_leftovers, is_filled, is_noted, taken_over
-from .errors import AdwError, GitFailed
-from .faults import reached
-from .githooks import EVENTS
-from .gitrepo import (
-    admin_directory,
-    branch_commit,
-    list_worktrees,
-    resolve_commit,
-    run_git,
-    worktree_of_admin,
-)
+from .creators import clear_leftovers, is_noted, taken_over
+from .errors import AdwError
+from .gitrepo import worktree_of_admin
+from .hookfile import EVENTS
 from .model import Lease
 from .project import Project
-from .receipts import RECEIPT, admin_directories, load_receipt, receipt_token
-from .restore import finish_restoring
-from .retire import finish_retiring, remove_empty_parent
+from .receipts import RECEIPT, admin_directories
 from .stamp import stamp_file
 from .verdict import Finding
-from .workstate import is_pruning_safe, uncommitted
-from .worktrees import drop_branch, remove_worktree
 
-_ADDED_FIRST = frozenset(
-    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "ORIG_HEAD"}
-)
-"""What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
-_SETTLED_SECONDS = 2.0
+if TYPE_CHECKING:
+    from .trash import Way
 
 
-@dataclass(frozen=True, slots=True)
-class Healed:
+class Healed(NamedTuple):
     """What the cheap pass did."""
 
-    released: list[tuple[Lease, Finding]] = field(default_factory=list)
-    undone: list[Lease] = field(default_factory=list)
-    kept: list[Lease] = field(default_factory=list)
+    released: list[tuple[Lease, Finding]]
+    undone: list[Lease]
+    kept: list[Lease]
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
-    removed: list[Lease] = field(default_factory=list)
+    removed: list[Lease]
     """Those whose removal was interrupted, and is finished now."""
 
 
@@ -65,43 +43,69 @@ def heal(project: Project) -> Healed:
     undone: list[Lease] = []
     kept: list[Lease] = []
     for lease in project.pool.leases().values():
-        noted = is_noted(project.pool, lease)
-        with taken_over(project.pool, lease) as dead:
-            if not dead:
-                continue
-            try:
-                stays = noted and _take_up(project, lease)
-                if not noted:
-                    _disown(project, lease)
-            except (AdwError, OSError) as exc:
-                project.notices.append(
-                    f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
-                )
-                continue
-            (kept if stays else undone).append(lease)
-    clear_leftovers(project.pool, lambda token: drop_fetched(project, token))
+        if lease.state != "pending":
+            continue
+        from .leftovers import disown, take_up
+
+        try:
+            noted = is_noted(project.pool, lease)
+            with taken_over(project.pool, lease) as dead:
+                if not dead:
+                    continue
+                stays = take_up(project, lease) if noted else disown(project, lease)
+        except (AdwError, OSError) as exc:
+            project.notices.append(
+                f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
+            )
+            continue
+        (kept if stays else undone).append(lease)
+    try:
+        clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what a create left cannot be cleared yet: {exc}")
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
 
+def _drop_fetched(project: Project, token: str) -> bool:
+    from .creation import drop_fetched
+
+    return drop_fetched(project, token)
+
+
 def _finish_moves(project: Project) -> list[Lease]:
     """Finish what is half-way into the trash or out of it; return the leases released."""
-    removed = []
-    for name, way in trash.interrupted(project.repo):
-        with trash.moving(project.repo, name) as ours:
-            if not ours:
-                continue  # somebody is at it
+    if not (project.repo.tool_dir / "trash").is_dir():
+        return []
+    from . import trash
+
+    removed: list[Lease] = []
+    try:
+        for name, way in trash.interrupted(project.repo):
             try:
-                if way == "deleting":
-                    trash.finish_deleting(project.repo, name)
-                elif way == "restoring":
-                    finish_restoring(project, name)
-                elif (lease := finish_retiring(project, name)) is not None:
-                    removed.append(lease)
+                removed += _finish_move(project, name, way)
             except (AdwError, OSError) as exc:
                 project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
-    trash.drop_stray_locks(project.repo)
+        trash.drop_stray_locks(project.repo)
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"what was interrupted in the trash cannot go on yet: {exc}")
     return removed
+
+
+def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
+    """Finish it unless somebody is at it; return the leases released."""
+    from . import trash
+    from .restore import finish_restoring
+    from .retire import finish_retiring
+
+    with trash.moving(project.repo, name) as ours:
+        if ours and way == "deleting":
+            trash.finish_deleting(project.repo, name)
+        elif ours and way == "restoring":
+            finish_restoring(project, name)
+        elif ours and (lease := finish_retiring(project, name)) is not None:
+            return [lease]
+    return []
 
 
 def _discard_leftovers(project: Project) -> None:
@@ -116,202 +120,3 @@ def _discard_leftovers(project: Project) -> None:
         places += [admin / RECEIPT, *([worktree / project.settings.env_file] if worktree else [])]
     for place in [*places, *registry.leftovers(state)]:
         discard_leftover(place)
-
-
-def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
-    """Return git's admin directories of our worktrees whose directories are gone, not locked.
-
-    The slot may be released already; the entry still keeps its path and branch from use.
-    """
-    found = []
-    for admin in admin_directories(project.repo.admin_root):
-        lease = load_receipt(admin)
-        if lease is None or (admin / "locked").exists():
-            continue
-        lease = replace(lease, admin_id=admin.name)
-        worktree = worktree_of_admin(admin)
-        if worktree is not None and worktree.exists():
-            continue  # another's has its place, or this repository is a copy: not ours to prune
-        if project.pool.finding(lease).verdict == "gone":
-            found.append((admin, lease))
-    return found
-
-
-def prune_entry(project: Project, admin: Path) -> bool:
-    """Take a stale entry out of git's list, if nothing is lost with it. Raises GitFailed."""
-    worktree = worktree_of_admin(admin)
-    if worktree is None or worktree.exists() or not is_pruning_safe(project.repo, admin):
-        return False
-    remove_worktree(project.repo, worktree, force=True)
-    return True
-
-
-def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | None = None) -> None:
-    """Take back what `create` made for `lease`: worktree, branch, admin entry, the lease itself.
-
-    `made_parents` are the directories that it made above the worktree, innermost first. Goes on
-    past a step that fails and raises its error last, the lease then still pending, so that the
-    next command tries again.
-    """
-    steps: list[Callable[[], object]] = [
-        lambda: _discard_worktree(project, lease),
-        lambda: _discard_branch(project, lease),
-        lambda: _discard_directories(made_parents or []),
-        lambda: remove_empty_parent(project, Path(lease.path or "")),
-    ]
-    failures: list[AdwError | OSError] = []
-    reached("undo.begun")
-    for step in steps:
-        try:
-            step()
-        except (AdwError, OSError) as exc:
-            failures.append(exc)
-    if failures:
-        raise failures[0]
-    if lease.reserved:
-        bare = Lease(
-            lease.adw_id, lease.slot, lease.ports, lease.allocated_at, "active", lease.token
-        )
-        project.pool.update(bare)
-    else:
-        project.pool.release(lease)
-
-
-def _take_up(project: Project, lease: Lease) -> bool:
-    """Undo what the dead `create` behind `lease` left; keep it, and say so, if it holds work."""
-    if not drop_fetched(project, lease.token):
-        raise GitFailed(f"git cannot delete the ref refs/adw-worktree/{lease.token}")
-    if _has_work(project, lease):
-        project.pool.update(replace(lease, state="active", new_branch_at=None, reserved=None))
-        return True
-    undo_creation(project, lease)
-    return False
-
-
-def _disown(project: Project, lease: Lease) -> None:
-    """Release a pending lease that no `create` here is behind: it came with a foreign ledger.
-
-    What it names is left alone. A worktree of ours, its note lost, is adopted again by its receipt.
-    """
-    project.pool.release(lease)
-
-
-def _discard_worktree(project: Project, lease: Lease) -> None:
-    """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
-    assert lease.path is not None
-    path = Path(lease.path)
-    _discard_half_entry(project, lease, path)
-    listed = any(entry.path == path for entry in list_worktrees(project.repo.home))
-    if listed and _is_ours(lease, path):
-        try:
-            remove_worktree(project.repo, path, force=True, unlock=True)
-        except GitFailed:
-            # Killed inside `git worktree add`: git knows the entry, but does not take the
-            # directory for a worktree. Without a .git file it holds nothing.
-            if (path / ".git").exists():
-                raise
-            shutil.rmtree(path, ignore_errors=True)
-            remove_worktree(project.repo, path, force=True, unlock=True)
-    if path.is_dir() and not any(path.iterdir()):
-        path.rmdir()
-        reached("undo.directory")
-
-
-def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
-    """Remove the entry for `path` of a `git worktree add` or `remove` that was killed.
-
-    Git does not see it, or fails over it in every command that looks at worktrees, and removes it
-    in neither case. The files of the worktree are not there yet, or not any more.
-    """
-    for admin in admin_directories(project.repo.admin_root):
-        if _is_half_added(admin, path) or _is_half_removed(admin, lease):
-            link = path / ".git"
-            if link.is_file() and admin_directory(path) in (admin, None):
-                link.unlink()
-            shutil.rmtree(admin)
-            reached("undo.directory")
-
-
-def _is_half_added(admin: Path, path: Path) -> bool:
-    """Whether `admin` is such an entry, and nobody is at work on it."""
-    names = {item.name for item in admin.iterdir()}
-    if names & {RECEIPT, "index", "index.lock"} or not names <= _ADDED_FIRST:
-        return False
-    try:
-        reason = (admin / "locked").read_text(errors="replace").strip()
-    except FileNotFoundError:
-        reason = ""
-    worktree = worktree_of_admin(admin)
-    unnamed = worktree is None and admin.name.rstrip("0123456789") == path.name.rstrip("0123456789")
-    if reason not in ("", "initializing") or not (worktree == path or unnamed):
-        return False
-    if "locked" not in names and not unnamed:
-        return False  # git was done with it
-    return _is_settled(admin)
-
-
-def _is_half_removed(admin: Path, lease: Lease) -> bool:
-    """Whether `admin` is the lease's, what it leads to is deleted, and nobody is at work on it."""
-    if admin.name != lease.admin_id or (admin / "gitdir").exists() or (admin / "locked").exists():
-        return False
-    return not Path(lease.path or "").exists() and _is_settled(admin)
-
-
-def _is_settled(admin: Path) -> bool:
-    """Whether nothing comes or goes in it: somebody else's, new, is filled within milliseconds."""
-    names, before = {item.name for item in admin.iterdir()}, admin.stat().st_mtime
-    time.sleep(max(0.0, min(_SETTLED_SECONDS, before + _SETTLED_SECONDS - time.time())))
-    return admin.is_dir() and {item.name for item in admin.iterdir()} == names
-
-
-def _is_ours(lease: Lease, path: Path) -> bool:
-    """Whether the worktree at `path` is the one made for `lease`.
-
-    A receipt tells it; between git's making it and the receipt there is none, and then the path,
-    which was free when the lease was made, has to do.
-    """
-    admin = admin_directory(path)
-    if admin is None or not (admin / RECEIPT).exists():
-        return True
-    return receipt_token(admin) == lease.token
-
-
-def _discard_branch(project: Project, lease: Lease) -> None:
-    if lease.branch is None or lease.new_branch_at is None:
-        return
-    at = branch_commit(project.repo.home, lease.branch)
-    if at != lease.new_branch_at or drop_branch(project.repo, lease.branch, at):
-        return
-    if branch_commit(project.repo.home, lease.branch) == at:
-        raise GitFailed(
-            f"git cannot delete the branch {lease.branch}",
-            hint=f"look for a lock file that a dead git left under {project.repo.common_dir}/refs",
-        )
-
-
-def _discard_directories(made: list[Path]) -> None:
-    for directory in made:
-        try:
-            directory.rmdir()
-            reached("undo.directory")
-        except OSError:
-            return  # another worktree came to lie in it
-
-
-def _has_work(project: Project, lease: Lease) -> bool:
-    """Whether somebody worked in a half-made worktree before its `create` died.
-
-    Nobody can have before the files were filled in, and that is when git writes the index.
-    """
-    path = Path(lease.path or "")
-    admin = admin_directory(path)
-    if admin is None or not (admin / "index").exists() or receipt_token(admin) != lease.token:
-        return False
-    head = resolve_commit(path, "HEAD")
-    if lease.new_branch_at is not None and head != lease.new_branch_at:
-        return True
-    if not is_filled(project.pool, lease):
-        # A submodule that was being checked out is neither clean nor anybody's work.
-        status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
-        return bool(run_git(status, path).stdout)
-    return bool(uncommitted(path))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from .errors import PoolExhausted
 from .model import Lease, Settings, ports_of
@@ -14,8 +14,7 @@ from .ports import busy_ports, listeners
 from .verdict import judge
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
+class Holding(NamedTuple):
     """A lease and the ledger it stands in."""
 
     lease: Lease

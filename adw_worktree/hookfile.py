@@ -16,14 +16,23 @@ from .faults import reached
 
 How = Literal["file", "block", "chained"]
 
+EVENTS = (
+    "post-checkout",
+    "post-merge",
+    "post-commit",
+    "post-rewrite",
+    "reference-transaction",
+    "post-index-change",
+)
+
 BEGIN = b"# >>> adw-worktree >>>\n"
 END = b"# <<< adw-worktree <<<\n"
 ALONE = b"#!/bin/sh\n"
 ASIDE = ".adw-worktree-chained"
 _CHAIN = b'[ ! -x "${0}%(aside)b" ] || exec "${0}%(aside)b" "$@"\n' % {b"aside": ASIDE.encode()}
-_SHELL = re.compile(rb"#!\s*\S*/(env\s+)?(ba|da|z|k|a)?sh(\s[^\n]*)?\n")
+_SHELL = rb"#!\s*\S*/(env\s+)?(ba|da|z|k|a)?sh(\s[^\n]*)?\n"
 # Another program reads the file, too: `'''exec' python "$0"`, `eval 'exec perl -S $0'`.
-_POLYGLOT = re.compile(rb"""\A[^\n]*\n\s*["':]|\bexec\b[^\n]*\$\{?0""")
+_POLYGLOT = rb"""\A[^\n]*\n\s*["':]|\bexec\b[^\n]*\$\{?0"""
 
 
 def block_in(path: Path) -> bytes | None:
@@ -113,7 +122,7 @@ def _takes_block(path: Path, content: bytes) -> bool:
     """Whether a hook is a shell script that runs, so that the block can stand in it."""
     if path.is_symlink() or not os.access(path, os.X_OK) or b"\r\n" in content:
         return False
-    return _SHELL.match(content) is not None and _POLYGLOT.search(content) is None
+    return re.match(_SHELL, content) is not None and re.search(_POLYGLOT, content) is None
 
 
 def _set_aside(path: Path) -> None:

@@ -10,10 +10,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
+from typing import NamedTuple
 
 from . import registry
 from .atomic import write_atomically
@@ -29,19 +28,18 @@ from .schema import DocumentDamaged, decode_leases, encode_leases
 Leases = dict[str, Lease]
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(NamedTuple):
     """A ledger file, the lock beside it, and where its leases are found again if it is lost."""
 
     path: Path
     lock_path: Path
     lock_timeout: float
+    notices: list[str]
+    """Gets what a person should be told: that the ledger was damaged, or upgraded."""
     recover: Callable[[], Leases] = dict
     """Return the leases that can be found without the file."""
     attach: Callable[[Leases], Leases] = lambda leases: leases
     """Return leases of the older shape with the worktrees that they belong to."""
-    notices: list[str] = field(default_factory=list)
-    """What a person should be told: that a ledger was damaged, or upgraded."""
 
     def locked(self) -> AbstractContextManager[None]:
         """Return the lock of this ledger. Taken after the machine's, never before."""
@@ -138,7 +136,7 @@ class Ledger:
         now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
         aside = self.path.with_name(f"{self.path.name}{infix}{now}")
         while os.path.lexists(aside):  # the clock was set back, or stands
-            aside = aside.with_name(f"{aside.name}-{token_hex(2)}")
+            aside = aside.with_name(f"{aside.name}-{os.urandom(2).hex()}")
         try:
             self.path.rename(aside)
             reached("ledger.set-aside")
@@ -171,7 +169,7 @@ def recover_leases(
         if lease is not None:
             worktree = worktree_of_admin(admin)
             found = there if worktree is not None and worktree.is_dir() else missing
-            found.append(replace(lease, admin_id=admin.name))
+            found.append(lease._replace(admin_id=admin.name))
     reserved = [lease for lease in known if not lease.has_worktree]
     there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))
     leases: Leases = {}
@@ -209,8 +207,7 @@ def names_slot(lease: Lease, settings: Settings) -> bool:
 def tied(lease: Lease, worktree: Path, admin: Path) -> Lease:
     """Return `lease` bound to the worktree that is there now. Raises OSError if it is not."""
     found = worktree.stat()
-    return replace(
-        lease,
+    return lease._replace(
         path=str(worktree),
         admin_id=admin.name,
         branch=head_branch(admin),

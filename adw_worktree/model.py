@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from .errors import InvalidAdwId
 
-DEFAULT_SERVICES: Mapping[str, int] = {"backend": 9100, "frontend": 9200}
+DEFAULT_SERVICES: Mapping[str, int] = MappingProxyType({"backend": 9100, "frontend": 9200})
 DEFAULT_SLOTS = 100
 DEFAULT_ENV_FILE = ".env.ports"
 SCHEMA_VERSION = 1
@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 State = Literal["pending", "active"]
 Verdict = Literal["alive", "gone", "unknown"]
 
-_ADW_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ADW_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 def check_adw_id(adw_id: str) -> str:
@@ -36,7 +36,7 @@ def check_adw_id(adw_id: str) -> str:
     """
     shown = ascii(adw_id if len(adw_id) <= 80 else adw_id[:77] + "...")
     hint = "use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
-    if not _ADW_ID.fullmatch(adw_id):
+    if not re.fullmatch(_ADW_ID, adw_id):
         raise InvalidAdwId(f"{shown} is not a valid ADW id", hint=hint)
     if ".." in adw_id or adw_id.endswith((".", ".lock")):
         raise InvalidAdwId(
@@ -57,8 +57,7 @@ def can_name(text: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class HookCommands:
+class HookCommands(NamedTuple):
     """The user's commands for one moment, and who asked for them."""
 
     commands: tuple[str | tuple[str, ...], ...] = ()
@@ -67,8 +66,7 @@ class HookCommands:
     """Whether a file of the repository asked for them, so that they need approval."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
     worktree_path: str | None = None
@@ -85,25 +83,26 @@ class Settings:
     """Name of the generated file in each worktree."""
     template: str | None = None
     """A template of the repository's own for that file, relative to the main worktree."""
-    services: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_SERVICES))
+    services: Mapping[str, int] = DEFAULT_SERVICES
     """Port base of each service; `backend` and `frontend` are always there."""
     slots: int = DEFAULT_SLOTS
     """How many slots the pool has."""
     adopt: bool = False
     """Whether a worktree made by plain git gets a slot."""
+    spares: int = 0
+    """How many worktrees are kept ready for `create`."""
     submodules: bool = True
     """Whether submodules that the main worktree has checked out are checked out in a new one."""
     lock_timeout: float = 10.0
     """Seconds to wait for a lock."""
     trash_days: float = 7.0
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
-    hooks: Mapping[str, HookCommands] = field(default_factory=dict)
-    """`pre-create`, `post-create`, `pre-remove`, `post-remove`."""
+    hooks: Mapping[str, HookCommands] = MappingProxyType({})
+    """`pre-create`, `prepare`, `post-create`, `pre-remove`, `post-remove`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One ADW id holding one slot. Immutable: `dataclasses.replace` makes the next state."""
+class Lease(NamedTuple):
+    """One ADW id holding one slot. Immutable: `_replace` makes the next state."""
 
     adw_id: str
     slot: int

@@ -42,7 +42,7 @@ def other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
     """Return the ledger of another repository; it is never rebuilt from here."""
     lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
     return Ledger(
-        entry.ledger, lock_path, settings.lock_timeout, recover=lambda: dict(entry.leases)
+        entry.ledger, lock_path, settings.lock_timeout, [], recover=lambda: dict(entry.leases)
     )
 
 

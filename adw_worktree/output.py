@@ -6,23 +6,21 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from .errors import AdwError
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a command has to say."""
 
     data: Mapping[str, Any]
     """The keys of the JSON document."""
     text: str = ""
     """The same for people, on stdout."""
-    notes: Sequence[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
     """What else a person should know, on stderr."""
     exit_code: int = 0
     exact: bool = False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
@@ -20,8 +20,7 @@ WINDING_DOWN = "no process; its last connections wind down for up to a minute"
 """What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One worktree, one lease, or both."""
 
     state: str
@@ -30,7 +29,7 @@ class Row:
     branch: str | None
     lease: Lease | None = None
     finding: Finding | None = None
-    listening: dict[str, list[Listener]] = field(default_factory=dict)
+    listening: Mapping[str, list[Listener]] = MappingProxyType({})
     """Who listens on the port of each service."""
     main: bool = False
     locked: bool = False
@@ -40,7 +39,8 @@ def rows(project: Project) -> list[Row]:
     """Return every worktree of the repository and every lease without one, by slot."""
     leases = project.pool.leases()
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
-    entries = list_worktrees(project.repo.home)
+    listed = list_worktrees(project.repo.home)
+    entries = [entry for entry in listed if not project.repo.is_spare(entry.path)]
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
     found = []
     for entry in entries:

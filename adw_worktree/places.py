@@ -11,7 +11,7 @@ from pathlib import Path
 from .errors import SettingsError
 from .model import Settings
 
-PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+PLACEHOLDER = r"\{([^{}]*)\}"
 """A placeholder of a template."""
 
 
@@ -130,7 +130,7 @@ def _misplaced(path: Path, reason: str) -> SettingsError:
 
 def _render(template: str, values: Mapping[str, str]) -> str:
     """Fill the placeholders in one pass, so that a value with braces stays what it is."""
-    return PLACEHOLDER.sub(lambda found: values.get(found[1], found[0]), template)
+    return re.sub(PLACEHOLDER, lambda found: values.get(found[1], found[0]), template)
 
 
 def in_git_directory(parts: Sequence[str]) -> bool:

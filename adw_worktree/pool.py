@@ -7,12 +7,12 @@ cannot be read keeps the slots it was last seen with.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
+from typing import NamedTuple
 
 from . import registry
 from .errors import LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
@@ -24,8 +24,7 @@ from .ports import busy_ports
 from .verdict import Finding, judge
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(NamedTuple):
     """The leases of one ledger, among those of the whole machine.
 
     With `state_dir` and `common_dir` None the ledger stands alone: no registry, no worktrees.
@@ -103,9 +102,11 @@ class Pool:
                 slot = self._free_slot(leases, wanted)
             if slot is None:
                 raise self._exhausted(leases)
-            draft = draft or Lease(adw_id, slot, {}, datetime.now(UTC), "active", token_hex(16))
+            draft = draft or Lease(
+                adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
+            )
             ports = ports_of(slot, self.settings.services)
-            leases[adw_id] = replace(draft, adw_id=adw_id, slot=slot, ports=ports)
+            leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
             registry.settle_doubt(self.state_dir, slot)
             return leases[adw_id]
 
@@ -130,7 +131,7 @@ class Pool:
             present = leases.get(reserved.adw_id)
             if present is None or present.token != reserved.token:
                 return None
-            lease = replace(draft, slot=present.slot, ports=present.ports, reserved=True)
+            lease = draft._replace(slot=present.slot, ports=present.ports, reserved=True)
             leases[lease.adw_id] = lease
             return lease
 
@@ -147,7 +148,7 @@ class Pool:
                     f"the lease of {lease.adw_id} was released meanwhile",
                     hint="adw-worktree reconcile",
                 )
-            leases[lease.adw_id] = replace(lease, slot=present.slot, ports=present.ports)
+            leases[lease.adw_id] = lease._replace(slot=present.slot, ports=present.ports)
             self.ledger.commit(leases)
 
     def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
@@ -320,7 +321,7 @@ class Pool:
                 registry.forget(self.state_dir, entry)
             elif registry.is_there(located):
                 ledger = other_ledger(located, self.settings)
-                other = replace(self, ledger=ledger, common_dir=located.common_dir)
+                other = self._replace(ledger=ledger, common_dir=located.common_dir)
                 # Another user's, or from a later version: its owner will release what is gone.
                 with suppress(LedgerError):
                     if ledger.peek() is not None:
@@ -332,7 +333,7 @@ class Pool:
         """Release what is gone of a repository whose ledger is lost, as the registry has it."""
         leases = dict(entry.leases)
         if self._release_gone(leases) and self.state_dir is not None:
-            registry.record(self.state_dir, replace(entry, leases=leases))
+            registry.record(self.state_dir, entry._replace(leases=leases))
 
     def _release_gone_here(self) -> None:
         with self.ledger.locked():

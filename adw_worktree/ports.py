@@ -9,32 +9,28 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import socket
 import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from psutil import Process
 
 # A listener on ::1 alone (Vite on `localhost`) looks free from 127.0.0.1, and the reverse.
-_ADDRESSES = (
-    (socket.AF_INET, "127.0.0.1"),
-    (socket.AF_INET, "0.0.0.0"),
-    (socket.AF_INET6, "::1"),
-)
+_ADDRESSES = ("127.0.0.1", "0.0.0.0", "::1")
 _ABSENT_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+# proc(5): of this process's own network namespace.
+_TABLES = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+_LISTEN = "0A"
 _COMMAND_LENGTH = 80
 _CONNECT_SECONDS = 0.1
 # A killed process is gone at once, but for one that sleeps in the kernel.
 _KILL_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Listener:
+class Listener(NamedTuple):
     """A process that listens on a port."""
 
     port: int
@@ -51,7 +47,7 @@ def is_free(port: int) -> bool:
 
     Without SO_REUSEADDR, so that connections which still wind down count as holding it.
     """
-    return all(_is_bindable(family, host, port) for family, host in _ADDRESSES)
+    return all(_is_bindable(host, port) for host in _ADDRESSES)
 
 
 def busy_ports(ports: Iterable[int]) -> set[int]:
@@ -59,7 +55,10 @@ def busy_ports(ports: Iterable[int]) -> set[int]:
     return {port for port in ports if not is_free(port)}
 
 
-def _is_bindable(family: socket.AddressFamily, host: str, port: int) -> bool:
+def _is_bindable(host: str, port: int) -> bool:
+    import socket
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             if family == socket.AF_INET6:
@@ -77,7 +76,7 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
     are asked one by one, and another's is known by its answering a connection, without a pid.
     Every process that shares a listening socket is named, of those the user may look into.
     """
-    if not ports:
+    if not _may_be_open(ports):
         return {}
     pids: dict[int, set[int | None]] = {}
     for port, pid in _listening(frozenset(ports)):
@@ -86,6 +85,25 @@ def listeners(ports: Collection[int]) -> dict[int, list[Listener]]:
         port: [_listener(port, pid) for pid in sorted(found, key=lambda pid: pid or 0)]
         for port, found in pids.items()
     }
+
+
+def _may_be_open(ports: Collection[int]) -> bool:
+    """Whether one of `ports` has a listener, or the kernel's tables are not to be read as files.
+
+    Nearly always none has, and then no library has to be loaded, nor every process looked into, to
+    say who.
+    """
+    wanted = {f"{port:04X}" for port in ports}
+    try:
+        for table in _TABLES:
+            with open(table) as lines:
+                for line in lines:
+                    _, local, _, state, *_ = line.split()
+                    if state == _LISTEN and local.rpartition(":")[2] in wanted:
+                        return True
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 def _listening(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]:
@@ -158,6 +176,8 @@ def _listening_of_own(ports: frozenset[int]) -> Iterator[tuple[int, int | None]]
 
 def _answers(host: str, port: int) -> bool:
     # Not by binding: a probe for a free port, at the same time, would take ours for a server.
+    import socket
+
     try:
         with socket.create_connection((host, port), timeout=_CONNECT_SECONDS):
             return True

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import places
+from .discovery import find_repository
 from .envfile import further_lines
 from .errors import HookUntrusted, SettingsError
-from .gitrepo import Repository, find_repository, run_git
+from .gitrepo import Repository, run_git
 from .ledger import Ledger, attach_worktrees, recover_leases
 from .model import Lease, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
-from .userhooks import is_trusted, template_digest
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """Everything a command needs to know before it starts; nothing of it changes."""
 
     repo: Repository
@@ -112,6 +110,8 @@ class Project:
 
     def is_approved(self, template: str) -> bool:
         """Whether a template of the repository's may be used."""
+        from .userhooks import is_trusted, template_digest
+
         digest = template_digest(template)
         return not further_lines(template) or is_trusted(
             self.state_dir, self.repo.common_dir, digest
@@ -156,7 +156,7 @@ def open_project(directory: Path, **overrides: Any) -> Project:
 def project_of(repo: Repository, **overrides: Any) -> Project:
     """Return the project of a repository already found. Raises SettingsError."""
     bare = repo.main is None
-    settings = replace(load_settings(repo.home, bare=bare), **overrides)
+    settings = load_settings(repo.home, bare=bare)._replace(**overrides)
     state_dir = places.state_directory()
     path = places.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
     require_inside(repo, path, "the ledger")
@@ -164,6 +164,7 @@ def project_of(repo: Repository, **overrides: Any) -> Project:
         path,
         repo.tool_dir / "ledger.lock",
         settings.lock_timeout,
+        notices=[],
         recover=lambda: recover_leases(repo.common_dir, settings, state_dir, path),
         attach=lambda leases: attach_worktrees(repo.common_dir, leases),
     )

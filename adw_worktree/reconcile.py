@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
-from . import trash
+from . import spares, trash
 from .atomic import write_atomically
 from .creators import abandoned
 from .envfile import Header, is_ours, load_header, write
@@ -23,15 +21,17 @@ from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
-from .healing import heal, prune_entry, stale_entries
+from .healing import heal
 from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
+from .leftovers import prune_entry, stale_entries
 from .model import Lease, check_adw_id, ports_of
 from .pool import is_aged
 from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
 
+T = TypeVar("T")
 Kind = Literal[
     "undo",
     "finish",
@@ -47,8 +47,7 @@ Kind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A linked worktree as it was found."""
 
     path: Path
@@ -61,8 +60,7 @@ class Seen:
     has_receipt: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(NamedTuple):
     """One thing to do, or to leave as it is, and why."""
 
     kind: Kind
@@ -74,15 +72,14 @@ class Action:
     seen: Seen | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(NamedTuple):
     """What a pass did, or with `check` would do."""
 
-    released: list[Action] = field(default_factory=list)
-    kept: list[Action] = field(default_factory=list)
-    repaired: list[Action] = field(default_factory=list)
-    adopted: list[Action] = field(default_factory=list)
-    failed: list[tuple[Action, AdwError]] = field(default_factory=list)
+    released: list[Action]
+    kept: list[Action]
+    repaired: list[Action]
+    adopted: list[Action]
+    failed: list[tuple[Action, AdwError]]
 
     @property
     def found_something(self) -> bool:
@@ -100,12 +97,13 @@ def reconcile(
     """
     # Worktrees first: one made meanwhile has its lease by then, and is not taken for unmanaged.
     seen = look(project)
-    dead = abandoned(project.pool)
+    dead = _looked_into(project, dry_run, lambda: abandoned(project.pool))
+    moving = _looked_into(project, dry_run, lambda: trash.abandoned(project.repo))
     leases = project.pool.leases()
     findings = {lease.adw_id: project.pool.finding(lease) for lease in leases.values()}
     actions = [
         *(_undo_action(lease) for lease in dead),
-        *(_finish_action(project, name, way) for name, way in trash.abandoned(project.repo)),
+        *(_finish_action(project, name, way) for name, way in moving),
         *plan_reconciliation(
             {key: lease for key, lease in leases.items() if lease not in dead},
             findings,
@@ -116,7 +114,7 @@ def reconcile(
         ),
         *(_prune_action(admin, lease) for admin, lease in stale_entries(project)),
     ]
-    result = Reconciled()
+    result = Reconciled([], [], [], [], [])
     for action in actions:
         if dry_run:
             _file_under(result, action)
@@ -130,9 +128,20 @@ def reconcile(
             result.failed.append((action, FileUnusable.because(f"{place} cannot be mended", exc)))
     if not dry_run:
         heal(project)
+        spares.tidy(project)
         trash.purge(project.repo, project.settings.trash_days)
         project.pool.forget_lost()
     return result
+
+
+def _looked_into(project: Project, dry_run: bool, find: Callable[[], list[T]]) -> list[T]:
+    """Return what `find` finds that died half-way; nothing, and a notice, if it may not look."""
+    try:
+        return find()
+    except (AdwError, OSError) as exc:
+        if dry_run:  # or `heal` says it
+            project.notices.append(f"what was interrupted cannot be looked into: {exc}")
+        return []
 
 
 def look(project: Project) -> list[Seen]:
@@ -143,6 +152,8 @@ def look(project: Project) -> list[Seen]:
         admin = admin_directory(entry.path)
         # A copy of a repository lists the worktrees of the original.
         if admin is None or not admin.is_dir() or not admin.parent.samefile(admin_root):
+            continue
+        if project.repo.is_spare(entry.path):
             continue
         receipt = load_receipt(admin)
         told = receipt or lease_of_env_file(admin, project.settings)
@@ -298,7 +309,7 @@ def apply_action(project: Project, action: Action) -> Action:
         reached("worktree-repair.before")
         run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
         reached("worktree-repair.after")
-        project.pool.update(replace(lease, path=str(action.path)))
+        project.pool.update(lease._replace(path=str(action.path)))
     elif action.kind == "reassign" and seen is not None:
         return _reassign(project, action, lease, seen)
     elif seen is not None:
@@ -318,7 +329,7 @@ def _point_at(admin: Path, worktree: Path) -> None:
 
 
 def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
-    current = replace(tied(lease, seen.path, seen.admin), branch=seen.branch)
+    current = tied(lease, seen.path, seen.admin)._replace(branch=seen.branch)
     if kind == "refresh":
         project.pool.update(current)
     elif kind == "receipt":
@@ -331,12 +342,12 @@ def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
 def _adopt(project: Project, action: Action, seen: Seen) -> Action:
     """Give the worktree a lease: the one it tells of, or a new one."""
     if not seen.admin.is_dir():
-        return replace(action, kind="keep", reason="removed meanwhile")
+        return action._replace(kind="keep", reason="removed meanwhile")
     told = seen.told if action.lease is not None else None
-    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
-    lease = replace(tied(told or fresh, seen.path, seen.admin), state="active", new_branch_at=None)
+    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
+    lease = tied(told or fresh, seen.path, seen.admin)._replace(state="active", new_branch_at=None)
     if told is not None and not told.ports:
-        lease = replace(lease, ports=ports_of(told.slot, project.settings.services))
+        lease = lease._replace(ports=ports_of(told.slot, project.settings.services))
     adopted = project.pool.adopt(lease, keep_slot=told is not None)
     if adopted.token != lease.token:
         raise AdwError(
@@ -344,13 +355,13 @@ def _adopt(project: Project, action: Action, seen: Seen) -> Action:
             hint=f"adw-worktree release {lease.adw_id}, if that is a reservation not needed",
         )
     _settle(project, adopted, seen)
-    return replace(action, slot=adopted.slot, lease=adopted)
+    return action._replace(slot=adopted.slot, lease=adopted)
 
 
 def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Action:
     moved = project.pool.reassign(tied(lease, seen.path, seen.admin))
     _settle(project, moved, seen)
-    return replace(action, slot=moved.slot, lease=moved)
+    return action._replace(slot=moved.slot, lease=moved)
 
 
 def _settle(project: Project, lease: Lease, seen: Seen) -> None:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
+import re
 import stat
+from binascii import crc32
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 from .atomic import write_atomically
 from .errors import LedgerError, LedgerTooNew, is_disk_failure
@@ -31,8 +30,7 @@ from .model import Lease, can_name
 from .schema import DocumentDamaged, lease_document, read_document
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What the machine knows of one ledger."""
 
     ledger: Path
@@ -42,7 +40,7 @@ class Entry:
     inode: int
     identity: str
     """The name that the repository itself carries, see `identity_of`."""
-    leases: Mapping[str, Lease] = field(default_factory=dict)
+    leases: Mapping[str, Lease]
     """As they were when a slot was last taken or given back."""
 
 
@@ -192,16 +190,17 @@ def identity_of(common_dir: Path) -> str:
     original: only both together tell a repository.
     """
     try:
-        return _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
+        name = _read(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
     except (OSError, ValueError):
         return ""
+    return name if re.fullmatch("[0-9a-f]{32}", name) else ""
 
 
 def ensure_identity(common_dir: Path) -> str:
     """Return the repository's name; the machine lock is held. Raises LedgerError."""
     name = identity_of(common_dir)
     if not name:
-        name = token_hex(16)
+        name = os.urandom(16).hex()
         try:
             (common_dir / "adw-worktree").mkdir(exist_ok=True)
             write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
@@ -278,7 +277,7 @@ def _make_shared_lock(state_dir: Path, path: Path) -> None:
     """Make the lock file for the whole group; it appears with its permissions or not at all."""
     if path.exists():
         return
-    draft = path.with_name(f".{path.name}.{token_hex(8)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.fchown(descriptor, -1, state_dir.stat().st_gid)
@@ -298,8 +297,9 @@ def _unwritable(state_dir: Path, exc: OSError) -> LedgerError:
 
 
 def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
-    key = f"{ledger}\0{inode}\0{identity}".encode(errors="surrogateescape")
-    return state_dir / "ledgers" / f"{hashlib.sha256(key).hexdigest()[:32]}.json"
+    # The identity is random: the rest tells copies of one repository from each other.
+    place = crc32(os.fsencode(ledger))
+    return state_dir / "ledgers" / f"{identity or 'unnamed'}-{inode:x}-{place:08x}.json"
 
 
 def _sound(file: Path) -> Entry | None:
@@ -371,7 +371,7 @@ def _renamed(entry: Entry) -> Entry | None:
         return None
     for candidate in candidates:
         if is_at(entry, candidate):
-            return replace(entry, common_dir=candidate, ledger=_follow(entry, candidate))
+            return entry._replace(common_dir=candidate, ledger=_follow(entry, candidate))
     return None
 
 

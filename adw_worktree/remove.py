@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 from . import trash
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
@@ -28,14 +29,13 @@ from .model import Lease
 from .ports import Listener, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
-from .retire import Retired, remove_empty_parent, retire
+from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
 from .workstate import uncommitted
-from .worktrees import drop_branch, remove_worktree, upstream_of
+from .worktrees import remove_worktree, upstream_of
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(NamedTuple):
     """What a removal did."""
 
     removed: bool
@@ -44,12 +44,12 @@ class Removed:
     path: Path | None
     released: Lease | None
     branch_deleted: str | None
-    stopped: list[Listener] = field(default_factory=list)
-    listening: list[Listener] = field(default_factory=list)
+    stopped: Sequence[Listener] = ()
+    listening: Sequence[Listener] = ()
     """Servers that still hold a port of the slot."""
     kept: trash.Entry | None = None
     """What `restore` can bring back, since it held work."""
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def remove(
@@ -127,9 +127,7 @@ def _drop_entry(
     remove_empty_parent(project, entry.path)
     if lease is not None:
         project.pool.release(lease)
-    branch, commit = described.branch, described.branch_dropped_at
-    dropped = branch is not None and commit is not None
-    return Retired(described, dropped and drop_branch(project.repo, str(branch), str(commit)))
+    return Retired(described, drop_doomed(project, described))
 
 
 def _describe(
@@ -174,6 +172,8 @@ def _find(project: Project, target: str | Path) -> Target | None:
             f"{entry.path} is the main worktree, which is never removed",
             hint="name an ADW, as in adw-worktree remove fix-login",
         )
+    if project.repo.is_spare(entry.path):
+        raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
     admin = admin_directory(entry.path)
     owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]
     return Target(owners[0] if owners else None, entry, _inside(entries, entry))

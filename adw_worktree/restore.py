@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from secrets import token_hex
+from typing import NamedTuple
 
 from . import trash
 from .atomic import write_atomically
@@ -42,13 +42,12 @@ from .worktrees import git_lock, make_branch, set_upstream
 _TREE, _ADMIN = "tree", "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
+class Restored(NamedTuple):
     """A worktree that came back."""
 
     lease: Lease
     env_file: Path
-    notes: list[str] = field(default_factory=list)
+    notes: Sequence[str] = ()
 
 
 def restore(project: Project, name: str, *, as_id: str | None = None) -> Restored:
@@ -245,13 +244,13 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
 def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease:
     """Return the lease of the worktree that is back: its old slot if that is free."""
     assert entry.adw_id is not None
-    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", token_hex(16))
+    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
     draft = tied(fresh, worktree, admin)
     pool = project.pool
     present = pool.leases().get(entry.adw_id)
     if present is not None and not present.has_worktree:
         pool.upgrade(present, draft)
-        present = replace(draft, slot=present.slot, ports=present.ports)
+        present = draft._replace(slot=present.slot, ports=present.ports)
         pool.update(present)
     if present is not None:
         return present

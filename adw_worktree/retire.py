@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from . import trash
 from .errors import GitFailed
 from .faults import reached
-from .gitrepo import admin_directory, head_branch
+from .gitrepo import admin_directory, branch_commit, head_branch
 from .model import Lease
 from .project import Project
 from .trash import Entry
@@ -26,14 +25,13 @@ from .worktrees import drop_branch, git_lock
 _TREE, _ADMIN = "tree", "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Retired:
+class Retired(NamedTuple):
     """What became of a worktree that was taken away."""
 
     entry: Entry
     branch_deleted: bool
     left: Path | None = None
-    """Where files lie that could not be deleted."""
+    """Where files lie, beside the worktree's place, that could not be deleted."""
 
 
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
@@ -92,7 +90,7 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
     if head_branch(directory / _ADMIN) != entry.branch:
-        entry = replace(entry, branch_dropped_at=None)  # no worktree of that branch was removed
+        entry = entry._replace(branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease
 
@@ -106,19 +104,30 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     remove_empty_parent(project, Path(entry.path))
     if lease is not None:
         project.pool.release(lease)
-    dropped = False
-    if entry.branch is not None and entry.branch_dropped_at is not None:
-        dropped = drop_branch(repo, entry.branch, entry.branch_dropped_at)
+    dropped = drop_doomed(project, entry)
     left = _delete(aside_of(Path(entry.path), entry.name))
     if entry.kept:
         directory.rename(trash.place(repo, entry.name))
         reached("retire.settled")
-        return Retired(entry, dropped, left)
-    try:
-        trash.forget(repo, entry, "removing")
-    except OSError:
-        left = trash.place(repo, entry.name, "deleting")
+    else:
+        with suppress(OSError):  # or the next command does it
+            trash.forget(repo, entry, "removing")
     return Retired(entry, dropped, left)
+
+
+def drop_doomed(project: Project, entry: Entry) -> bool:
+    """Delete the branch that is to go with the worktree; return whether it went.
+
+    A notice names one that stays: nothing tries again, since somebody may want it by then.
+    """
+    if entry.branch is None or entry.branch_dropped_at is None:
+        return False
+    dropped = drop_branch(project.repo, entry.branch, entry.branch_dropped_at)
+    at = None if dropped else branch_commit(project.repo.home, entry.branch)
+    if at is not None:
+        why = "git cannot delete it" if at == entry.branch_dropped_at else "it has moved on"
+        project.notices.append(f"branch {entry.branch} stays at {at[:12]}: {why}")
+    return dropped
 
 
 def remove_empty_parent(project: Project, path: Path) -> None:
@@ -163,6 +172,8 @@ def _delete(directory: Path) -> Path | None:
 
 def copy_across(source: Path, target: Path) -> None:
     """Have `target` be a whole copy of `source`, or not be there. Raises OSError."""
+    import shutil
+
     part = target.with_name(f".{target.name}.part")
     trash.delete(part)
     try:

@@ -1,15 +1,16 @@
 """The ledger's document: how leases are written, and how bytes are believed.
 
-A document that carries its own digest is what this tool wrote, and is read as it stands. Anything
-else came from outside (a person, a merge, an older version) and is checked by pydantic first.
+Entries whose fields are plainly what this tool writes are read as they stand. Any other came from
+outside (a person, a merge, an older version), and pydantic, which is slow to load, says what is
+wrong with it.
 
 Shape: an object keyed by ADW id, and the reserved key `_schema`, which no ADW id can be.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -25,12 +26,12 @@ _SCHEMA = "_schema"
 # Fields that are left out of the file while their value is None.
 _OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
 _PENDING = ("new_branch_at", "reserved")
-_TOKEN = re.compile(r"[0-9a-f]{32}")
-_COMMIT = re.compile(r"[0-9a-f]{40,64}")
-_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
-_TEXT = re.compile(r"[^\0]{1,4096}")
-_PATH = re.compile(r"/[^\0]{0,4095}")
-_ADMIN_ID = re.compile(r"(?!\.{1,2}\Z)[^/\0]{1,255}")
+_TOKEN = r"[0-9a-f]{32}"
+_COMMIT = r"[0-9a-f]{40,64}"
+_SERVICE = r"[a-z][a-z0-9-]{0,31}"
+_TEXT = r"[^\0]{1,4096}"
+_PATH = r"/[^\0]{0,4095}"
+_ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
 
 
 class DocumentDamaged(Exception):
@@ -45,7 +46,7 @@ def encode_leases(leases: Iterable[Lease]) -> bytes:
 def lease_document(leases: Iterable[Lease]) -> dict[str, Any]:
     """Return the ledger's document, for a file that holds more than it."""
     entries = {lease.adw_id: encode_lease(lease) for lease in sorted(leases, key=_by_slot)}
-    return {_SCHEMA: {"version": SCHEMA_VERSION, "digest": _digest(entries)}, **entries}
+    return {_SCHEMA: {"version": SCHEMA_VERSION}, **entries}
 
 
 def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
@@ -76,11 +77,7 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
             f"its schema version is {version}; this adw-worktree knows up to {SCHEMA_VERSION}",
             hint="upgrade adw-worktree",
         )
-    # A digest is no signature: a repository can bring a ledger that has a right one.
-    ours = header.get("digest") == _digest(entries)
-    plain = ours and all(_is_plain(key, entry) for key, entry in entries.items())
-    read = _believe if plain else decode_lease
-    leases = {key: read(key, entry) for key, entry in entries.items()}
+    leases = {key: decode_lease(key, entry) for key, entry in entries.items()}
     _check_distinct(leases.values())
     return leases
 
@@ -107,6 +104,8 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
     Raises DocumentDamaged naming the ADW id and the field.
     """
+    if isinstance(entry, dict) and _is_plain(adw_id, entry):
+        return _believe(adw_id, entry)
     from pydantic import ValidationError
 
     try:
@@ -123,7 +122,7 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
 def _parse(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_distinct_keys)
     except (ValueError, RecursionError) as exc:
         raise DocumentDamaged(f"it is not JSON: {exc}") from exc
     if not isinstance(document, dict):
@@ -131,27 +130,39 @@ def _parse(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _is_plain(adw_id: str, entry: object) -> bool:
-    """Whether what names files, refs and ports in an entry is what this tool writes."""
-    if not isinstance(entry, dict):
-        return False
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; a merge may leave a key in it twice, and JSON would take the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DocumentDamaged(f"it has {twice!r} twice")
+    return found
+
+
+def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
+    """Whether every field is what this tool writes: then `_define_record` would take it, too."""
     try:
         check_adw_id(adw_id)
         ports = [entry[name] for name in DEFAULT_SERVICES] + list(
             entry.get("services", {}).values()
         )
         datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
+        named = [
+            (_TOKEN, entry["token"]),
+            (_ADMIN_ID, entry.get("admin_id", "x")),
+            (_COMMIT, entry.get("new_branch_at", "0" * 40)),
+            (_PATH, entry.get("path", "/")),
+            (_TEXT, entry.get("branch", "x")),
+            *((_SERVICE, name) for name in entry.get("services", {})),
+        ]
         return (
-            _TOKEN.fullmatch(entry["token"]) is not None
-            and _ADMIN_ID.fullmatch(entry.get("admin_id", "x")) is not None
-            and _COMMIT.fullmatch(entry.get("new_branch_at", "0" * 40)) is not None
-            and all(_SERVICE.fullmatch(name) for name in entry.get("services", {}))
+            all(re.fullmatch(pattern, text) and can_name(text) for pattern, text in named)
             and all(type(port) is int and 0 < port < 65536 for port in ports)
             and type(entry["slot"]) is int
             and 0 <= entry["slot"] <= 9999
             and entry["state"] in ("pending", "active")
-            and entry.get("path", "/").startswith("/")
-            and all(can_name(entry.get(name, "")) for name in ("path", "branch", "admin_id"))
+            and type(entry.get("reserved", True)) is bool
             and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
             and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
         )
@@ -184,7 +195,6 @@ def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
     The slot is what both ports agree on. Raises DocumentDamaged if they do not, or if two ids
     share one: that scheme could do both, and only the worktrees can tell who is right.
     """
-    from secrets import token_hex
 
     leases = {}
     for adw_id, entry in document.items():
@@ -195,7 +205,7 @@ def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
         slot = slots.pop()
         if slots or slot is None:
             raise DocumentDamaged(f"{adw_id!r} has no two ports of one slot")
-        stated = {"state": "active", "slot": slot, "token": token_hex(16)}
+        stated = {"state": "active", "slot": slot, "token": os.urandom(16).hex()}
         aware = {"allocated_at": _aware(adw_id, entry.get("allocated_at"))}
         leases[adw_id] = decode_lease(adw_id, {**entry, **stated, **aware})
     _check_distinct(leases.values())
@@ -218,22 +228,17 @@ def _check_distinct(leases: Iterable[Lease]) -> None:
             raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
 
 
-def _digest(entries: Mapping[str, Any]) -> str:
-    canonical = json.dumps(entries, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def _by_slot(lease: Lease) -> int:
     return lease.slot
 
 
-def _checked(pattern: re.Pattern[str]) -> Callable[[object], object]:
+def _checked(pattern: str) -> Callable[[object], object]:
     """Return a check of what names a file or a ref, for pydantic."""
 
     def check(value: object) -> object:
         if value is None:
             return None
-        if not isinstance(value, str) or not pattern.fullmatch(value) or not can_name(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not can_name(value):
             raise ValueError("is no such name")
         return value
 

@@ -11,7 +11,6 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def load_settings(
             sources[key] = layer.source
     if "services" in values:
         values["services"] = {**DEFAULT_SERVICES, **values["services"]}
-    settings = replace(Settings(), **values)
+    settings = Settings(**values)
     check_port_ranges(settings, sources)
     return settings
 
@@ -92,7 +91,7 @@ def _typed(key: str, text: str) -> object:
     """Return the value that a variable's text stands for, or the text, which the check refuses."""
     if key in ("adopt", "submodules"):
         return _TRUTH.get(text.lower(), text)
-    if key == "slots":
+    if key in ("slots", "spares"):
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
     if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import re
-import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import SettingsError
-from .model import DEFAULT_SLOTS, HookCommands, Settings
+from .model import HookCommands, Settings
 from .places import PLACEHOLDER, in_git_directory
 
 if TYPE_CHECKING:
@@ -30,14 +29,15 @@ TAKES: Mapping[str, str] = {
     "services": "a table of service names and their first ports, such as backend = 9100",
     "slots": "a whole number from 1 to 10000",
     "adopt": "true or false",
+    "spares": "a whole number from 0 to 100",
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
-    "hooks": "a table of pre-create, post-create, pre-remove and post-remove",
+    "hooks": "a table of pre-create, prepare, post-create, pre-remove and post-remove",
 }
 """Every key and what it takes, in the words of the error messages."""
 
-MOMENTS = ("pre-create", "post-create", "pre-remove", "post-remove")
+MOMENTS = ("pre-create", "prepare", "post-create", "pre-remove", "post-remove")
 """The keys of `[hooks]`."""
 
 _TAKES_BELOW = {
@@ -47,11 +47,10 @@ _TAKES_BELOW = {
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
 _MAX_PORT = 65535
 _MAX_SHOWN = 80
-_SERVICE = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_SERVICE = r"[a-z][a-z0-9-]{0,31}"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(NamedTuple):
     """The settings of one file or variable, as they were found."""
 
     source: str
@@ -61,15 +60,11 @@ class Layer:
 
 def checked(layer: Layer) -> dict[str, Any]:
     """Return the values that `layer` sets. Raises SettingsError for the first that is wrong."""
-    from pydantic import ValidationError
-
     if not isinstance(layer.table, dict):
         raise SettingsError(f"{layer.source} must be a table, not {_shown(layer.table)}")
-    try:
-        model = _layer_model().model_validate(layer.table)
-    except ValidationError as exc:
-        raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
-    values = {key: getattr(model, key) for key in model.model_fields_set}
+    values = plain_values(layer.table)
+    if values is None:
+        values = _validated(layer)
     if layer.from_repository and _leads_away(values.get("worktree_path", "")):
         raise SettingsError(
             f"{layer.source}: worktree_path leads away from the repository",
@@ -77,10 +72,54 @@ def checked(layer: Layer) -> dict[str, Any]:
             "any other is for your own settings, or ADW_WORKTREE_PATH",
         )
     if "hooks" in values:
+        values["hooks"] = {
+            moment: HookCommands(commands, layer.from_repository)
+            for moment, commands in values["hooks"].items()
+        }
+    return values
+
+
+def plain_values(table: Mapping[str, object]) -> dict[str, Any] | None:
+    """Return what a table sets in which all is plainly right; None, for pydantic to judge, if not.
+
+    Loading pydantic takes longer than everything else that a command does.
+    """
+    try:
+        return {key: _plain_value(key, value) for key, value in table.items()}
+    except ValueError:
+        return None
+
+
+def _plain_value(key: str, value: object) -> object:
+    """Return what `key` is set to by `value`. Raises ValueError."""
+    if key in _TEXTS and isinstance(value, str):
+        return _TEXTS[key](value)
+    if key in _FLAGS and isinstance(value, bool):
+        return value
+    if key in _COUNTS and type(value) is int and value in _COUNTS[key]:
+        return value
+    if key in _SPANS and type(value) in (int, float) and _is_within(value, _SPANS[key]):
+        return float(value)  # type: ignore[arg-type]
+    if key == "services" and isinstance(value, dict) and all(map(_is_port, value.values())):
+        return {_check_service(name): port for name, port in value.items()}
+    if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
+        return {moment: _commands(commands) for moment, commands in value.items()}
+    raise ValueError(key)
+
+
+def _validated(layer: Layer) -> dict[str, Any]:
+    """Return the values that `layer` sets, checked by pydantic. Raises SettingsError."""
+    from pydantic import ValidationError
+
+    try:
+        model = _layer_model().model_validate(layer.table)
+    except ValidationError as exc:
+        raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
+    values = {key: getattr(model, key) for key in model.model_fields_set}
+    if "hooks" in values:
         given = values["hooks"]
         values["hooks"] = {
-            name.replace("_", "-"): HookCommands(getattr(given, name), layer.from_repository)
-            for name in given.model_fields_set
+            name.replace("_", "-"): getattr(given, name) for name in given.model_fields_set
         }
     return values
 
@@ -126,29 +165,24 @@ def _layer_model() -> type[BaseModel]:
     hooks: dict[str, Any] = {
         moment.replace("-", "_"): (commands, Field(default=(), alias=moment)) for moment in MOMENTS
     }
-    texts = {
-        "worktree_path": _check_worktree_path,
-        "ledger": _check_ledger,
-        "branch_name": _check_branch_name,
-        "base": _check_argument,
-        "remote": _check_argument,
-        "env_file": _check_env_file,
-        "template": _check_inside,
-    }
     fields: dict[str, Any] = {
-        **{key: (Annotated[str, AfterValidator(check)], "") for key, check in texts.items()},
+        **{key: (Annotated[str, AfterValidator(check)], "") for key, check in _TEXTS.items()},
+        **dict.fromkeys(_FLAGS, (bool, False)),
+        **{
+            key: (Annotated[int, Field(ge=span.start, lt=span.stop)], 0)
+            for key, span in _COUNTS.items()
+        },
+        **{
+            key: (Annotated[float, Field(**bounds, allow_inf_nan=False)], 0.0)
+            for key, bounds in _SPANS.items()
+        },
         "services": (
             dict[
                 Annotated[str, AfterValidator(_check_service)],
-                Annotated[int, Field(ge=1024, le=_MAX_PORT)],
+                Annotated[int, Field(ge=_PORTS.start, lt=_PORTS.stop)],
             ],
             {},
         ),
-        "slots": (Annotated[int, Field(ge=1, le=10000)], DEFAULT_SLOTS),
-        "adopt": (bool, False),
-        "submodules": (bool, True),
-        "lock_timeout": (Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)], 10.0),
-        "trash_days": (Annotated[float, Field(ge=0, le=3650, allow_inf_nan=False)], 7.0),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
     }
     return create_model("Layer", __config__=strict, **fields)
@@ -178,6 +212,8 @@ def check_port_ranges(settings: Settings, sources: Mapping[str, str]) -> None:
 def _check_text(value: str) -> None:
     if not value.strip():
         raise ValueError("must not be empty")
+    import unicodedata
+
     if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
         raise ValueError("must not contain control characters or bytes that are not UTF-8")
 
@@ -192,10 +228,10 @@ def _check_argument(value: str) -> str:
 
 def _check_placeholders(value: str, allowed: Sequence[str]) -> None:
     known = " ".join(f"{{{name}}}" for name in allowed) or "none"
-    for name in PLACEHOLDER.findall(value):
+    for name in re.findall(PLACEHOLDER, value):
         if name not in allowed:
             raise ValueError(f"has the unknown placeholder {{{name}}} (known: {known})")
-    if set("{}") & set(PLACEHOLDER.sub("", value)):
+    if set("{}") & set(re.sub(PLACEHOLDER, "", value)):
         raise ValueError(f"has a brace that belongs to no placeholder (known: {known})")
 
 
@@ -267,7 +303,7 @@ def _check_env_file(value: str) -> str:
 
 
 def _check_service(value: str) -> str:
-    if not _SERVICE.fullmatch(value):
+    if not re.fullmatch(_SERVICE, value):
         raise ValueError(
             "is no name of a service: 1 to 32 of a-z, 0-9 and '-', starting with a letter"
         )
@@ -289,6 +325,33 @@ def _command(item: object) -> str | tuple[str, ...]:
     if any("\0" in word for word in words):
         raise ValueError("has a command with a NUL character")
     return tuple(words) if isinstance(item, list) else words[0]
+
+
+_TEXTS: Mapping[str, Callable[[str], str]] = {
+    "worktree_path": _check_worktree_path,
+    "ledger": _check_ledger,
+    "branch_name": _check_branch_name,
+    "base": _check_argument,
+    "remote": _check_argument,
+    "env_file": _check_env_file,
+    "template": _check_inside,
+}
+_FLAGS = ("adopt", "submodules")
+_COUNTS = {"slots": range(1, 10001), "spares": range(101)}
+_PORTS = range(1024, _MAX_PORT + 1)
+_SPANS: Mapping[str, dict[str, Any]] = {
+    "lock_timeout": {"gt": 0, "le": 3600},
+    "trash_days": {"ge": 0, "le": 3650},
+}
+"""Bounds of the numbers that need not be whole, in the words of pydantic and `operator`."""
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and value in _PORTS
+
+
+def _is_within(value: Any, bounds: Mapping[str, float]) -> bool:
+    return all(getattr(operator, name)(value, bound) for name, bound in bounds.items())
 
 
 def _shown(value: object) -> str:

@@ -11,26 +11,25 @@ interrupted, and is finished by the next command; so every step can be taken twi
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from secrets import token_hex
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from . import background
 from .atomic import write_atomically
-from .errors import GitFailed, InvalidAdwId
+from .errors import AdwError, GitFailed, InvalidAdwId
 from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, held, try_lock
 from .model import can_name, check_adw_id
 
-Way = Literal["removing", "restoring", "deleting"]
+Way = Literal["removing", "restoring", "deleting", "stuck"]
 
 _WAYS: tuple[Way, ...] = ("removing", "restoring", "deleting")
 _SCHEMA_VERSION = 1
@@ -39,11 +38,11 @@ _EXPIRED = "expired"
 # An entry goes only if it was too old in two passes this far apart: a clock that was wrong for an
 # hour empties nothing.
 _SECOND_LOOK = timedelta(days=1)
+_DELETE = """rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1" || mv -- "$1" "$2"; }"""
 _IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A removed worktree."""
 
     name: str
@@ -70,9 +69,12 @@ class Entry:
     """Whether it held work; otherwise it is deleted at once."""
 
 
+_ALWAYS_THERE = ("name", "path", "admin_id", "removed_at", "kept")
+
+
 def new_name(adw_id: str | None) -> str:
     """Return a name for an entry that nothing had before."""
-    return f"{adw_id or 'worktree'}-{token_hex(6)}"
+    return f"{adw_id or 'worktree'}-{os.urandom(6).hex()}"
 
 
 def place(repo: Repository, name: str, way: Way | None = None) -> Path:
@@ -82,7 +84,7 @@ def place(repo: Repository, name: str, way: Way | None = None) -> Path:
 
 def save(directory: Path, entry: Entry) -> None:
     """Write down what is known of the entry. Raises OSError."""
-    document = {"schema_version": _SCHEMA_VERSION, **asdict(entry)}
+    document = {"schema_version": _SCHEMA_VERSION, **entry._asdict()}
     write_atomically(
         directory / _RECORD, json.dumps(document, indent=2).encode() + b"\n", mode=0o600
     )
@@ -107,13 +109,12 @@ def load(directory: Path) -> Entry | None:
 
 def _require_types(entry: Entry) -> None:
     """Raise ValueError or TypeError if a field holds what it never does."""
-    for field in fields(entry):
-        value, kind = getattr(entry, field.name), str(field.type)
-        allowed = (bool,) if kind == "bool" else (int,) if "int" in kind else (str,)
-        if not (value is None and "None" in kind) and not isinstance(value, allowed):
-            raise TypeError(field.name)
+    for name, value in entry._asdict().items():
+        kind = {"kept": bool, "slot": int}.get(name, str)
+        if not isinstance(value, kind) and not (value is None and name not in _ALWAYS_THERE):
+            raise TypeError(name)
         if isinstance(value, str) and not can_name(value):
-            raise ValueError(field.name)
+            raise ValueError(name)
     if datetime.fromisoformat(entry.removed_at).tzinfo is None:
         raise ValueError("removed_at")
     if entry.branch_dropped_at is not None:
@@ -199,18 +200,35 @@ def forget(repo: Repository, entry: Entry, way: Way | None = None) -> None:
     """Delete the entry, on its `way` or kept, and let git collect its commits. Raises OSError."""
     place(repo, entry.name, way).rename(place(repo, entry.name, "deleting"))
     reached("trash.given-up")
-    if entry.kept:
-        finish_deleting(repo, entry.name)
-    else:
-        delete(place(repo, entry.name, "deleting"))  # no ref was made
+    finish_deleting(repo, entry.name, has_ref=entry.kept)
 
 
-def finish_deleting(repo: Repository, name: str) -> None:
-    """Delete what is left of the entry, its ref first. Raises OSError."""
-    reached("trash-unref.before")
-    run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
-    reached("trash-unref.after")
-    delete(place(repo, name, "deleting"))
+def finish_deleting(repo: Repository, name: str, *, has_ref: bool = True) -> None:
+    """Delete what is left of the entry, its files while the caller goes on.
+
+    Whoever deletes them has their directory locked. What cannot be deleted gets another name, and
+    is tried again by `purge`. Raises OSError.
+    """
+    directory = place(repo, name, "deleting")
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if has_ref:
+                reached("trash-unref.before")
+                run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
+                reached("trash-unref.after")
+            command = ["sh", "-c", _DELETE, "sh", str(directory), str(place(repo, name, "stuck"))]
+            if not background.start(command, directory.parent, keeping=descriptor):
+                delete(directory)
+    finally:
+        os.close(descriptor)
+
+
+def stuck(repo: Repository) -> list[Path]:
+    """Return the directories whose files could not be deleted."""
+    names = [name for name in _names(repo) if name.endswith(".stuck")]
+    return [place(repo, name) for name in names]
 
 
 def purge(repo: Repository, days: float) -> None:
@@ -218,8 +236,16 @@ def purge(repo: Repository, days: float) -> None:
 
     What cannot be deleted stays, and is tried again by the next call.
     """
-    for name in _names(repo):
+    try:
+        names = _names(repo)
+    except OSError:
+        return
+    for name in names:
         directory = place(repo, name)
+        if name.endswith(".stuck"):
+            with suppress(OSError):
+                directory.rename(directory.with_suffix(".deleting"))
+                finish_deleting(repo, directory.stem)
         if _is_moving(name) or not directory.is_dir():
             continue
         entry = load(directory)
@@ -228,12 +254,16 @@ def purge(repo: Repository, days: float) -> None:
                 with moving(repo, name) as ours:
                     if ours:
                         forget(repo, entry)
-        except OSError:
+        except (AdwError, OSError):
             continue
 
 
 def delete(directory: Path) -> None:
     """Delete a directory with all that is in it, read-only ones too. Raises OSError."""
+    if not os.path.lexists(directory):
+        return
+    import shutil
+
     try:
         shutil.rmtree(directory)
     except FileNotFoundError:
@@ -262,7 +292,7 @@ def now() -> str:
 
 def moved_to(entry: Entry, *, adw_id: str, path: Path, admin_id: str) -> Entry:
     """Return the entry with the place it is to have again."""
-    return replace(entry, adw_id=adw_id, path=str(path), admin_id=admin_id)
+    return entry._replace(adw_id=adw_id, path=str(path), admin_id=admin_id)
 
 
 def _names(repo: Repository) -> list[str]:
@@ -273,7 +303,7 @@ def _names(repo: Repository) -> list[str]:
 
 
 def _is_moving(name: str) -> bool:
-    return name.endswith((*(f".{way}" for way in _WAYS), ".lock"))
+    return name.endswith((*(f".{way}" for way in _WAYS), ".lock", ".stuck"))
 
 
 def _is_expired(entry: Entry, directory: Path, days: float) -> bool:

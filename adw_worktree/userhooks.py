@@ -7,7 +7,6 @@ commands print never reaches our stdout.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -57,12 +56,18 @@ def commands_digest(settings: Settings) -> str | None:
     if not asked:
         return None
     text = json.dumps(asked, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _digest(text.encode())
 
 
 def template_digest(template: str) -> str:
     """Return the digest of a template of the repository's own."""
-    return hashlib.sha256(b"template\0" + template.encode()).hexdigest()
+    return _digest(b"template\0" + template.encode())
+
+
+def _digest(data: bytes) -> str:
+    from hashlib import sha256
+
+    return sha256(data).hexdigest()
 
 
 def is_trusted(state_dir: Path, common_dir: Path, digest: str) -> bool:

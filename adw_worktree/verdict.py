@@ -7,8 +7,8 @@ mounted or cannot be read is `unknown`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .envfile import is_ours, load_header
 from .gitrepo import admin_directory, worktree_of_admin
@@ -16,8 +16,7 @@ from .model import DEFAULT_ENV_FILE, Lease, Verdict
 from .receipts import has_receipt, receipt_token
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A verdict and what it rests on."""
 
     verdict: Verdict

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .gitrepo import (
     Repository,
@@ -25,8 +25,7 @@ _UNFINISHED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Uncommitted:
+class Uncommitted(NamedTuple):
     """What is in a worktree and in no commit."""
 
     changed: int = 0

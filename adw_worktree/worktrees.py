@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .errors import BranchUnusable, GitFailed
 from .faults import reached
-from .gitrepo import NO_HOOKS, Repository, list_worktrees, run_git
+from .gitrepo import NO_HOOKS, Repository, branch_commit, list_worktrees, run_git
 from .locks import held
 from .model import Settings
 
@@ -41,14 +41,17 @@ def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> N
 
 
 def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
-    """Delete the branch if it is still at `commit`; return whether it was deleted."""
+    """Delete the branch if it is still at `commit`; return whether it was deleted.
+
+    What git's configuration has of it goes, too, also if an earlier call got no further than that.
+    """
     ref = f"refs/heads/{branch}"
     if not commit.strip("0"):
         return False  # git would delete the branch wherever it is
     reached("branch-drop.before")
     dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
     reached("branch-drop.after")
-    if dropped.returncode == 0:
+    if dropped.returncode == 0 or branch_commit(repo.home, branch) is None:
         _forget_tracking(repo, branch)
     return dropped.returncode == 0
 
@@ -71,6 +74,8 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
 
     Under our lock, since parallel writers of git's configuration fail. Raises GitFailed.
     """
+    if base == "HEAD" or base.startswith("#"):
+        return  # what git would not track, the usual case
     full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
                    repo.worktree or repo.home, check=False)  # fmt: skip
     upstream = full.stdout.removesuffix("\n").rpartition("\n")[2]
@@ -107,7 +112,7 @@ def add_worktree(
 ) -> None:
     """Make an empty worktree at `path` for the branch or commit `target`.
 
-    No hook runs under the lock; `post-checkout` is run by `fill_worktree`. Raises GitFailed.
+    No hook runs under the lock; ``post-checkout` is run by `run_post_checkout`. Raises GitFailed.
     """
     how = ["--detach"] if detach else []
     command = [*NO_HOOKS, "worktree", "add", "--no-checkout", *how, "--", str(path), target]
@@ -123,25 +128,24 @@ def add_worktree(
         time.sleep(_PAUSE_SECONDS)
 
 
-def fill_worktree(path: Path, commit: str, *, hooks: bool, output: int | None) -> int:
-    """Check out the files of an empty worktree, and run git's `post-checkout` as git would.
-
-    Returns the hook's exit status. Raises GitFailed.
-    """
+def check_out(path: Path) -> None:
+    """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed."""
     # No daemon: it would keep the creator's lock for as long as it lives.
     options = ["-c", "checkout.workers=0", "-c", "core.fsmonitor=false"]
     reached("fill.before")
     run_git([*options, "reset", "--hard", "--quiet"], path, timeout=None)
     reached("fill.after")
-    if not hooks:
-        return 0
+
+
+def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:
+    """Run git's `post-checkout` as `git worktree add` would; return its exit status."""
     arguments = ["0" * len(commit), commit, "1"]
     command = ["hook", "run", "--ignore-missing", "post-checkout", "--", *arguments]
     reached("post-checkout.before")
     # What the hook leaves running may last as long as the worktree.
-    quiet = run_git(command, path, check=False, timeout=None, output=output, watched=False)
+    ran = run_git(command, path, check=False, timeout=None, output=output, watched=False)
     reached("post-checkout.after")
-    return quiet.returncode
+    return ran.returncode
 
 
 def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:

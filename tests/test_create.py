@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import Adw, branches, git, make_repo, settle, user_hook, worktrees
 
@@ -310,6 +312,17 @@ def test_two_creates_of_one_id_make_one_worktree(adw: Adw) -> None:
     assert [process.returncode for process in processes] == [0] * 6, answers
     assert sum('"created": true' in out for out, _ in answers) == 1
     assert len(worktrees(adw.directory)) == 2
+
+
+def test_create_that_another_of_the_same_id_overtakes_returns_its_worktree(adw: Adw) -> None:
+    """It had looked for a lease before, and then found the branch with a worktree."""
+    slow = adw.start("create", "a", "--json", ADW_FAULT="creator.locked=stop")
+    settle(lambda: psutil.Process(slow.pid).status() == psutil.STATUS_STOPPED, "it never stopped")
+    adw("create", "a")
+    slow.send_signal(signal.SIGCONT)
+    out, complained = slow.communicate(timeout=120)
+    assert slow.returncode == 0, complained
+    assert json.loads(out)["created"] is False
 
 
 def test_parallel_creates_get_distinct_slots(adw: Adw) -> None:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -202,12 +201,12 @@ def test_template_may_place_the_header_and_state_required_variables_itself() -> 
 
 def test_every_placeholder_has_its_value() -> None:
     template = "A='{adw_id} {slot} {branch} {path} {repo} {compose_project} {ports.docs}'"
-    text = render(replace(LEASE, branch="b/c", path="/p q"), repo_name="my repo", template=template)
+    text = render(LEASE._replace(branch="b/c", path="/p q"), repo_name="my repo", template=template)
     assert parse_variables(text)["A"] == "fix-login 3 b/c /p q my repo my-repo-fix-login-3 9303"
 
 
 def test_detached_worktree_has_an_empty_branch() -> None:
-    text = render(replace(LEASE, branch=None), repo_name="app", template="B={branch}")
+    text = render(LEASE._replace(branch=None), repo_name="app", template="B={branch}")
     assert parse_variables(text)["B"] == ""
 
 
@@ -287,7 +286,7 @@ def test_template_that_readers_could_take_differently_is_refused_with_its_line(k
 @pytest.mark.parametrize("template", ["# {header}", "A={service_ports}"])
 def test_placeholder_of_several_lines_must_stand_alone(template: str) -> None:
     with pytest.raises(SettingsError, match="must stand alone"):
-        render(replace(LEASE, ports={"backend": 9103}), repo_name="app", template=template)
+        render(LEASE._replace(ports={"backend": 9103}), repo_name="app", template=template)
 
 
 def test_error_names_the_line_of_the_template() -> None:
@@ -335,20 +334,20 @@ HOSTILE = {
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_branch_in_an_unquoted_value_is_refused(kind: str) -> None:
     with pytest.raises(SettingsError, match=r"^line 1 of the env file's template"):
-        render(replace(LEASE, branch=HOSTILE[kind]), repo_name="app", template="B={branch}")
+        render(LEASE._replace(branch=HOSTILE[kind]), repo_name="app", template="B={branch}")
 
 
 @pytest.mark.parametrize("kind", ["newline", "assignment", "line separator", "NUL"])
 def test_hostile_path_cannot_leave_a_comment(kind: str) -> None:
     # Each of its lines alone would be a valid one.
     with pytest.raises(SettingsError, match=r"^line 1 of the env file's template"):
-        render(replace(LEASE, path=HOSTILE[kind]), repo_name="app", template="# at {path}")
+        render(LEASE._replace(path=HOSTILE[kind]), repo_name="app", template="# at {path}")
 
 
 @pytest.mark.parametrize("adw_id", ["a\nPATH=/x", "a b", "$(spy)", ""])
 def test_lease_with_an_impossible_id_is_refused(adw_id: str) -> None:
     with pytest.raises(SettingsError):
-        render(replace(LEASE, adw_id=adw_id), repo_name="app")
+        render(LEASE._replace(adw_id=adw_id), repo_name="app")
 
 
 # ---- docker compose's project name -------------------------------------------------------------
@@ -366,7 +365,7 @@ def test_lease_with_an_impossible_id_is_refused(adw_id: str) -> None:
     ],
 )
 def test_compose_project_name(repo_name: str, adw_id: str, expected: str) -> None:
-    text = render(replace(LEASE, adw_id=adw_id), repo_name=repo_name)
+    text = render(LEASE._replace(adw_id=adw_id), repo_name=repo_name)
     assert parse_variables(text)["COMPOSE_PROJECT_NAME"] == expected
 
 
@@ -378,7 +377,7 @@ def test_compose_project_name(repo_name: str, adw_id: str, expected: str) -> Non
 def test_compose_takes_every_project_name_and_it_ends_in_the_slot(
     repo_name: str, adw_id: str, slot: int
 ) -> None:
-    text = render(replace(LEASE, adw_id=adw_id, slot=slot), repo_name=repo_name)
+    text = render(LEASE._replace(adw_id=adw_id, slot=slot), repo_name=repo_name)
     name = parse_variables(text)["COMPOSE_PROJECT_NAME"]
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", name)
     assert name.rpartition("-")[2] == str(slot)
@@ -434,7 +433,7 @@ def test_hostile_names_are_refused_or_sourced_to_the_letter(
 ) -> None:
     # Otherwise whoever names a branch runs commands in the shells of those who check it out.
     template, own = PLACES[place]
-    lease = replace(LEASE, branch=branch, path=path, admin_id=admin_id)
+    lease = LEASE._replace(branch=branch, path=path, admin_id=admin_id)
     text = rendered(lease, repo, template)
     if text is None:
         return
@@ -510,7 +509,7 @@ def test_header_is_read_back() -> None:
     ],
 )
 def test_any_name_of_a_worktree_survives_in_the_header(admin_id: str, shown: str) -> None:
-    lease = replace(LEASE, admin_id=admin_id)
+    lease = LEASE._replace(admin_id=admin_id)
     text = render(lease, repo_name="app")
     assert f" worktree={shown} token=" in text
     assert is_ours(parse_header(text), lease)
@@ -572,25 +571,25 @@ def test_header_that_is_believed_can_be_written_again(
     line = f"# adw-worktree: adw_id={adw_id} slot={slot} worktree={worktree} token={TOKEN}"
     header = parse_header(prefix + line)
     if header is not None:
-        lease = replace(
-            LEASE, adw_id=header.adw_id, slot=header.slot, admin_id=header.worktree, token=TOKEN
+        lease = LEASE._replace(
+            adw_id=header.adw_id, slot=header.slot, admin_id=header.worktree, token=TOKEN
         )
         assert line in render(lease, repo_name="app").split("\n")
 
 
 def test_lease_without_a_worktree_has_variables_but_no_header_to_believe() -> None:
-    lease = replace(LEASE, path=None, branch=None, admin_id=None)
+    lease = LEASE._replace(path=None, branch=None, admin_id=None)
     text = render(lease, repo_name="app")
     assert parse_variables(text) == EXPECTED
     assert parse_header(text) is None
 
 
 CHANGES: Mapping[str, Lease] = {
-    "adw_id": replace(LEASE, adw_id="other"),
-    "slot": replace(LEASE, slot=4),
-    "worktree": replace(LEASE, admin_id="fix-login1"),
-    "token": replace(LEASE, token="f" * 32),
-    "no worktree": replace(LEASE, admin_id=None),
+    "adw_id": LEASE._replace(adw_id="other"),
+    "slot": LEASE._replace(slot=4),
+    "worktree": LEASE._replace(admin_id="fix-login1"),
+    "token": LEASE._replace(token="f" * 32),
+    "no worktree": LEASE._replace(admin_id=None),
 }
 
 

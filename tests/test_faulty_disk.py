@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, git, stress_size
+from conftest import Adw, branches, count, git, stress_size, worktrees
 
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
@@ -153,6 +153,29 @@ def test_one_bad_entry_costs_no_good_one_its_slot(pool: Adw) -> None:
     document["b"]["slot"] = "four"
     ledger_of(pool).write_text(json.dumps(document))
     assert slots(pool) == {"a": 3, "b": 4, "r": 5}
+
+
+def test_ledger_that_names_an_id_twice_is_damage(pool: Adw) -> None:
+    """JSON takes the last: the slot of the first one's running servers was handed out again."""
+    text = ledger_of(pool).read_text()
+    ledger_of(pool).write_text(text.replace('"r": {', '"b": {'))
+    pool("create", "c", "--slot", "4", code=5)
+    found = slots(pool)
+    assert {key: found.get(key) for key in "abr"} == {"a": 3, "b": 4, "r": 5}
+    assert list(ledger_of(pool).parent.glob("*.corrupt-*"))
+
+
+def test_living_worktree_whose_lease_became_pending_keeps_its_slot(pool: Adw) -> None:
+    """No `create` is behind it, so it was released, and its slot handed out under its servers."""
+    document = json.loads(ledger_of(pool).read_text())
+    document["b"]["state"] = "pending"
+    ledger_of(pool).write_text(json.dumps(document))
+    (pool.directory / "trees" / "b" / "work").write_text("of days")
+    pool("create", "c", "--slot", "4", code=5)
+    found = slots(pool)
+    assert {key: found.get(key) for key in "abr"} == {"a": 3, "b": 4, "r": 5}
+    assert (pool.directory / "trees" / "b" / "work").read_text() == "of days"
+    assert not pool.json("doctor")["problems"]
 
 
 def test_second_damage_does_not_overwrite_what_was_set_aside(pool: Adw) -> None:
@@ -401,3 +424,60 @@ def test_worktree_that_git_has_forgotten_the_place_of_keeps_its_slot(
     assert slots(pool) == {"a": 3, "b": 4, "r": 5}
     assert pool("path", "a").stdout.strip() == str(tree)
     git("status", cwd=tree)
+
+
+# ---- what cannot be finished yet ---------------------------------------------------------------
+
+GOES_ON = ["status", "list", "env b", "path b", "reserve s", "create b", "reconcile", "doctor"]
+
+
+@pytest.mark.parametrize("mode", [0, 0o500])
+@pytest.mark.parametrize(
+    ("place", "died"),
+    [
+        ("trash", ["remove", "a", "retire.admin=kill"]),
+        ("creating", ["create", "c", "receipt.written=kill"]),
+    ],
+)
+def test_what_cannot_be_taken_up_yet_stops_nobody(
+    pool: Adw, place: str, died: list[str], mode: int
+) -> None:
+    """A trash that may not be read made `env` and `status` fail in the worktrees all around."""
+    *words, fault = died
+    assert pool(*words, code=None, ADW_FAULT=fault).code not in (0, 3)
+    closed, held = pool.directory / ".git" / "adw-worktree" / place, obeying(pool)
+    for lock in closed.glob("*.lock" if place == "trash" else "*.git"):
+        lock.unlink()  # one that has to be made anew, and cannot be
+    before = closed.stat().st_mode
+    closed.chmod(mode)
+    try:
+        for command in GOES_ON[:: stress_size(2, 1)]:
+            ran = held(*command.split(), code=None)
+            count("faults")
+            assert ran.code in (0, 10), f"{command}: {ran.stderr}"
+            assert f"adw-worktree/{place}" in ran.stderr, f"{command} says nothing: {ran.stderr}"
+    finally:
+        closed.chmod(before)
+    assert "adw-worktree/" not in pool("status").stderr
+    left = {"b"} if place == "trash" else {"a", "b"}
+    assert slots(pool).keys() == left | {"r", "s"}
+    trees = {Path(path).name for path in worktrees(pool.directory)}
+    assert trees == left | {pool.directory.name}
+    assert branches(pool.directory) == {"main", "a", "b"}
+
+
+@pytest.mark.parametrize("gone", ["whole", "directory", "killed"])
+def test_branch_that_git_cannot_delete_with_its_worktree_is_named(pool: Adw, gone: str) -> None:
+    """Under a lock that a dead git had left, `remove -D` said nothing, and the branch stayed."""
+    lock = pool.directory / ".git" / "refs" / "heads" / "a.lock"
+    if gone == "directory":
+        shutil.rmtree(pool.directory / "trees" / "a")
+        git("worktree", "lock", str(pool.directory / "trees" / "a"), cwd=pool.directory)
+    elif gone == "killed":
+        pool("remove", "a", "-D", code=None, ADW_FAULT="retire.tree=kill")
+        assert "a" in branches(pool.directory)
+    lock.touch()
+    ran = pool("status") if gone == "killed" else pool("remove", "a", "-f", "-D", "--unlock")
+    count("faults")
+    assert "a" in branches(pool.directory)
+    assert "branch a stays" in ran.stderr

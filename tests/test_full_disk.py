@@ -215,8 +215,9 @@ def troubles(
         found.append(f"a slot is leased twice: {after}")
     if fault.who == "git" and fault.error == errno.EIO:
         # Locks that git could not delete: it asks a person to. A full disk is no excuse for one.
+        trash = repo / ".git" / "adw-worktree" / "trash"
         for lock in repo.glob(".git/**/*.lock"):
-            if "adw-worktree" not in lock.relative_to(repo).parts:
+            if lock.parent.name not in ("adw-worktree", "creating") and lock.parent != trash:
                 lock.unlink()
     found += remains(adw, set(adw.json("status")["allocations"]))
     again = adw(*words, code=None)

@@ -11,9 +11,9 @@ import json
 import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from pydantic import ValidationError
 
-from adw_worktree import registry, trash, userhooks
+from adw_worktree import registry, schema, settings_check, trash, userhooks
 from adw_worktree.consent import Consent
 from adw_worktree.create import create
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
@@ -134,6 +135,7 @@ PLAUSIBLE = {
     "services": {"api": 9300},
     "slots": 100,
     "adopt": True,
+    "spares": 2,
     "submodules": False,
     "lock_timeout": 3,
     "trash_days": 7,
@@ -152,6 +154,10 @@ def toml(value: Any) -> str:
     if value is None:
         return '"none"'
     return json.dumps(value)
+
+
+def toml_file(document: dict[str, Any]) -> str:
+    return "\n".join(f"{toml(key)} = {toml(value)}" for key, value in document.items())
 
 
 def assert_settings_are_sound(home: Path, environ: dict[str, str]) -> None:
@@ -177,11 +183,27 @@ def assert_settings_are_sound(home: Path, environ: dict[str, str]) -> None:
 @fuzz
 @given(document=mutations(PLAUSIBLE))
 def test_settings_of_a_repository(tmp_path: Path, document: dict[str, Any]) -> None:
-    lines = [f"{toml(key)} = {toml(value)}" for key, value in document.items()]
     (tmp_path / "adw-worktree.toml").write_text(
-        "\n".join(lines), encoding="utf-8", errors="surrogatepass"
+        toml_file(document), encoding="utf-8", errors="surrogatepass"
     )
     assert_settings_are_sound(tmp_path, {"HOME": str(tmp_path)})
+
+
+@fuzz
+@given(document=mutations(PLAUSIBLE))
+def test_settings_that_are_plainly_right_are_what_pydantic_takes(document: dict[str, Any]) -> None:
+    """There are two ways to check them, and one is quick."""
+    try:
+        document = tomllib.loads(toml_file(document).encode().decode())
+    except (UnicodeEncodeError, tomllib.TOMLDecodeError):
+        return
+    plain = settings_check.plain_values(document)
+    try:
+        told = settings_check._validated(settings_check.Layer("a file", document))
+    except SettingsError:
+        assert plain is None
+        return
+    assert plain in (told, None)
 
 
 @fuzz
@@ -310,7 +332,7 @@ def test_lease_of_a_worktree_anywhere_is_read_as_it_was_written(
     """A path need not be UTF-8."""
     if admin_id in (".", ".."):
         return
-    lease = replace(LEASE, path=f"/{path}", branch=branch, admin_id=admin_id)
+    lease = LEASE._replace(path=f"/{path}", branch=branch, admin_id=admin_id)
     assert decode_leases(encode_leases([lease])) == ({"a": lease}, False)
     assert decode_lease("a", json.loads(json.dumps(encode_lease(lease)))) == lease
 
@@ -344,6 +366,21 @@ def test_slots_in_doubt(tmp_path: Path, stored: Any, freed: set[int]) -> None:
     before = registry.doubtful_slots(tmp_path)
     registry.doubt(tmp_path, freed)
     assert registry.doubtful_slots(tmp_path) == before | freed
+
+
+@fuzz
+@given(entry=mutations(LEDGER["a"]))
+def test_what_is_read_as_plain_is_what_pydantic_takes(entry: dict[str, Any]) -> None:
+    """There are two ways to read an entry, and one is quick."""
+    plain = schema._is_plain("a", entry)
+    try:
+        checked = schema._record().model_validate(entry)
+    except ValidationError:
+        assert not plain
+        return
+    if plain:
+        told = schema._believe("a", checked.model_dump(exclude_none=True))
+        assert schema._believe("a", entry) == told
 
 
 @fuzz

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, settle
 
-from adw_worktree.githooks import EVENTS, install, status, uninstall
-from adw_worktree.gitrepo import find_repository, git_version
+from adw_worktree.discovery import find_repository
+from adw_worktree.githooks import install, status, uninstall
+from adw_worktree.gitrepo import git_version
+from adw_worktree.hookfile import EVENTS
 
 FAKE_PASS = """#!/bin/sh
 printf '%s\\n' "$*" >>"$LOG"

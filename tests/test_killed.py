@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,6 +139,25 @@ def with_expired_trash(adw: Adw) -> None:
     os.utime(entry / "expired", (0, 0))
 
 
+def with_spare(adw: Adw) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('spares = 1\n[hooks]\nprepare = "touch prepared"\n')
+    (adw.directory / ".git" / "info").mkdir(exist_ok=True)
+    (adw.directory / ".git" / "info" / "exclude").write_text("prepared\n")
+    adw("spares", "fill", "--wait")
+
+
+def with_old_spare(adw: Adw) -> None:
+    with_spare(adw)
+    git("commit", "--quiet", "--allow-empty", "-m", "later", cwd=adw.directory)
+
+
+def without_spare(adw: Adw) -> None:
+    with_spare(adw)
+    adw("spares", "drop")
+
+
 def with_disorder(adw: Adw) -> None:
     """One worktree deleted, one moved, one without env file, one without receipt, one unleased."""
     made(adw, "a", "gone", "moved", "bare", "lost")
@@ -247,6 +267,11 @@ SCENARIOS = {
     "create-undone": Scenario(
         ("create", "a"), with_failing_hook, 9, wish=Wish(hooks=False)
     ),
+    "create-from-spare": Scenario(("create", "a"), with_spare),
+    "create-from-old-spare": Scenario(("create", "a", "--detach"), with_old_spare),
+    "spares-fill": Scenario(("spares", "fill", "--wait"), without_spare),
+    "spares-refresh": Scenario(("spares", "fill", "--wait"), with_old_spare),
+    "spares-drop": Scenario(("spares", "drop"), with_spare),
     "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
     "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
     "remove-forced": Scenario(
@@ -311,6 +336,7 @@ SCENARIOS = {
 def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NONE) -> None:
     """Leases, worktrees, directories, admin entries and branches agree; no litter is left."""
     repo, common = adw.directory, adw.directory / ".git"
+    settle(lambda: not busy_in(repo), "something goes on in the background")
     stored = json.loads((repo / "agents" / "port_allocations.json").read_bytes() or "{}") if (
         repo / "agents" / "port_allocations.json"
     ).exists() else {}  # fmt: skip
@@ -319,13 +345,14 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
     slots = [lease["slot"] for lease in leases.values()]
     assert len(slots) == len(set(slots))
     paths = {lease["path"] for lease in leases.values() if lease.get("path")}
-    listed = worktrees(repo)[1:]
+    spares = spares_of(repo)
+    listed = [path for path in worktrees(repo)[1:] if Path(path).name not in spares]
     assert paths == set(listed), "leases and worktrees"
     found = [path for path in elsewhere().glob("*") if any(path.iterdir())]
     directories = [*(repo / "trees").glob("*"), *found]
     assert {str(path) for path in directories} == paths, "leases and directories"
     admins = {path.name for path in (common / "worktrees").glob("*")}
-    assert admins == {lease["admin_id"] for lease in leases.values() if lease.get("path")}
+    assert admins == spares | {lease["admin_id"] for lease in leases.values() if lease.get("path")}
     for lease in leases.values():
         if lease.get("path"):
             admin = admin_directory(Path(lease["path"]))
@@ -340,7 +367,8 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
     state = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"
     litter = [*repo.rglob(".*.tmp"), *state.rglob(".*.tmp")]
     litter += (common / "adw-worktree" / "creating").glob("*")
-    litter += [path for path in common.rglob("*.lock") if path.parent != common / "adw-worktree"]
+    locks = [path for path in common.rglob("*.lock") if path.parent != common / "adw-worktree"]
+    litter += [path for path in locks if path.name != "fill.lock"]
     assert litter == []
     for path in (str(repo), *listed):
         status = git("status", "--porcelain", "--untracked-files=all", cwd=Path(path))
@@ -354,10 +382,33 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
     assert recorded == set(slots), "what the machine knows of this ledger"
 
 
+def busy_in(repo: Path) -> bool:
+    """Whether a process has its working directory in the repository."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(
+                repo
+            ):
+                return True
+    return False
+
+
+def spares_of(repo: Path) -> set[str]:
+    """Return the names of the spares, which have to be whole: locked, at a commit, and clean."""
+    directory = repo / ".git" / "adw-worktree" / "spares"
+    names = {path.name for path in directory.glob("spare-????????")}
+    assert {path.name for path in directory.glob("*.json")} == {f"{name}.json" for name in names}
+    for name in names:
+        assert (repo / ".git" / "worktrees" / name / "locked").exists()
+        assert git("status", "--porcelain", cwd=directory / name) == ""
+        assert (directory / name / "prepared").exists()
+    return names
+
+
 def assert_heals(adw: Adw, scenario: Scenario) -> None:
     adw("list")
-    if scenario.words[0] == "reconcile":
-        adw("reconcile")  # what was in disorder before
+    if scenario.words[0] == "reconcile" or "spare" in scenario.before.__name__:
+        adw("reconcile")  # what was in disorder before, and spares
     assert_in_order(adw, scenario.keeps, scenario.dirty)
     if scenario.work:
         assert_work_is_there(adw)

@@ -9,13 +9,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, git, make_repo
+from conftest import Adw, git, make_repo, settle
 
 from adw_worktree import trash
 from adw_worktree.consent import Consent
@@ -356,7 +355,7 @@ def aged(scene: Scene, days: float) -> None:
     """Make the one entry of the trash look as if it had been removed `days` ago."""
     (entry,) = trash.kept_entries(scene.project.repo)
     then = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-    trash.save(trash.place(scene.project.repo, entry.name), replace(entry, removed_at=then))
+    trash.save(trash.place(scene.project.repo, entry.name), entry._replace(removed_at=then))
 
 
 def test_trash_goes_after_its_days_if_found_too_old_twice(scene: Scene) -> None:
@@ -393,7 +392,8 @@ def test_nothing_is_kept_if_the_setting_says_so(
     monkeypatch.setenv("ADW_TRASH_DAYS", "0")
     gone = remove(open_project(scene.repo), "a", Consent(force=True))
     assert gone.kept is None
-    assert list((scene.repo / ".git" / "adw-worktree" / "trash").iterdir()) == []
+    place = scene.repo / ".git" / "adw-worktree" / "trash"
+    settle(lambda: list(place.iterdir()) == [], "the files were never deleted")
 
 
 @pytest.mark.parametrize("step", ["remove", "restore", "discard"])
@@ -424,6 +424,7 @@ def test_read_only_directories_go_with_their_worktree(scene: Scene) -> None:
     project = scene.project
     remove(project, "a", Consent(force=True))
     trash.purge(project.repo, 0)
+    settle(lambda: not trash.interrupted(project.repo), "the files are not deleted")
     assert list((scene.repo / ".git" / "adw-worktree" / "trash").iterdir()) == []
 
 

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +56,7 @@ def sink(tmp_path: Path) -> Iterator[int]:
 
 
 def asking(*commands: Command, moment: str = "post-create", repository: bool = True) -> Settings:
-    return replace(Settings(), hooks={moment: HookCommands(commands, repository)})
+    return Settings()._replace(hooks={moment: HookCommands(commands, repository)})
 
 
 def digest_of(*commands: Command, moment: str = "post-create") -> str:
@@ -92,8 +91,8 @@ def test_the_digest_tells_every_difference_of_text_moment_and_form() -> None:
 def test_the_digest_ignores_the_order_of_moments_and_the_users_own_commands() -> None:
     one, two = HookCommands(("a",), True), HookCommands(("b",), True)
     own = HookCommands(("c",), False)
-    first = replace(Settings(), hooks={"pre-create": one, "post-create": two})
-    second = replace(Settings(), hooks={"post-create": two, "pre-create": one, "pre-remove": own})
+    first = Settings()._replace(hooks={"pre-create": one, "post-create": two})
+    second = Settings()._replace(hooks={"post-create": two, "pre-create": one, "pre-remove": own})
     assert commands_digest(first) == commands_digest(second)
 
 

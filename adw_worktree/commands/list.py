@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..discovery import repository_at
 from ..errors import AdwError
-from ..gitrepo import repository_at
 from ..healing import heal
 from ..output import Outcome, table
 from ..overview import Row, rows

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..errors import AdwError, UsageError
 from ..faults import reached
 from ..healing import heal
 from ..output import Outcome, table
 from ..project import Project, open_project
-from ..reconcile import Action, Reconciled, reconcile
 from ..stamp import observe, stamp_file, write_stamp
-from .list import other_projects
+
+if TYPE_CHECKING:
+    from ..reconcile import Action, Reconciled
 
 EPILOG = """\
 examples:
@@ -48,6 +50,8 @@ def run(args: Namespace) -> Outcome:
         return _in_background(args)
     if args.max_age is not None and not 0 <= args.max_age <= 24 * 36500:
         raise UsageError("--max-age is a number of hours, 0 or more")
+    from .list import other_projects
+
     project = open_project(args.directory)
     notes: list[str] = []
     projects = [project, *(other_projects(project, notes) if args.all else [])]
@@ -77,6 +81,8 @@ def run(args: Namespace) -> Outcome:
 
 
 def _pass(project: Project, dry_run: bool, max_age: timedelta | None) -> Reconciled:
+    from ..reconcile import reconcile
+
     observed = observe(project.repo, project.trees)
     done = reconcile(project, dry_run=dry_run, max_age=max_age)
     if not dry_run:
@@ -99,6 +105,8 @@ def _in_background(args: Namespace) -> Outcome:
             _wait_until_gone(project, args.wait_gone)
         observed = observe(project.repo, project.trees)
         if project.settings.adopt:
+            from ..reconcile import reconcile
+
             reconcile(project)
         else:
             heal(project)

@@ -1,0 +1,81 @@
+"""`adw-worktree spares`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+
+from .. import background, spares
+from ..errors import AdwError, UsageError
+from ..output import Outcome, table
+from ..project import Project, open_project
+
+EPILOG = """\
+examples:
+  adw-worktree spares status
+  adw-worktree spares fill           # in the background
+  adw-worktree spares fill --wait
+  adw-worktree spares drop
+
+How many there are to be is the setting `spares`."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=["status", "fill", "drop"])
+    parser.add_argument("--wait", action="store_true", help="fill: come back when they are ready")
+
+
+def run(args: Namespace) -> Outcome:
+    if args.wait and args.action != "fill":
+        raise UsageError("--wait is for fill", hint="adw-worktree spares fill --wait")
+    project = open_project(args.directory)
+    if args.action == "drop":
+        dropped = spares.drop(project)
+        return Outcome({"dropped": dropped}, f"dropped {dropped} spares", project.notices)
+    if args.action == "status":
+        return _status(project)
+    if not args.wait:
+        fill_in_background(project)
+        return Outcome({"started": True}, "filling in the background", project.notices)
+    done = spares.fill(project, wait=True, output=2)
+    data = {
+        "made": done.made,
+        "refreshed": done.refreshed,
+        "dropped": done.dropped,
+        "ready": done.ready,
+    }
+    notes = [*project.notices, *([done.note] if done.note else [])]
+    return Outcome(data, f"{done.ready} of {project.settings.spares} spares are ready", notes)
+
+
+def fill_in_background(project: Project) -> None:
+    """Start the filling of spares, if there are to be any, and come back at once."""
+    if project.settings.spares or spares.ready(project.repo):
+        name = __package__.partition(".")[0]
+        common = str(project.repo.common_dir)
+        command = [sys.executable, "-m", name, "-C", common, "spares", "fill", "--wait"]
+        if not background.start(command, project.repo.common_dir):
+            raise AdwError("no process can be started to fill the spares")
+
+
+def _status(project: Project) -> Outcome:
+    found = spares.ready(project.repo)
+    wanted = project.settings.spares
+    fresh = [spares.is_fresh(project, spare) for spare in found]
+    data = {
+        "wanted": wanted,
+        "ready": len(found),
+        "filling": spares.is_filling(project),
+        "spares": [
+            {"name": spare.name, "commit": spare.commit, "fresh": is_fresh}
+            for spare, is_fresh in zip(found, fresh, strict=True)
+        ],
+    }
+    rows = [
+        [spare.name, spare.commit[:12], "fresh" if is_fresh else "behind base"]
+        for spare, is_fresh in zip(found, fresh, strict=True)
+    ]
+    lines = [f"{len(found)} of {wanted} spares are ready"]
+    if rows:
+        lines.append(table(["SPARE", "COMMIT", "STATE"], rows))
+    return Outcome(data, "\n".join(lines), project.notices)

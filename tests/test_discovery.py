@@ -1,0 +1,163 @@
+"""Finding the repository: read from its files where that is certain, and then as git would say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import git, make_repo
+
+from adw_worktree import discovery
+from adw_worktree.errors import AdwError
+from adw_worktree.gitrepo import Repository
+
+
+def linked(repo: Path) -> Path:
+    git("worktree", "add", "--quiet", "--detach", "trees/a b", cwd=repo)
+    return repo / "trees" / "a b"
+
+
+def inside_linked(repo: Path) -> Path:
+    (linked(repo) / "x" / "y").mkdir(parents=True)
+    return repo / "trees" / "a b" / "x" / "y"
+
+
+def inside(repo: Path) -> Path:
+    (repo / "x" / "y").mkdir(parents=True)
+    return repo / "x" / "y"
+
+
+def through_a_link(repo: Path) -> Path:
+    inside(repo)
+    (repo.parent / "link").symlink_to(repo / "x")
+    return repo.parent / "link" / "y"
+
+
+def git_directory(repo: Path) -> Path:
+    return repo / ".git"
+
+
+def deep_in_git_directory(repo: Path) -> Path:
+    return repo / ".git" / "objects" / "info"
+
+
+def admin(repo: Path) -> Path:
+    linked(repo)
+    return next((repo / ".git" / "worktrees").iterdir())
+
+
+def bare(repo: Path) -> Path:
+    git("clone", "--quiet", "--bare", ".", "../bare.git", cwd=repo)
+    return repo.parent / "bare.git"
+
+
+def linked_of_bare(repo: Path) -> Path:
+    git("worktree", "add", "--quiet", "../w", cwd=bare(repo))
+    return repo.parent / "w"
+
+
+def dot_git_bare(repo: Path) -> Path:
+    git("clone", "--quiet", "--bare", ".", "../project/.git", cwd=repo)
+    git("worktree", "add", "--quiet", "../w", cwd=repo.parent / "project" / ".git")
+    return repo.parent / "project" / "w"
+
+
+def separate(repo: Path) -> Path:
+    git("init", "--quiet", "--separate-git-dir", "../elsewhere", cwd=repo)
+    return repo
+
+
+def core_worktree(repo: Path) -> Path:
+    (repo.parent / "files").mkdir()
+    git("config", "core.worktree", "../../files", cwd=repo)
+    return repo
+
+
+def included(repo: Path) -> Path:
+    (repo / ".git" / "more").write_text("[core]\n\tbare = true\n")
+    git("config", "include.path", "more", cwd=repo)
+    return repo
+
+
+def worktree_config(repo: Path) -> Path:
+    tree = linked(repo)
+    git("config", "extensions.worktreeConfig", "true", cwd=repo)
+    git("config", "--worktree", "core.sparseCheckout", "true", cwd=tree)
+    return tree
+
+
+def submodule(repo: Path) -> Path:
+    part = make_repo(repo.parent / "part")
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(part), "lib",
+        cwd=repo)  # fmt: skip
+    return repo / "lib"
+
+
+def nested(repo: Path) -> Path:
+    return make_repo(repo / "vendor" / "other")
+
+
+def empty_git_file(repo: Path) -> Path:
+    (repo / "x").mkdir()
+    (repo / "x" / ".git").write_text("")
+    return repo / "x"
+
+
+def empty_git_directory(repo: Path) -> Path:
+    (repo / "x" / ".git").mkdir(parents=True)
+    return repo / "x"
+
+
+def outside(repo: Path) -> Path:
+    return repo.parent
+
+
+def ceiling(repo: Path) -> Path:
+    os.environ["GIT_CEILING_DIRECTORIES"] = str(repo)
+    return inside(repo)
+
+
+EVERYDAY = [linked, inside_linked, inside, through_a_link, nested]
+UNUSUAL = [
+    git_directory, deep_in_git_directory, admin, bare, linked_of_bare, dot_git_bare, separate,
+    core_worktree, included, worktree_config, submodule, empty_git_file, empty_git_directory,
+    outside, ceiling,
+]  # fmt: skip
+
+
+def told(look: Callable[[Path], Repository | None], directory: Path) -> Repository | str | None:
+    try:
+        return look(directory)
+    except AdwError as exc:
+        return exc.code
+
+
+@pytest.mark.parametrize("shape", [*EVERYDAY, *UNUSUAL], ids=lambda shape: shape.__name__)
+def test_repository_is_the_one_that_git_finds(
+    repo: Path, shape: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", "")  # given back after the test
+    monkeypatch.delenv("GIT_CEILING_DIRECTORIES")
+    directory = shape(repo)
+    found = told(discovery.find_repository, directory)
+    assert found == told(discovery._ask_git, directory)
+    assert found is not None
+
+
+@pytest.mark.parametrize("shape", EVERYDAY, ids=lambda shape: shape.__name__)
+def test_everyday_repository_is_found_without_git(
+    repo: Path, shape: Callable[[Path], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = shape(repo)
+    monkeypatch.setenv("PATH", "")
+    assert discovery.find_repository(directory).worktree is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_repository_of_another_owner_is_left_to_git(repo: Path) -> None:
+    """Git refuses it (safe.directory): its configuration runs programs."""
+    os.chown(repo / ".git", 65534, 65534)
+    assert discovery._read(repo) is None
+    assert told(discovery.find_repository, repo) == told(discovery._ask_git, repo)

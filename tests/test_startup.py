@@ -1,0 +1,86 @@
+"""What each command loads before it does anything: that is what its start costs.
+
+The sets are exact, so that nothing creeps in. Where a command needs more, it is added here, after a
+look at `python -X importtime`; `nox -s bench` says what it costs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import Adw
+
+
+def _names(text: str) -> set[str]:
+    return set(text.split())
+
+
+BASE = _names("_version cli errors faults gitrepo locks model output")
+OPENS = BASE - {"_version"} | _names(
+    "atomic commands discovery envfile holdings ledger neighbours places pool ports project "
+    "receipts registry resources schema settings settings_check verdict"
+)
+"""What finds the repository, its settings and its place in the pool."""
+HEALS = OPENS | _names("healing creators hookfile stamp")
+"""And looks whether all is in order."""
+SHOWS = HEALS | {"overview"}
+REMOVES = HEALS | _names("retire trash background worktrees")
+CREATES = REMOVES | _names("creation exclude leftovers spares userhooks workstate")
+
+LOADED = {
+    "--version": BASE,
+    "--help": BASE - {"_version"},
+    "path a": SHOWS | {"commands.path"},
+    "env a": SHOWS | {"commands.env"},
+    "run a -- true": SHOWS | {"commands.run"},
+    "status": SHOWS | {"commands.status"},
+    "list": SHOWS | {"commands.list"},
+    "reserve r": HEALS | {"commands.reserve", "exclude"},
+    "release r": SHOWS | {"commands.release"},
+    "create b": CREATES | {"commands.create", "commands.spares", "create"},
+    "create a": CREATES | {"commands.create", "commands.spares", "create"},
+    "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
+    "restore": REMOVES | {"commands.restore", "restore", "exclude"},
+    "reconcile --background": HEALS | {"commands.reconcile"},
+    "reconcile": CREATES | {"commands.reconcile", "commands.list", "reconcile", "overview"},
+    "hooks status": OPENS | {"commands.hooks", "githooks", "hookfile", "stamp"},
+    "spares status": OPENS | _names("commands.spares spares background trash userhooks worktrees"),
+    "trust --yes": OPENS | {"commands.trust", "userhooks"},
+    "doctor": CREATES | {"commands.doctor", "doctor", "reconcile", "githooks", "overview"},
+}
+"""Our own modules, by command, in a repository in which there is nothing to mend."""
+
+RUNS_GIT = _names("list create remove reconcile hooks doctor trust spares")
+SLOW = _names(
+    "asyncio dataclasses decimal email filelock git hashlib http inspect logging platformdirs "
+    "psutil pydantic random secrets shutil socket ssl subprocess tempfile tomllib unittest"
+)
+"""Libraries that take a quarter of a bare Python's start, or more."""
+
+
+@pytest.mark.parametrize("command", LOADED)
+def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> None:
+    adw("create", "a")
+    if "b" in command.split()[1:] and not command.startswith("create"):
+        adw("create", "b")
+    if command == "release r":
+        adw("reserve", "r")
+    ran = subprocess.run(
+        [sys.executable, "-v", "-m", "adw_worktree", *command.split()],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = set(re.findall(r"(?m)^import '([\w.]+)'", ran.stderr))
+    own = {name.removeprefix("adw_worktree.") for name in names if "adw_worktree." in name}
+    assert own == LOADED[command]
+    allowed = set()
+    if RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background":
+        allowed |= {"subprocess"}
+    if command in ("create b", "reserve r", "status", "doctor"):
+        allowed |= {"socket"}  # to ask whether a port is free
+    assert names & SLOW == allowed
