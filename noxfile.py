@@ -61,7 +61,7 @@ def stress(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure us beside git and our peers, and write docs/benchmarks.md: `-- --quick` to try it."""
-    session.install("-e", ".[bench]")
+    session.install(".[bench]")
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from secrets import token_hex
@@ -108,7 +107,7 @@ def fill(ledger: str, taken: int) -> None:
             ports = ports_of(slot, inner.settings.services)
             name = f"taken-{slot}"
             token = token_hex(16)
-            leases[name] = replace(first, adw_id=name, slot=slot, ports=ports, token=token)
+            leases[name] = first._replace(adw_id=name, slot=slot, ports=ports, token=token)
         inner.ledger.commit(leases)
     # Through the front door, so that the machine's registry knows of all of them.
     pool.release("first")
