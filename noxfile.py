@@ -59,6 +59,13 @@ def stress(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure us beside git and our peers, and write docs/benchmarks.md: `-- --quick` to try it."""
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def reconcile(session: nox.Session) -> None:
     """Reconcile a repository: `nox -s reconcile -- --dry-run --repo DIR`; for people and cron.
 

@@ -25,7 +25,17 @@ from adw_worktree.resources import shipped_text
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAME = f"adw_worktree-{__version__}"
 INFO = f"{NAME}.dist-info"
-FOLDERS = [".ci", ".github", "adw_worktree", "docs", "hooks", "scripts", "templates", "tests"]
+FOLDERS = [
+    ".ci",
+    ".github",
+    "adw_worktree",
+    "benchmarks",
+    "docs",
+    "hooks",
+    "scripts",
+    "templates",
+    "tests",
+]
 FILES = [
     ".gitignore",
     "CHANGELOG.md",
