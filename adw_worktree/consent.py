@@ -56,8 +56,11 @@ class Target(NamedTuple):
 
 def require_consent(
     project: Project, target: Target, entry: WorktreeEntry, consent: Consent
-) -> None:
-    """Raise the refusal of what `consent` does not cover, if there is one."""
+) -> Uncommitted | None:
+    """Raise the refusal of what `consent` does not cover, if there is one.
+
+    Returns what is uncommitted, None if that was not looked at.
+    """
     if target.lease is not None:
         if target.lease.state == "pending":
             raise unavailable(target.lease, Finding("unknown", "in the making"))
@@ -73,6 +76,7 @@ def require_consent(
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""
         raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
+    work: Uncommitted | None = None
     if entry.path.exists():
         work = None if consent.force else uncommitted(entry.path)
         if work:
@@ -80,6 +84,7 @@ def require_consent(
     elif target.lease is not None and not consent.force:
         raise unavailable(target.lease, project.pool.finding(target.lease))
     _check_commits(project, entry, consent, again)
+    return work
 
 
 def dirty(

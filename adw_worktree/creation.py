@@ -53,7 +53,6 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
     path = _free_path(project, adw_id, branch, wish.path)
     base, commit, new_branch = _start(project, branch, wish, token)
-    _check_env_file(project, commit)
     missing = [parent for parent in path.parents if not parent.exists()]
     return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
 
@@ -64,7 +63,7 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
     if branch is not None and not is_branch_name(home, branch):
         raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
     base = wish.base or project.settings.base
-    present, there = _look_up(home, [f"refs/heads/{branch or ''}", base])
+    present, there = _look_up(project, home, [f"refs/heads/{branch or ''}", base])
     if branch is not None and present is not None:
         _check_branch_free(project, branch)
         if wish.base is not None or wish.pr is not None:
@@ -72,19 +71,34 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
                 f"branch {branch} exists; --from and --pr are for a new one",
                 hint="leave them out to check it out, or choose another with --branch",
             )
-        return branch, present, False
+        return branch, _usable(project, present), False
     if wish.pr is not None:
-        return f"#{wish.pr}", _fetch_request(project, wish.pr, token), branch is not None
+        fetched = _fetch_request(project, wish.pr, token)
+        found = _look_up(project, home, [fetched])[0]
+        return f"#{wish.pr}", _usable(project, found or Start(fetched)), branch is not None
     if there is None or base.startswith("-"):
         raise BranchUnusable(
             f"{base} names no commit in {home}",
             hint="choose one with --from; an empty repository needs a first commit",
         )
-    return base, there, branch is not None
+    return base, _usable(project, there), branch is not None
 
 
-def _look_up(home: Path, revisions: list[str]) -> list[str | None]:
-    return resolve_objects(home, [f"{revision}^{{commit}}" for revision in revisions])
+class Start(NamedTuple):
+    """A commit to start from."""
+
+    commit: str
+    has_env_file: bool = False
+    """Whether it tracks what we would write."""
+
+
+def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start | None]:
+    """Return the commit that each revision names, or None, asking git once."""
+    env_file = project.settings.env_file
+    asked = [f"{name}{what}" for name in revisions for what in ("^{commit}", f":{env_file}")]
+    told = resolve_objects(home, asked)
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return [Start(commit, file is not None) if commit else None for commit, file in pairs]
 
 
 def _check_branch_free(project: Project, branch: str) -> None:
@@ -119,14 +133,15 @@ def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path |
     return path
 
 
-def _check_env_file(project: Project, commit: str) -> None:
-    """Refuse if the commit tracks the env file: writing ours would dirty the worktree."""
-    name = project.settings.env_file
-    if resolve_objects(project.repo.home, [f"{commit}:{name}"]) != [None]:
+def _usable(project: Project, start: Start) -> str:
+    """Return the commit; refuse one that tracks the env file: ours would dirty the worktree."""
+    if start.has_env_file:
+        name = project.settings.env_file
         raise SettingsError(
-            f"{name} is tracked in commit {commit[:12]}, and would be overwritten",
+            f"{name} is tracked in commit {start.commit[:12]}, and would be overwritten",
             hint=f"git rm --cached {quote(name)}, or choose another name with the setting env_file",
         )
+    return start.commit
 
 
 def _fetch_request(project: Project, number: int, token: str) -> str:

@@ -84,6 +84,7 @@ POINTS = (
     "spare.locked",
     "spare.outdated",
     "spare.forgotten",
+    "spare.settled",
     "background.started",
     "hook.twice",
     "hook.once",

@@ -1,7 +1,8 @@
 """File locks: between processes and threads, dropped by the kernel when their holder dies.
 
 What holds here: a lock guards a sidecar file, never the data; a file system without `flock` is an
-error, not a weaker lock.
+error, not a weaker lock. They are the kernel's own: a hundred commands that wait for each other
+would each spend more on loading a library for this than on all that they do inside the lock.
 """
 
 from __future__ import annotations
@@ -12,17 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .errors import LedgerError, LockTimeout
 from .faults import reached
 
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
-
 # A hundred that wait must leave the processor to the one that works.
-_POLL_SECONDS = 0.02
+_FIRST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.02
 
 _handed_down: ContextVar[tuple[int, ...]] = ContextVar("_handed_down", default=())
 
@@ -45,7 +45,7 @@ def held(path: Path, timeout: float, what: str) -> Iterator[None]:
     `what` names the guarded thing in the error. Raises LockTimeout if somebody else keeps it,
     LedgerError if the lock file cannot be made or locked.
     """
-    lock = _take_free(path) or _wait(path, timeout, what)
+    lock = _wait(path, timeout, what)
     try:
         with suppress(OSError):
             os.utime(path)
@@ -66,21 +66,20 @@ def held_with_children(path: Path, timeout: float) -> Iterator[bool]:
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        acquired = _acquired_within(descriptor, timeout)
     except OSError as exc:
         raise _unusable(path, exc) from exc
-    try:
-        if not _wait_for(descriptor, path, timeout):
-            yield False
-            return
-        before = _handed_down.set((*_handed_down.get(), descriptor))
-        try:
-            yield True
-        finally:
-            _handed_down.reset(before)
-            # Not by closing alone: a daemon that git started may have the descriptor for good.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
+    if not acquired:
         os.close(descriptor)
+        yield False
+        return
+    before = _handed_down.set((*_handed_down.get(), descriptor))
+    try:
+        yield True
+    finally:
+        _handed_down.reset(before)
+        # Not by closing alone: a daemon that git started may have the descriptor for good.
+        _release(descriptor)
 
 
 def handed_down() -> tuple[int, ...]:
@@ -88,39 +87,14 @@ def handed_down() -> tuple[int, ...]:
     return _handed_down.get()
 
 
-def _wait_for(descriptor: int, path: Path, timeout: float) -> bool:
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(_POLL_SECONDS)
-        except OSError as exc:
-            raise _unusable(path, exc) from exc
-        else:
-            return True
-
-
 def try_lock(path: Path) -> Lock | None:
     """Return the lock at `path`, acquired, or None if somebody holds it.
 
     The caller releases it. Raises LedgerError if the lock file cannot be made or locked.
     """
-    lock = _take_free(path)
-    if lock is None:
-        from filelock import Timeout
-
-        waiting = _file_lock(path)
-        try:
-            waiting.acquire(timeout=0)
-        except Timeout:
-            return None
-        except (OSError, NotImplementedError) as exc:
-            raise _unusable(path, exc) from exc
-        lock = Lock(path, waiting.release)
-    reached("lock.taken")
+    lock = _take(path)
+    if lock is not None:
+        reached("lock.taken")
     return lock
 
 
@@ -131,27 +105,73 @@ def discard(lock: Lock) -> None:
     lock.release()
 
 
-def _take_free(path: Path) -> Lock | None:
-    """Return the lock at `path`, acquired; None if it takes more than asking for it once.
+def _wait(path: Path, timeout: float, what: str) -> Lock:
+    """Return the lock at `path`, acquired in its turn. Raises LockTimeout, LedgerError."""
+    pauses, turn, deadline = _pauses(), _turn(path), time.monotonic() + timeout
+    while (lock := _take(path)) is None:
+        if time.monotonic() >= deadline:
+            if _turn(path) == turn:
+                raise LockTimeout(
+                    f"{what} is locked by another process ({path}) for more than {timeout:g} "
+                    "seconds",
+                    hint="wait and repeat, or raise the setting lock_timeout (ADW_LOCK_TIMEOUT)",
+                )
+            turn, deadline = _turn(path), time.monotonic() + timeout
+        time.sleep(next(pauses))
+    return lock
 
-    As filelock does it, on the same file. Loading filelock takes as long as starting Python three
-    times: it is left what is not everyday, to wait for a lock and to say why one is not to be had.
+
+def _take(path: Path) -> Lock | None:
+    """Return the lock at `path`, acquired; None if somebody holds it. Raises LedgerError.
+
+    Each call opens the file anew, so that threads exclude each other as processes do.
     """
-    _make_directory(path)
     try:
-        # O_NONBLOCK: what lies there may be a pipe.
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-        descriptor = os.open(path, flags, 0o666)
-    except OSError:
-        return None
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            reached("lock.directory")
+        while True:
+            descriptor = _open(path)
+            if not _acquired(descriptor):
+                os.close(descriptor)
+                return None
+            if os.fstat(descriptor).st_nlink > 0:
+                return Lock(path, partial(_release, descriptor))
+            os.close(descriptor)  # it was removed meanwhile, and guards nothing
+    except OSError as exc:
+        raise _unusable(path, exc) from exc
+
+
+def _open(path: Path) -> int:
+    """Return a descriptor of the lock file, which is made if it is missing. Raises OSError."""
+    # Never through a link; and what lies there may be a pipe, which would block.
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        return os.open(path, flags | os.O_CREAT, 0o666)
+
+
+def _acquired(descriptor: int) -> bool:
+    """Whether the lock could be had at once. Raises OSError, the file closed, without `flock`."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(descriptor).st_nlink > 0:  # or it was removed meanwhile, and guards nothing
-            return Lock(path, lambda: _release(descriptor))
+    except (BlockingIOError, PermissionError):  # some file systems say EACCES
+        return False
     except OSError:
-        pass
-    os.close(descriptor)
-    return None
+        os.close(descriptor)
+        raise
+    return True
+
+
+def _acquired_within(descriptor: int, timeout: float) -> bool:
+    """Whether the lock could be had within `timeout` seconds. Raises OSError, as `_acquired`."""
+    pauses, deadline = _pauses(), time.monotonic() + timeout
+    while not _acquired(descriptor):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(next(pauses))
+    return True
 
 
 def _release(descriptor: int) -> None:
@@ -160,27 +180,11 @@ def _release(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def _wait(path: Path, timeout: float, what: str) -> Lock:
-    """Return the lock at `path`, acquired in its turn. Raises LockTimeout, LedgerError."""
-    from filelock import Timeout
-
-    lock = _file_lock(path)
-    try:
-        while True:
-            turn = _turn(path)
-            try:
-                lock.acquire(timeout=timeout, poll_interval=_POLL_SECONDS)
-                return Lock(path, lock.release)
-            except Timeout:
-                if _turn(path) == turn:
-                    raise
-    except Timeout as exc:
-        raise LockTimeout(
-            f"{what} is locked by another process ({path}) for more than {timeout:g} seconds",
-            hint="wait and repeat, or raise the setting lock_timeout (ADW_LOCK_TIMEOUT)",
-        ) from exc
-    except (OSError, NotImplementedError) as exc:
-        raise _unusable(path, exc) from exc
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
 
 def _turn(path: Path) -> int:
@@ -188,22 +192,6 @@ def _turn(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _file_lock(path: Path) -> BaseFileLock:
-    from filelock import FileLock
-
-    # Each call opens the file anew, so that threads exclude each other as processes do.
-    return FileLock(path, thread_local=False, fallback_to_soft=False)
-
-
-def _make_directory(path: Path) -> None:
-    try:
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            reached("lock.directory")
-    except OSError as exc:
-        raise _unusable(path, exc) from exc
 
 
 def _unusable(path: Path, exc: Exception) -> LedgerError:

@@ -31,7 +31,7 @@ from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
-from .workstate import uncommitted
+from .workstate import Uncommitted, uncommitted
 from .worktrees import remove_worktree, upstream_of
 
 
@@ -71,19 +71,26 @@ def remove(
         return _already_gone(project, target, healed)
     if found.entry is None:
         return _release_only(project, found.lease, consent)
-    require_consent(project, found, found.entry, consent)
-    return _remove(project, found, found.entry, consent, output)
+    work = require_consent(project, found, found.entry, consent)
+    return _remove(project, found, found.entry, work, consent, output)
 
 
 def _remove(
-    project: Project, target: Target, entry: WorktreeEntry, consent: Consent, output: int | None
+    project: Project,
+    target: Target,
+    entry: WorktreeEntry,
+    work: Uncommitted | None,
+    consent: Consent,
+    output: int | None,
 ) -> Removed:
-    lease, notes = target.lease, []
+    lease, notes, ran = target.lease, [], False
     if lease is not None:
-        _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
+        ran = _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
     if entry.path.exists():
-        gone = _retire(project, target, entry, consent)
+        if work is None or ran or stopped:
+            work = uncommitted(entry.path)  # hooks and servers may have left some
+        gone = _retire(project, target, entry, work, consent)
     else:
         gone = _drop_entry(project, lease, entry, consent)
     if gone.left is not None:
@@ -107,10 +114,10 @@ def _remove(
     )
 
 
-def _retire(project: Project, target: Target, entry: WorktreeEntry, consent: Consent) -> Retired:
+def _retire(
+    project: Project, target: Target, entry: WorktreeEntry, work: Uncommitted, consent: Consent
+) -> Retired:
     """Take the worktree away; it is kept for a while if it holds what is nowhere else."""
-    # Once more, since hooks and servers ran after the first look.
-    work = uncommitted(entry.path)
     if work and not consent.force:
         raise dirty(project, target, entry, work)
     lost = bool(work) or not commits_are_elsewhere(project, entry, consent)
@@ -272,7 +279,10 @@ def _same(one: Path, other: Path) -> bool:
 
 def _run_hooks(
     project: Project, moment: str, lease: Lease, cwd: Path, consent: Consent, output: int | None
-) -> None:
-    if consent.hooks:
-        variables = project.hook_variables(lease)
-        run_hooks(moment, project.settings, cwd=cwd, variables=variables, output=output)
+) -> bool:
+    """Run the user's commands for that moment; return whether there were any."""
+    if not consent.hooks or moment not in project.settings.hooks:
+        return False
+    variables = project.hook_variables(lease)
+    run_hooks(moment, project.settings, cwd=cwd, variables=variables, output=output)
+    return True

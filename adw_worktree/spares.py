@@ -27,7 +27,14 @@ from .locks import held, try_lock
 from .project import Project
 from .receipts import admin_directories
 from .userhooks import require_trusted, run_hooks
-from .worktrees import add_worktree, check_out, git_lock, remove_worktree
+from .worktrees import (
+    add_worktree,
+    check_out,
+    git_lock,
+    is_checked_out,
+    remove_worktree,
+    settle_index,
+)
 
 PREPARE = "prepare"
 _LOCK_REASON = "a spare of adw-worktree\n"
@@ -124,7 +131,8 @@ def attach(worktree: Path, branch: str | None, commit: str) -> None:
     else:
         run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], worktree)
     reached("spare.attached")
-    check_out(worktree)
+    if not is_checked_out(worktree):
+        check_out(worktree)
 
 
 def _is_movable(repo: Repository, path: Path) -> bool:
@@ -235,6 +243,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         check_out(path)
         if digest:
             prepare(project, path, output)
+        settle_index(path, repo.admin_root / path.name / "index")
         _save(repo, Spare(path.name, commit, digest))
     except BaseException as exc:
         with suppress(OSError, AdwError):
@@ -254,6 +263,7 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
         attach(path, None, commit)
         if digest:
             prepare(project, path, output)
+        settle_index(path, project.repo.admin_root / spare.name / "index")
         _save(project.repo, Spare(spare.name, commit, digest))
         return True
 

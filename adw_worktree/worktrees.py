@@ -8,6 +8,7 @@ that git refuses to remove is not removed.
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -20,6 +21,7 @@ from .model import Settings
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
+_SMALL_INDEX_BYTES = 100_000
 
 
 def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> None:
@@ -130,11 +132,35 @@ def add_worktree(
 
 def check_out(path: Path) -> None:
     """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed."""
+    # Up to some thousand files, what a second core saves is less than what it costs to share them,
+    # and when many are made at once no core is idle anyway.
+    workers = ["-c", "checkout.workers=0", "-c", "checkout.thresholdForParallelism=5000"]
     # No daemon: it would keep the creator's lock for as long as it lives.
-    options = ["-c", "checkout.workers=0", "-c", "core.fsmonitor=false"]
+    options = [*workers, "-c", "core.fsmonitor=false"]
     reached("fill.before")
     run_git([*options, "reset", "--hard", "--quiet"], path, timeout=None)
     reached("fill.after")
+
+
+def is_checked_out(path: Path) -> bool:
+    """Whether index and tracked files are plainly those of HEAD; False if git would have to look
+    closer than at times and sizes."""
+    command = ["-c", "core.fsmonitor=false", "diff-index", "--quiet", "HEAD", "--"]
+    return run_git(command, path, check=False, timeout=None).returncode == 0
+
+
+def settle_index(path: Path, index: Path) -> None:
+    """Let git tell by times alone that the files of a worktree are as they were checked out.
+
+    Files that are as young as the index are read, every one, whenever git looks at them
+    (git's Documentation/technical/racy-git.txt). `path` must be nobody's yet: this waits for up to
+    a second and locks the index. Raises GitFailed.
+    """
+    if index.stat().st_size < _SMALL_INDEX_BYTES:
+        return  # reading them is quicker than waiting
+    time.sleep(max(0.0, math.floor(index.stat().st_mtime) + 1.0 - time.time()))
+    run_git(["update-index", "-q", "--refresh", "--force-write-index"], path, check=False)
+    reached("spare.settled")
 
 
 def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:

@@ -25,6 +25,7 @@ class Way:
     steps: Mapping[str, Callable[[int], None]]
     """What is timed, by the row it belongs to, in this order; each gets the number of the round."""
     before: Callable[[int], None] | None = None
+    between: Callable[[], None] | None = None
     after: Callable[[int], None] | None = None
     may_fail: bool = False
     """Whether a failure is a result (a peer's), and not a reason to stop (ours)."""
@@ -99,6 +100,9 @@ def _once(
         settle()
     measured = {}
     for row, step in way.steps.items():
+        if measured and way.between is not None:
+            way.between()
+            settle()
         begun = clock()
         step(number)
         seconds = clock() - begun

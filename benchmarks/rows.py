@@ -12,7 +12,7 @@ from .machine import ADW, Room, say, settle
 from .measure import Failed, Scene, Timing, Way, interleave
 from .peers import Installed, Place
 from .pool import measure_pool
-from .scenes import SERVICES, Workshop, grow, require_worktrees
+from .scenes import SERVICES, Workshop, grow, require_worktrees, work_in
 
 GIT_ADD = "git worktree add"
 GIT_REMOVE = "git worktree remove"
@@ -124,7 +124,7 @@ def _git_way(shop: Workshop, files: int) -> Way:
     def remove(number: int) -> None:
         room.git("worktree", "remove", f"trees/w{number}", cwd=repo)
 
-    return Way(GIT_ADD, {"create": create, "remove": remove})
+    return Way(GIT_ADD, {"create": create, "remove": remove}, between=partial(work_in, room, repo))
 
 
 def _adw_way(shop: Workshop, files: int) -> Way:
@@ -136,7 +136,9 @@ def _adw_way(shop: Workshop, files: int) -> Way:
     def remove(number: int) -> None:
         room.adw("remove", f"w{number}", cwd=repo)
 
-    return Way("adw-worktree", {"create": create, "remove": remove})
+    return Way(
+        "adw-worktree", {"create": create, "remove": remove}, between=partial(work_in, room, repo)
+    )
 
 
 def _spare_way(shop: Workshop, files: int) -> Way | None:
@@ -155,6 +157,8 @@ def _spare_way(shop: Workshop, files: int) -> Way | None:
         SPARE,
         {"create": create, "remove": remove},
         before=lambda _number: room.adw("spares", "fill", "--wait", cwd=repo),
+        # The spare that is made meanwhile is nobody's worktree.
+        between=partial(work_in, room, repo),
     )
 
 
@@ -177,6 +181,7 @@ def _peer_way(shop: Workshop, files: int, installed: Installed) -> Way:
         f"{peer.package} {installed.version}",
         {"create": partial(peer.create, place), "remove": remove},
         before=before,
+        between=partial(work_in, place.room, place.repo),
         after=lambda _number: require_worktrees(place.repo, 0),
         may_fail=True,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -62,6 +64,19 @@ def worktrees_of(repo: Path) -> int:
     """Return how many linked worktrees git has in `repo`."""
     admin = repo / ".git" / "worktrees"
     return len(list(admin.iterdir())) if admin.is_dir() else 0
+
+
+def work_in(room: Room, repo: Path) -> None:
+    """Have git write the index of each linked worktree anew, as the first `git add` would.
+
+    One that is as young as its files makes git read all of them, at every look; nobody who works
+    in a worktree for longer than a second removes it like that.
+    """
+    for admin in sorted((repo / ".git" / "worktrees").iterdir()):
+        index = admin / "index"
+        time.sleep(max(0.0, math.floor(index.stat().st_mtime) + 1.0 - time.time()))
+        tree = Path((admin / "gitdir").read_text().strip()).parent
+        room.git("update-index", "--refresh", "--force-write-index", cwd=tree)
 
 
 def require_worktrees(repo: Path, wanted: int) -> None:

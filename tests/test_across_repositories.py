@@ -122,7 +122,7 @@ for module in pkgutil.walk_packages(adw_worktree.__path__, "adw_worktree."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 import contextvars, importlib.metadata, uuid, zoneinfo
-import filelock, platformdirs, psutil, pydantic, pydantic_core
+import platformdirs, psutil, pydantic, pydantic_core
 import adw_worktree.cli
 try:
     adw_worktree.cli.main(["--help"])

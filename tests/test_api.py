@@ -130,7 +130,7 @@ def test_processes_get_distinct_slots(inside: Path) -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    heavy = ("pydantic", "git", "filelock", "psutil")
+    heavy = ("pydantic", "git", "psutil")
     code = f"import sys, adw_worktree; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

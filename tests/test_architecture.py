@@ -37,7 +37,6 @@ LAYERS = [
 """Lowest first. A module imports from the layers below it, and from its own without a circle."""
 
 DOORS = {
-    "filelock": {"locks"},
     "git": {"workstate"},
     "platformdirs": {"places"},
     "psutil": {"ports"},

@@ -115,7 +115,6 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     assert metadata["Description-Content-Type"] == "text/markdown"
     needed = [one for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one]
     assert sorted(needed) == [
-        "filelock>=4.0",
         "gitpython>=3.1.43",
         "platformdirs>=4",
         "psutil>=5.9.6",
@@ -130,8 +129,8 @@ def test_both_commands_start_the_command_line(wheel: zipfile.ZipFile) -> None:
     entries = ConfigParser()
     entries.read_string(wheel.read(f"{INFO}/entry_points.txt").decode())
     assert dict(entries["console_scripts"]) == {
-        "adw-worktree": "adw_worktree.cli:main",
-        "git-adw-worktree": "adw_worktree.cli:main",
+        "adw-worktree": "adw_worktree.__main__:run",
+        "git-adw-worktree": "adw_worktree.__main__:run",
     }
 
 

@@ -55,7 +55,7 @@ LOADED = {
 
 RUNS_GIT = _names("list create remove reconcile hooks doctor trust spares")
 SLOW = _names(
-    "asyncio dataclasses decimal email filelock git hashlib http inspect logging platformdirs "
+    "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
     "psutil pydantic random secrets shutil socket ssl subprocess tempfile tomllib unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
