@@ -98,7 +98,7 @@ def _once(
     if way.before is not None:
         way.before(number)
         settle()
-    measured = {}
+    measured: dict[str, tuple[float, float]] = {}
     for row, step in way.steps.items():
         if measured and way.between is not None:
             way.between()
