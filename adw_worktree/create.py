@@ -11,9 +11,8 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from . import spares
 from .creation import Plan, Wish, drop_fetched, plan_creation
 from .creators import creating, mark_filled, wait_for_creator
 from .envfile import is_ours, load_header, write
@@ -30,14 +29,12 @@ from .errors import (
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory
-from .healing import heal
+from .healing import heal, stale_entries
 from .ledger import tied
-from .leftovers import prune_entry, stale_entries, undo_creation
 from .model import Lease, check_adw_id
 from .project import Project
 from .receipts import write_receipt
-from .spares import PREPARE, Spare
-from .userhooks import require_trusted, run_hooks
+from .userhooks import PREPARE, require_trusted, run_hooks
 from .worktrees import (
     add_worktree,
     check_out,
@@ -47,6 +44,9 @@ from .worktrees import (
     run_post_checkout,
     track,
 )
+
+if TYPE_CHECKING:
+    from .spares import Spare
 
 
 class Created(NamedTuple):
@@ -124,6 +124,8 @@ def _try_create(
     project.require_template()
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
+            from .leftovers import prune_entry
+
             prune_entry(project, admin)  # it would keep the path and the branch from use
     token = os.urandom(16).hex()
     with creating(project.pool, token, lambda: wish.pr is None or drop_fetched(project, token)):
@@ -195,6 +197,8 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
 
 def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:
     """Undo the creation; what cannot be undone now is left to the next command, and said."""
+    from .leftovers import undo_creation
+
     try:
         # The ledger knows whether, and as what, the lease was written before it was interrupted.
         lease = project.pool.leases().get(draft.adw_id)
@@ -245,6 +249,8 @@ def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | Non
 
 def _place_spare(project: Project, plan: Plan) -> Spare | None:
     """Have a spare be the worktree of `plan`; None, with nothing there, if that cannot be."""
+    from . import spares
+
     with spares.taken(project, plan.path, plan.commit) as spare:
         if spare is None:
             return None
@@ -275,14 +281,22 @@ def _finish_hooks(
                 f"git's post-checkout hook failed in {plan.path} (exit status {hook_status})",
                 hint="mend the hook, or create with --no-hooks or --keep",
             )
-        if plan.hooks and not spares.is_prepared(project, spare, plan.commit):
-            spares.prepare(project, plan.path, output)
+        if plan.hooks and PREPARE in project.settings.hooks:
+            _prepare(project, plan, spare, output)
         _run_hooks(project, "post-create", lease, plan.path, plan.hooks, output)
     except HookFailed as exc:
         if not plan.keep:
             raise
         return [f"{exc.message}; the worktree was kept"]
     return []
+
+
+def _prepare(project: Project, plan: Plan, spare: Spare | None, output: int | None) -> None:
+    """Run the `prepare` hooks, unless they did in the spare that was taken."""
+    from .spares import is_prepared, prepare
+
+    if not is_prepared(project, spare, plan.commit):
+        prepare(project, plan.path, output)
 
 
 def _run_hooks(

@@ -5,6 +5,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import registry
@@ -15,7 +16,7 @@ from .gitrepo import worktree_of_admin
 from .hookfile import EVENTS
 from .model import Lease
 from .project import Project
-from .receipts import RECEIPT, admin_directories
+from .receipts import RECEIPT, admin_directories, load_receipt
 from .stamp import stamp_file
 from .verdict import Finding
 
@@ -65,6 +66,25 @@ def heal(project: Project) -> Healed:
         project.notices.append(f"what a create left cannot be cleared yet: {exc}")
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
+
+
+def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
+    """Return git's admin directories of our worktrees whose directories are gone, not locked.
+
+    The slot may be released already; the entry still keeps its path and branch from use.
+    """
+    found = []
+    for admin in admin_directories(project.repo.admin_root):
+        lease = load_receipt(admin)
+        if lease is None or (admin / "locked").exists():
+            continue
+        lease = lease._replace(admin_id=admin.name)
+        worktree = worktree_of_admin(admin)
+        if worktree is not None and worktree.exists():
+            continue  # another's has its place, or this repository is a copy: not ours to prune
+        if project.pool.finding(lease).verdict == "gone":
+            found.append((admin, lease))
+    return found
 
 
 def _drop_fetched(project: Project, token: str) -> bool:

@@ -24,7 +24,7 @@ from .gitrepo import (
 )
 from .model import Lease
 from .project import Project
-from .receipts import RECEIPT, admin_directories, load_receipt, receipt_token
+from .receipts import RECEIPT, admin_directories, receipt_token
 from .retire import remove_empty_parent
 from .workstate import is_pruning_safe, uncommitted
 from .worktrees import drop_branch, remove_worktree
@@ -34,25 +34,6 @@ _ADDED_FIRST = frozenset(
 )
 """What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
 _SETTLED_SECONDS = 2.0
-
-
-def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
-    """Return git's admin directories of our worktrees whose directories are gone, not locked.
-
-    The slot may be released already; the entry still keeps its path and branch from use.
-    """
-    found = []
-    for admin in admin_directories(project.repo.admin_root):
-        lease = load_receipt(admin)
-        if lease is None or (admin / "locked").exists():
-            continue
-        lease = lease._replace(admin_id=admin.name)
-        worktree = worktree_of_admin(admin)
-        if worktree is not None and worktree.exists():
-            continue  # another's has its place, or this repository is a copy: not ours to prune
-        if project.pool.finding(lease).verdict == "gone":
-            found.append((admin, lease))
-    return found
 
 
 def prune_entry(project: Project, admin: Path) -> bool:

@@ -21,10 +21,10 @@ from .errors import AdwError, FileUnusable, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
-from .healing import heal
+from .healing import heal, stale_entries
 from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
-from .leftovers import prune_entry, stale_entries
+from .leftovers import prune_entry
 from .model import Lease, check_adw_id, ports_of
 from .pool import is_aged
 from .project import Project

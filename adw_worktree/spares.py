@@ -26,7 +26,7 @@ from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
 from .project import Project
 from .receipts import admin_directories
-from .userhooks import require_trusted, run_hooks
+from .userhooks import PREPARE, require_trusted, run_hooks
 from .worktrees import (
     add_worktree,
     check_out,
@@ -36,7 +36,6 @@ from .worktrees import (
     settle_index,
 )
 
-PREPARE = "prepare"
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
 

@@ -28,6 +28,9 @@ from .model import Settings
 Approvals = dict[str, list[str]]
 """Digests by common git directory, the latest last."""
 
+PREPARE = "prepare"
+"""The moment whose commands run in a spare, before it is known whose worktree it will be."""
+
 _VERSION = 1
 _MAX_DIGESTS = 20
 _MAX_FILE_BYTES = 4 * 1024 * 1024

@@ -28,7 +28,8 @@ HEALS = OPENS | _names("healing creators hookfile stamp")
 """And looks whether all is in order."""
 SHOWS = HEALS | {"overview"}
 REMOVES = HEALS | _names("retire trash background worktrees")
-CREATES = REMOVES | _names("creation exclude leftovers spares userhooks workstate")
+CREATES = HEALS | _names("creation exclude userhooks worktrees")
+ALL = REMOVES | CREATES | _names("leftovers spares workstate")
 
 LOADED = {
     "--version": BASE,
@@ -40,16 +41,16 @@ LOADED = {
     "list": SHOWS | {"commands.list"},
     "reserve r": HEALS | {"commands.reserve", "exclude"},
     "release r": SHOWS | {"commands.release"},
-    "create b": CREATES | {"commands.create", "commands.spares", "create"},
-    "create a": CREATES | {"commands.create", "commands.spares", "create"},
+    "create b": CREATES | {"commands.create", "create"},
+    "create a": CREATES | {"commands.create", "create"},
     "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
     "restore": REMOVES | {"commands.restore", "restore", "exclude"},
     "reconcile --background": HEALS | {"commands.reconcile"},
-    "reconcile": CREATES | {"commands.reconcile", "commands.list", "reconcile", "overview"},
+    "reconcile": ALL | {"commands.reconcile", "commands.list", "reconcile", "overview"},
     "hooks status": OPENS | {"commands.hooks", "githooks", "hookfile", "stamp"},
     "spares status": OPENS | _names("commands.spares spares background trash userhooks worktrees"),
     "trust --yes": OPENS | {"commands.trust", "userhooks"},
-    "doctor": CREATES | {"commands.doctor", "doctor", "reconcile", "githooks", "overview"},
+    "doctor": ALL | {"commands.doctor", "doctor", "reconcile", "githooks", "overview"},
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 

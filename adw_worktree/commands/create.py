@@ -9,7 +9,6 @@ from ..create import Created, create
 from ..creation import Wish
 from ..output import Outcome
 from ..project import open_project
-from .spares import fill_in_background
 
 EPILOG = """\
 examples:
@@ -47,6 +46,8 @@ def run(args: Namespace) -> Outcome:
     )
     made = create(project, args.adw_id, wish, output=2)
     if made.created and project.settings.spares:
+        from .spares import fill_in_background
+
         fill_in_background(project)
     return Outcome(as_json(made), _text(made), [*project.notices, *made.notes])
 
