@@ -84,7 +84,6 @@ POINTS = (
     "spare.locked",
     "spare.outdated",
     "spare.forgotten",
-    "spare.settled",
     "background.started",
     "hook.twice",
     "hook.once",

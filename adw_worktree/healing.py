@@ -64,6 +64,7 @@ def heal(project: Project) -> Healed:
         clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
     except (AdwError, OSError) as exc:
         project.notices.append(f"what a create left cannot be cleared yet: {exc}")
+    _tidy_spares(project)
     _discard_leftovers(project)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
@@ -126,6 +127,26 @@ def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
         elif ours and (lease := finish_retiring(project, name)) is not None:
             return [lease]
     return []
+
+
+def _tidy_spares(project: Project) -> None:
+    """Sweep a half-made spare away: git fails over its entry in whatever lists worktrees."""
+    for admin in admin_directories(project.repo.admin_root):
+        if admin.name.startswith("spare-") and not _has_content(admin / "commondir"):
+            from .spares import tidy
+
+            try:
+                tidy(project)
+            except (AdwError, OSError) as exc:
+                project.notices.append(f"a half-made spare cannot be swept away yet: {exc}")
+            return
+
+
+def _has_content(file: Path) -> bool:
+    try:
+        return file.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def _discard_leftovers(project: Project) -> None:

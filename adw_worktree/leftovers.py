@@ -133,7 +133,7 @@ def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
     from shutil import rmtree
 
     for admin in admin_directories(project.repo.admin_root):
-        if _is_half_added(admin, path) or _is_half_removed(admin, lease):
+        if is_half_added(admin, path) or _is_half_removed(admin, lease):
             link = path / ".git"
             if link.is_file() and admin_directory(path) in (admin, None):
                 link.unlink()
@@ -141,8 +141,11 @@ def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
             reached("undo.directory")
 
 
-def _is_half_added(admin: Path, path: Path) -> bool:
-    """Whether `admin` is such an entry, and nobody is at work on it."""
+def is_half_added(admin: Path, path: Path) -> bool:
+    """Whether `admin` is what a `git worktree add` of `path` left that was killed.
+
+    Not if somebody is at work on it.
+    """
     names = {item.name for item in admin.iterdir()}
     if names & {RECEIPT, "index", "index.lock"} or not names <= _ADDED_FIRST:
         return False

@@ -17,7 +17,7 @@ from . import spares, trash
 from .atomic import write_atomically
 from .creators import abandoned
 from .envfile import Header, is_ours, load_header, write
-from .errors import AdwError, FileUnusable, InvalidAdwId
+from .errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
@@ -96,7 +96,13 @@ def reconcile(
     An action that fails is reported and does not stop the others. Raises LockTimeout.
     """
     # Worktrees first: one made meanwhile has its lease by then, and is not taken for unmanaged.
-    seen = look(project)
+    try:
+        seen = look(project)
+    except GitFailed:
+        if dry_run:
+            raise
+        heal(project)  # git fails over what it was killed in the making of
+        seen = look(project)
     dead = _looked_into(project, dry_run, lambda: abandoned(project.pool))
     moving = _looked_into(project, dry_run, lambda: trash.abandoned(project.repo))
     leases = project.pool.leases()

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from . import trash
 from .atomic import discard_leftover, write_atomically
-from .errors import AdwError, GitFailed
+from .errors import AdwError, FileUnusable, GitFailed
 from .faults import reached
 from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
@@ -36,6 +36,8 @@ from .worktrees import (
     settle_index,
 )
 
+NAME = "spare-"
+"""How the names of spares begin."""
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
 
@@ -232,7 +234,7 @@ def _obstacle(project: Project) -> str | None:
 
 def _make(project: Project, commit: str, digest: str, output: int | None) -> None:
     repo = project.repo
-    path = repo.spares_dir / f"spare-{os.urandom(4).hex()}"
+    path = repo.spares_dir / f"{NAME}{os.urandom(4).hex()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     reached("spare.directory")
     try:
@@ -248,7 +250,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         with suppress(OSError, AdwError):
             _remove(project, path.name)
         if isinstance(exc, OSError):
-            raise AdwError(f"no spare can be made at {path}: {exc.strerror}") from exc
+            raise FileUnusable.because(f"no spare can be made at {path}", exc) from exc
         raise
 
 
@@ -277,9 +279,22 @@ def _sweep(project: Project) -> int:
         if name in whole and _lock_of(repo, name).exists():
             with _locked(_lock_of(repo, name)):
                 pass  # nobody's, and goes with that
+    _discard_half_entries(repo)
     listed = {admin.name for admin in admin_directories(repo.admin_root)}
     names |= {name for name in listed if _leads_here(repo, name)}
     return sum(_remove(project, name) for name in sorted(names - whole - {"fill"}))
+
+
+def _discard_half_entries(repo: Repository) -> None:
+    """Remove what a killed `git worktree add` left: git fails over it, or never sees it."""
+    from shutil import rmtree
+
+    from .leftovers import is_half_added
+
+    for admin in admin_directories(repo.admin_root):
+        if admin.name.startswith(NAME) and is_half_added(admin, repo.spares_dir / admin.name):
+            rmtree(admin)
+            reached("spare.forgotten")
 
 
 def _remove(project: Project, name: str) -> bool:

@@ -160,7 +160,6 @@ def settle_index(path: Path, index: Path) -> None:
         return  # reading them is quicker than waiting
     time.sleep(max(0.0, math.floor(index.stat().st_mtime) + 1.0 - time.time()))
     run_git(["update-index", "-q", "--refresh", "--force-write-index"], path, check=False)
-    reached("spare.settled")
 
 
 def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Adw, Ran, branches, count, git, make_repo, stress_size
+from conftest import Adw, Ran, branches, count, git, make_repo, settle, stress_size
+from test_killed import busy_in, spares_of, with_old_spare, with_spare, without_spare
 
 from adw_worktree.create import create
 from adw_worktree.project import open_project
@@ -177,6 +178,10 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
     "release": (["release", "r"], nothing),
     "reconcile": (["reconcile"], disorder),
     "damaged ledger": (["status"], damage),
+    "create from a spare": (["create", "c"], with_spare),
+    "create from an old spare": (["create", "c"], with_old_spare),
+    "fill spares": (["spares", "fill", "--wait"], without_spare),
+    "refresh spares": (["spares", "fill", "--wait"], with_old_spare),
 }
 
 
@@ -186,6 +191,7 @@ def troubles(
     """Return what is wrong after `words` met a fault and space is back; empty if nothing is."""
     found = []
     repo = adw.directory
+    settle(lambda: not busy_in(repo), "something goes on in the background")
     ledger = repo / "agents" / "port_allocations.json"
     if ran.code not in CONTRACT:
         found.append(f"exit {ran.code}: {ran.stderr}")
@@ -223,6 +229,7 @@ def troubles(
     again = adw(*words, code=None)
     if again.code not in ({0, 6, 7} if words[0] == "restore" else {0, 6} if leaving else {0}):
         found.append(f"repeated: exit {again.code}: {again.stderr}; first {ran.code} {ran.stderr}")
+    settle(lambda: not busy_in(repo), "something goes on in the background")
     project = open_project(repo)
     reconcile(project)
     left = reconcile(project, dry_run=True)
@@ -236,10 +243,15 @@ def troubles(
     if words == ["reconcile"] and leases.get("moved") is None:
         found.append(f"moved lost its lease; first {ran.stderr}")
     litter = [*repo.glob(".git/**/*.lock"), *repo.glob("agents/.*"), *repo.glob("trees/*/.*.tmp")]
-    litter = [path for path in litter if path.parent.name != "adw-worktree"]
+    sidecars = ("adw-worktree", "spares")
+    litter = [path for path in litter if path.parent.name not in sidecars]
     litter += repo.glob(".git/adw-worktree/trash/*.*ing")
     if litter:
         found.append(f"left behind: {litter}")
+    try:
+        spares_of(repo)
+    except AssertionError as exc:
+        found.append(f"spares: {exc} {ran.stderr}")
     return found
 
 
@@ -288,6 +300,9 @@ USUAL = [
     ("remove with work", "python"),
     ("restore", "python"),
     ("reconcile", "python"),
+    ("create from a spare", "python"),
+    ("create from a spare", "git"),
+    ("fill spares", "git"),
 ]
 
 

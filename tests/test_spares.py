@@ -222,6 +222,26 @@ def test_killed_filler_leaves_nothing_for_long(ready: Adw, tmp_path: Path) -> No
     assert len(names(ready)) == 1
 
 
+@pytest.mark.parametrize("command", ["list", "reconcile", "create a", "spares fill --wait"])
+def test_spare_that_git_was_killed_at_stops_nobody(ready: Adw, command: str) -> None:
+    """Whatever lists worktrees failed over it, and nothing took it away."""
+    admin = ready.directory / ".git" / "worktrees" / "spare-00000000"
+    admin.mkdir()
+    tree = ready.directory / ".git" / "adw-worktree" / "spares" / admin.name
+    tree.mkdir()
+    (admin / "locked").write_text("initializing")
+    (admin / "gitdir").write_text(f"{tree}/.git\n")
+    (admin / "commondir").touch()
+    with pytest.raises(AssertionError, match="failed to read"):
+        git("worktree", "list", cwd=ready.directory)
+    ready(*command.split())
+    git("worktree", "list", cwd=ready.directory)
+    ready("spares", "fill", "--wait")
+    assert not admin.exists()
+    assert not tree.exists()
+    assert ready.json("spares", "status")["ready"] == 1
+
+
 def test_half_taken_spare_is_swept_away(ready: Adw) -> None:
     """Its taker took the record away, and died before it moved the spare."""
     (name,) = names(ready)
