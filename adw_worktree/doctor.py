@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import NamedTuple
 
+from . import trash
 from .errors import AdwError
 from .githooks import status
 from .gitrepo import git_version
@@ -29,7 +31,7 @@ class Problem(NamedTuple):
 def examine(project: Project) -> list[Problem]:
     """Return what is wrong; an examination that itself fails is a problem, too."""
     problems: list[Problem] = []
-    for look in (_git, _leases, _pool, _hooks, _trust):
+    for look in (_git, _leases, _pool, _hooks, _trust, _trash):
         try:
             problems += look(project)
         except AdwError as exc:
@@ -99,3 +101,9 @@ def _trust(project: Project) -> Iterator[Problem]:
     if template is not None and not project.is_approved(template):
         message = "the repository's env template sets variables that nobody approved"
         yield Problem("template-untrusted", message, "adw-worktree trust")
+
+
+def _trash(project: Project) -> Iterator[Problem]:
+    for path in trash.stuck(project.repo):
+        message = f"what was removed cannot be deleted, and lies in {path}"
+        yield Problem("trash-stuck", message, f"as their owner: rm -rf {quote(str(path))}")

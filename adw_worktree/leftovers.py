@@ -38,8 +38,13 @@ _SETTLED_SECONDS = 2.0
 
 def prune_entry(project: Project, admin: Path) -> bool:
     """Take a stale entry out of git's list, if nothing is lost with it. Raises GitFailed."""
+    return is_pruning_safe(project.repo, admin) and prune_safe_entry(project, admin)
+
+
+def prune_safe_entry(project: Project, admin: Path) -> bool:
+    """Take a stale entry that was found safe out of git's list. Raises GitFailed."""
     worktree = worktree_of_admin(admin)
-    if worktree is None or worktree.exists() or not is_pruning_safe(project.repo, admin):
+    if worktree is None or worktree.exists():
         return False
     remove_worktree(project.repo, worktree, force=True)
     return True

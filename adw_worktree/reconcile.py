@@ -24,12 +24,13 @@ from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, stale_entries
 from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
-from .leftovers import prune_entry
+from .leftovers import prune_safe_entry
 from .model import Lease, check_adw_id, ports_of
 from .pool import is_aged
 from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
+from .workstate import are_pruning_safe
 
 T = TypeVar("T")
 Kind = Literal[
@@ -118,7 +119,7 @@ def reconcile(
             max_age=max_age,
             losers=_losers(project, leases),
         ),
-        *(_prune_action(admin, lease) for admin, lease in stale_entries(project)),
+        *_prune_actions(project),
     ]
     result = Reconciled([], [], [], [], [])
     for action in actions:
@@ -278,9 +279,15 @@ def _yields(project: Project, lease: Lease, other: Holding) -> bool:
     return rank(lease) > rank(other.lease)
 
 
-def _prune_action(admin: Path, lease: Lease) -> Action:
+def _prune_actions(project: Project) -> list[Action]:
+    stale = stale_entries(project)
+    safe = are_pruning_safe(project.repo, [admin for admin, _ in stale])
     reason = "git still lists its worktree, which is gone"
-    return Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
+    return [
+        Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
+        for (admin, lease), is_safe in zip(stale, safe, strict=True)
+        if is_safe
+    ]
 
 
 def _undo_action(lease: Lease) -> Action:
@@ -310,7 +317,7 @@ def apply_action(project: Project, action: Action) -> Action:
     if action.kind == "release":
         project.pool.release(lease, doubtful=lease.has_worktree)
     elif action.kind == "prune":
-        prune_entry(project, project.repo.admin_root / str(lease.admin_id))
+        prune_safe_entry(project, project.repo.admin_root / str(lease.admin_id))
     elif action.kind == "move" and action.path is not None:
         _point_at(project.repo.admin_root / str(lease.admin_id), action.path)
         reached("worktree-repair.before")

@@ -70,10 +70,11 @@ def ready(repo: Repository) -> list[Spare]:
     return [spare for spare in (_load(repo, name) for name in names) if spare is not None]
 
 
-def is_fresh(project: Project, spare: Spare) -> bool:
-    """Whether a spare is at the base, prepared as the settings say now."""
+def fresh(project: Project) -> list[Spare]:
+    """Return the spares that are at the base, prepared as the settings say now."""
     commit = resolve_commit(project.repo.home, project.settings.base)
-    return (spare.commit, spare.prepared) == (commit, prepare_digest(project))
+    wanted = (commit, prepare_digest(project))
+    return [spare for spare in ready(project.repo) if (spare.commit, spare.prepared) == wanted]
 
 
 def is_filling(project: Project) -> bool:

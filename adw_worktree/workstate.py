@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -74,6 +76,16 @@ def is_pruning_safe(repo: Repository, admin: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return is_on_a_ref(repo, commit)
+
+
+def are_pruning_safe(repo: Repository, admins: Sequence[Path]) -> list[bool]:
+    """Return `is_pruning_safe` of each admin directory; where git has to be asked, side by side."""
+    if len(admins) < 2:
+        return [is_pruning_safe(repo, admin) for admin in admins]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as many:
+        return list(many.map(lambda admin: is_pruning_safe(repo, admin), admins))
 
 
 def _count(status: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -162,6 +163,19 @@ def make_repo(path: Path) -> Path:
 def repo(tmp_path: Path) -> Path:
     """Return a fresh repository with one commit on `main`."""
     return make_repo(tmp_path / "repo")
+
+
+@contextmanager
+def mounted(place: Path, size: str) -> Iterator[Path]:
+    """Mount a file system of its own at `place`; skip the test where that cannot be."""
+    place.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "adw-test", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], capture_output=True)  # or it was already
 
 
 def anywhere(directory: Path, pattern: str) -> list[Path]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, branches, count, git, stress_size, worktrees
+from conftest import Adw, branches, count, git, mounted, stress_size, worktrees
 
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
@@ -364,13 +364,8 @@ def test_full_disk_behind_stdout_is_no_bug_of_ours(adw: Adw, words: list[str], c
 @pytest.fixture
 def small(tmp_path: Path) -> Any:
     """Return a file system of one megabyte; skip where none can be mounted."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "adw-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("no file system can be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounted(tmp_path / "small", "1m") as place:
+        yield place
 
 
 def fill(place: Path) -> Path:

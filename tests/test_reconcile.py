@@ -206,6 +206,17 @@ def test_check_and_dry_run_change_nothing(adw: Adw, tree: Path) -> None:
     assert not (tree / ".env.ports").exists()
 
 
+def test_reconcile_prunes_what_holds_nothing_and_keeps_the_last_name_of_a_commit(adw: Adw) -> None:
+    for adw_id in "abc":
+        adw("create", adw_id, "--detach")
+    trees, admins = adw.directory / "trees", adw.directory / ".git" / "worktrees"
+    git("commit", "--quiet", "--allow-empty", "-m", "nowhere else", cwd=trees / "b")
+    shutil.rmtree(trees)
+    pruned = [one["adw_id"] for one in adw.json("reconcile")["repaired"]]
+    assert sorted(pruned) == ["a", "c"]
+    assert [path.name for path in admins.iterdir()] == ["b"]
+
+
 def test_reconcile_prunes_only_our_own_stale_entries(adw: Adw, tree: Path) -> None:
     """Another stale entry may be a worktree on a disk that is not mounted."""
     git("worktree", "add", "--quiet", "foreign", cwd=adw.directory)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, branches, git, make_repo, settle, user_hook, worktrees
+from conftest import (
+    Adw,
+    anywhere,
+    branches,
+    git,
+    make_repo,
+    mounted,
+    settle,
+    user_hook,
+    worktrees,
+)
 
 
 @pytest.fixture
@@ -269,3 +280,22 @@ def test_parallel_removes_leave_nothing(adw: Adw) -> None:
     assert worktrees(adw.directory) == [str(adw.directory)]
     assert branches(adw.directory) == {"main"}
     assert adw.json("status")["allocated"] == 0
+
+
+def test_what_cannot_be_deleted_is_named_and_tried_again(adw: Adw) -> None:
+    """A file system is mounted in it: nobody can delete that directory, not even root."""
+    tree = Path(adw.json("create", "a")["path"])
+    trash = adw.directory / ".git" / "adw-worktree" / "trash"
+    with mounted(tree / "mnt", "1m"):
+        (tree / ".gitignore").write_text("mnt\n.gitignore\n")
+        adw("remove", "a")
+        settle(lambda: bool(list(trash.glob("*.stuck"))), "it is not given up")
+        (stuck,) = trash.glob("*.stuck")
+        (problem,) = adw.json("doctor", code=10)["problems"]
+        assert problem["code"] == "trash-stuck"
+        assert str(stuck) in problem["message"]
+        (place,) = anywhere(stuck, "mnt")
+        subprocess.run(["umount", str(place)], check=True)
+    adw("reconcile")
+    settle(lambda: not list(trash.glob("*")), "it is not deleted")
+    assert not adw.json("doctor")["problems"]

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import Adw, anywhere, branches, git, settle, user_hook, worktrees
+from conftest import Adw, anywhere, branches, git, settle, stress_size, user_hook, worktrees
 
 from adw_worktree import spares
 from adw_worktree.project import open_project
@@ -163,13 +163,15 @@ def test_fewer_spares_if_the_setting_says_so(ready: Adw) -> None:
 
 
 def test_creators_at_once_never_share_a_spare(ready: Adw) -> None:
-    ready("spares", "fill", "--wait", ADW_SPARES="3")
-    started = [ready.start("create", f"a{n}", quiet=True, ADW_SPARES="3") for n in range(8)]
-    assert [process.wait() for process in started] == [0] * 8
-    for number in range(8):
+    creators, spares = stress_size(8, 100), str(stress_size(3, 10))
+    ready("spares", "fill", "--wait", ADW_SPARES=spares)
+    started = [ready.start("create", f"a{n}", quiet=True, ADW_SPARES=spares)
+               for n in range(creators)]  # fmt: skip
+    assert [process.wait() for process in started] == [0] * creators
+    for number in range(creators):
         assert is_whole(ready.directory / "trees" / f"a{number}", f"a{number}")
     rows = ready.json("list")["worktrees"]
-    assert len({row["slot"] for row in rows if row["adw_id"]}) == 8
+    assert len({row["slot"] for row in rows if row["adw_id"]}) == creators
 
 
 def test_create_that_fails_with_a_spare_leaves_nothing(ready: Adw) -> None:

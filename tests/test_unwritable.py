@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Adw, branches, count, make_repo, stress_size
+from conftest import Adw, branches, count, make_repo, mounted, stress_size
 from test_faulty_disk import fill, ledger_of, obeying, slots, state_of
 
 from adw_worktree.create import create
@@ -171,13 +171,8 @@ def test_damaged_approvals_approve_nothing(asking: Adw, text: bytes) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Return a file system of two megabytes; skip where none can be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "adw-test", str(place)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("no file system can be mounted here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with mounted(tmp_path / "disk", "2m") as place:
+        yield place
 
 
 def all_there(tmp_path: Path, disk: Path) -> Adw:

@@ -61,19 +61,18 @@ def fill_in_background(project: Project) -> None:
 def _status(project: Project) -> Outcome:
     found = spares.ready(project.repo)
     wanted = project.settings.spares
-    fresh = [spares.is_fresh(project, spare) for spare in found]
+    fresh = spares.fresh(project)
     data = {
         "wanted": wanted,
         "ready": len(found),
         "filling": spares.is_filling(project),
         "spares": [
-            {"name": spare.name, "commit": spare.commit, "fresh": is_fresh}
-            for spare, is_fresh in zip(found, fresh, strict=True)
+            {"name": spare.name, "commit": spare.commit, "fresh": spare in fresh} for spare in found
         ],
     }
     rows = [
-        [spare.name, spare.commit[:12], "fresh" if is_fresh else "behind base"]
-        for spare, is_fresh in zip(found, fresh, strict=True)
+        [spare.name, spare.commit[:12], "fresh" if spare in fresh else "behind base"]
+        for spare in found
     ]
     lines = [f"{len(found)} of {wanted} spares are ready"]
     if rows:
