@@ -25,7 +25,7 @@ from adw_worktree.project import open_project
 from adw_worktree.reconcile import reconcile
 
 FULL = stress_size(0, 10_000) // 10
-_USUAL_CALLS = {"python": 20, "git": 12}
+_USUAL_CALLS = {"python": 20, "git": 8}
 CONTRACT = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import Adw
@@ -85,3 +86,19 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     if command in ("create b", "reserve r", "status", "doctor"):
         allowed |= {"socket"}  # to ask whether a port is free
     assert names & SLOW == allowed
+
+
+@pytest.mark.parametrize("command", ["list", "status", "reconcile", "path a0", "doctor"])
+def test_a_look_at_many_worktrees_starts_no_more_of_git_than_at_one(
+    adw: Adw, tmp_path: Path, command: str
+) -> None:
+    """One `git worktree list` tells of all; the rest is read from small files."""
+    started = []
+    for number in range(6):
+        adw("create", f"a{number}")
+        if number in (0, 5):
+            trace = tmp_path / f"trace-{number}"
+            trace.mkdir()
+            adw(*command.split(), GIT_TRACE2_EVENT=str(trace))
+            started.append(len(list(trace.iterdir())))
+    assert started[0] == started[1]
