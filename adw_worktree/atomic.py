@@ -14,9 +14,17 @@ from .faults import reached
 
 
 def write_atomically(
-    path: Path, data: bytes, *, mode: int = 0o644, time_ns: int | None = None
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o644,
+    time_ns: int | None = None,
+    lasting: bool = True,
 ) -> None:
     """Replace `path` with `data`, under exactly the permissions `mode`, changed at `time_ns`.
+
+    Unless `lasting`, a power cut may bring the old content back, for what is then found out and
+    written again. Never half of it.
 
     A symbolic link at `path` is itself replaced, never followed. The temporary file is
     `.<name>.tmp` beside it: a fixed name, so that crashes leave one such file at most, and the next
@@ -37,8 +45,9 @@ def write_atomically(
             reached("atomic.written")
             os.rename(name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
             reached("atomic.renamed")
-        _sync_directory(directory)
-        reached("atomic.synced")
+        if lasting:
+            _sync_directory(directory)
+            reached("atomic.synced")
     finally:
         os.close(directory)
 

@@ -68,7 +68,8 @@ def read_file(file: Path) -> bytes:
 def write_file(state_dir: Path, path: Path, data: bytes) -> None:
     """Replace a file of the state directory, its group's if that shares it. Raises OSError."""
     shared = _shared(state_dir)
-    write_atomically(path, data, mode=0o660 if shared else 0o600)
+    # What a power cut takes back is noticed by whoever finds other leases in the ledger.
+    write_atomically(path, data, mode=0o660 if shared else 0o600, lasting=False)
     if shared:
         os.chown(path, -1, state_dir.stat().st_gid)
 

@@ -23,7 +23,8 @@ TITLES = {
     ),
     "pool": (
         "The pool",
-        "Reserving and releasing one slot with the library, each of which replaces the ledger.",
+        "Reserving and releasing one slot with the library, on a disk. Each of both replaces the "
+        "ledger, and the entry in the machine's registry.",
     ),
     "hooks": ("git with our hooks", "The same repository with and without `hooks install`."),
     "parallel": ("Many at once", "Raw git at once fails now and then, so it gets its turns."),
