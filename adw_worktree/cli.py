@@ -22,7 +22,7 @@ from .faults import require_valid
 from .gitrepo import clean_environment
 from .output import print_error, print_outcome
 
-# name: (what it does, aliases). The module is `commands/<name>.py`, or `<name>_` for a keyword.
+# name: (what it does, aliases). The module is `commands/<name>.py`, with `_` for `-`.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "create": ("make a worktree with a slot of ports", ("add", "new")),
     "remove": ("take back a worktree and its slot", ("rm", "delete")),
@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "run": ("run a command in a worktree, with its variables", ()),
     "path": ("print a worktree's path", ()),
     "spares": ("keep worktrees ready, so that create is quick", ()),
+    "claude-hook": ("make and remove the worktrees of Claude Code's sessions", ()),
     "hooks": ("put git's hooks in place, or take them out", ()),
     "trust": ("approve the commands that a repository's settings ask for", ()),
     "doctor": ("say what is wrong, and what mends it", ()),
@@ -208,7 +209,7 @@ def _canonical(word: str) -> str:
 
 
 def _module(name: str) -> Any:
-    return import_module(f".commands.{name}", __package__)
+    return import_module(f".commands.{name.replace('-', '_')}", __package__)
 
 
 def _directory(named: str | None) -> Path:

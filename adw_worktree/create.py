@@ -186,13 +186,30 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
     if project.settings.submodules:
         fill_submodules(project.repo, plan.path, output=output)
+    notes = _include(project, plan.path, output)
     mark_filled(project.pool, lease.token)
-    notes = _finish_hooks(project, plan, lease, spare, hook_status, output)
+    notes += _finish_hooks(project, plan, lease, spare, hook_status, output)
     lease = lease._replace(state="active", new_branch_at=None, reserved=None)
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     project.pool.update(lease)
     reached("lease.active")
     return Created(True, lease, env_file, notes)
+
+
+def _include(project: Project, worktree: Path, output: int | None) -> list[str]:
+    """Bring in what git does not carry; return what a person should know of it."""
+    settings, main = project.settings, project.repo.main
+    if main is None or not (
+        settings.include or settings.link or (main / ".worktreeinclude").is_file()
+    ):
+        return []
+    from .include import bring
+
+    brought = bring(project, worktree, output=output)
+    parts = [f"copied {brought.copied} files"] if brought.copied else []
+    parts += [f"linked {brought.linked}"] if brought.linked else []
+    told = [f"{' and '.join(parts)} from {main}"] if parts else []
+    return [*told, *brought.notes]
 
 
 def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:

@@ -91,6 +91,10 @@ class Settings(NamedTuple):
     """Whether a worktree made by plain git gets a slot."""
     spares: int = 0
     """How many worktrees are kept ready for `create`."""
+    include: tuple[str, ...] = ()
+    """Patterns of ignored files that are copied into a new worktree, beside `.worktreeinclude`."""
+    link: tuple[str, ...] = ()
+    """Patterns of ignored files that a new worktree has links to."""
     submodules: bool = True
     """Whether submodules that the main worktree has checked out are checked out in a new one."""
     lock_timeout: float = 10.0

@@ -95,6 +95,8 @@ def _typed(key: str, text: str) -> object:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
     if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text
+    if key in ("include", "link"):
+        return text.split(",")
     if key == "services":
         pairs = re.findall(r"([^=,]+)=([0-9]{1,9})(?:,|$)", text)
         whole = ",".join(f"{name}={port}" for name, port in pairs) == text

@@ -30,6 +30,8 @@ TAKES: Mapping[str, str] = {
     "slots": "a whole number from 1 to 10000",
     "adopt": "true or false",
     "spares": "a whole number from 0 to 100",
+    "include": "a list of patterns as in .gitignore",
+    "link": "a list of patterns as in .gitignore",
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
@@ -42,6 +44,8 @@ MOMENTS = ("pre-create", "prepare", "post-create", "pre-remove", "post-remove")
 
 _TAKES_BELOW = {
     "services": "a whole number from 1024 to 65535",
+    "include": "a pattern as in .gitignore",
+    "link": "a pattern as in .gitignore",
     "hooks": 'a command line, or a list of command lines and argument lists (["npm", "ci"])',
 }
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
@@ -100,6 +104,8 @@ def _plain_value(key: str, value: object) -> object:
         return value
     if key in _SPANS and type(value) in (int, float) and _is_within(value, _SPANS[key]):
         return float(value)  # type: ignore[arg-type]
+    if key in _LISTS and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(_check_pattern(one) for one in value)
     if key == "services" and isinstance(value, dict) and all(map(_is_port, value.values())):
         return {_check_service(name): port for name, port in value.items()}
     if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
@@ -116,6 +122,7 @@ def _validated(layer: Layer) -> dict[str, Any]:
     except ValidationError as exc:
         raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
     values = {key: getattr(model, key) for key in model.model_fields_set}
+    values |= {key: tuple(values[key]) for key in _LISTS if key in values}
     if "hooks" in values:
         given = values["hooks"]
         values["hooks"] = {
@@ -168,6 +175,7 @@ def _layer_model() -> type[BaseModel]:
     fields: dict[str, Any] = {
         **{key: (Annotated[str, AfterValidator(check)], "") for key, check in _TEXTS.items()},
         **dict.fromkeys(_FLAGS, (bool, False)),
+        **dict.fromkeys(_LISTS, (list[Annotated[str, AfterValidator(_check_pattern)]], [])),
         **{
             key: (Annotated[int, Field(ge=span.start, lt=span.stop)], 0)
             for key, span in _COUNTS.items()
@@ -302,6 +310,11 @@ def _check_env_file(value: str) -> str:
     return value
 
 
+def _check_pattern(value: str) -> str:
+    _check_text(value)
+    return value
+
+
 def _check_service(value: str) -> str:
     if not re.fullmatch(_SERVICE, value):
         raise ValueError(
@@ -336,6 +349,7 @@ _TEXTS: Mapping[str, Callable[[str], str]] = {
     "env_file": _check_env_file,
     "template": _check_inside,
 }
+_LISTS = ("include", "link")
 _FLAGS = ("adopt", "submodules")
 _COUNTS = {"slots": range(1, 10001), "spares": range(101)}
 _PORTS = range(1024, _MAX_PORT + 1)

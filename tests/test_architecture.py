@@ -26,7 +26,7 @@ LAYERS = [
     ["creators"],
     ["project"],
     ["creation"],
-    ["exclude", "spares", "retire", "restore", "consent", "leftovers", "healing",
+    ["exclude", "include", "spares", "retire", "restore", "consent", "leftovers", "healing",
      "overview"],
     ["create", "remove", "reconcile"],
     ["api", "doctor"],

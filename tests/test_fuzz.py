@@ -136,6 +136,8 @@ PLAUSIBLE = {
     "slots": 100,
     "adopt": True,
     "spares": 2,
+    "include": [".env", "*.local"],
+    "link": ["data/"],
     "submodules": False,
     "lock_timeout": 3,
     "trash_days": 7,

@@ -1,0 +1,186 @@
+"""What git does not carry: only what was asked for, never over or through anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Adw, git, mounted
+
+
+@pytest.fixture
+def main(adw: Adw) -> Path:
+    """Return a main worktree with ignored files of every kind."""
+    root = adw.directory
+    (root / ".gitignore").write_text(".env*\n*.key\nnode_modules/\nmodels/\nlinks/\n*.sock\n")
+    git("add", ".gitignore", cwd=root)
+    git("commit", "--quiet", "-m", "ignore", cwd=root)
+    (root / ".env").write_text("SECRET=1\n")
+    (root / ".env").chmod(0o600)
+    (root / "sub").mkdir()
+    (root / "sub" / "a.key").write_text("key\n")
+    (root / "node_modules" / "left pad" / "lib").mkdir(parents=True)
+    (root / "node_modules" / "left pad" / "lib" / "index.js").write_text("pad\n")
+    (root / "node_modules" / "run").write_text("#!/bin/sh\n")
+    (root / "node_modules" / "run").chmod(0o755)
+    (root / "models").mkdir()
+    (root / "models" / "big").write_text("big\n")
+    (root / "untracked").write_text("a person's own\n")
+    return root
+
+
+def create(adw: Adw, *words: str, adw_id: str = "a") -> Path:
+    return Path(adw.json("create", adw_id, *words)["path"])
+
+
+def settings(root: Path, text: str) -> None:
+    (root / "adw-worktree.toml").write_text(text)
+
+
+def test_what_is_ignored_and_asked_for_is_copied(adw: Adw, main: Path) -> None:
+    (main / ".worktreeinclude").write_text(".env\n*.key\nuntracked\nREADME\n")
+    tree = create(adw)
+    assert (tree / ".env").read_text() == "SECRET=1\n"
+    assert (tree / ".env").stat().st_mode == (main / ".env").stat().st_mode
+    assert (tree / ".env").stat().st_mtime_ns == (main / ".env").stat().st_mtime_ns
+    assert (tree / "sub" / "a.key").read_text() == "key\n"
+    assert not (tree / "untracked").exists()
+    assert not (tree / "node_modules").exists()
+    assert git("status", "--porcelain", cwd=tree) == ""
+    adw("remove", "a")
+
+
+def test_a_pattern_can_be_taken_back(adw: Adw, main: Path) -> None:
+    (main / ".env.local").write_text("mine\n")
+    (main / ".worktreeinclude").write_text(".env*\n!.env.local\n")
+    tree = create(adw)
+    assert (tree / ".env").exists()
+    assert not (tree / ".env.local").exists()
+
+
+def test_directories_come_whole(adw: Adw, main: Path) -> None:
+    settings(main, 'include = ["node_modules/"]\n')
+    (main / "node_modules" / "lib.js").symlink_to("left pad/lib/index.js")
+    ran = adw("create", "a")
+    assert "copied 3 files" in ran.stderr
+    tree = main / "trees" / "a" / "node_modules"
+    assert (tree / "left pad" / "lib" / "index.js").read_text() == "pad\n"
+    assert os.access(tree / "run", os.X_OK)
+    assert os.readlink(tree / "lib.js") == "left pad/lib/index.js"
+    (tree / "run").write_text("changed\n")
+    assert (main / "node_modules" / "run").read_text() == "#!/bin/sh\n"
+
+
+def test_what_is_to_be_linked_is_shared(adw: Adw, main: Path) -> None:
+    settings(main, 'include = ["models/", ".env"]\nlink = ["models/"]\n')
+    tree = create(adw)
+    assert (tree / "models").is_symlink()
+    (tree / "models" / "new").write_text("shared\n")
+    assert (main / "models" / "new").read_text() == "shared\n"
+    assert git("status", "--porcelain", cwd=tree) in ("", "?? models\n")
+    adw("remove", "a", "--force")
+    assert (main / "models" / "big").read_text() == "big\n"
+
+
+def test_nothing_is_written_over(adw: Adw, main: Path) -> None:
+    git("branch", "has", cwd=main)
+    settings(main, 'include = [".env", "node_modules/", "*.key"]\n')
+    git("worktree", "add", "--quiet", "elsewhere", "has", cwd=main)
+    tracked = main / "elsewhere"
+    (tracked / ".env").write_text("tracked\n")
+    (tracked / "node_modules").write_text("a file\n")
+    git("add", "--force", ".env", "node_modules", cwd=tracked)
+    git("commit", "--quiet", "-m", "tracked", cwd=tracked)
+    git("worktree", "remove", str(tracked), cwd=main)
+    ran = adw("create", "a", "--branch", "has")
+    tree = main / "trees" / "a"
+    assert (tree / ".env").read_text() == "tracked\n"
+    assert (tree / "node_modules").read_text() == "a file\n"
+    assert (tree / "sub" / "a.key").exists()
+    assert "no directory" in ran.stderr
+    assert git("status", "--porcelain", cwd=tree) == ""
+
+
+def test_nothing_is_written_through_a_link(adw: Adw, main: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.rmtree(main / "sub")
+    (main / "sub").symlink_to(outside)
+    git("add", "sub", cwd=main)
+    git("commit", "--quiet", "-m", "link", cwd=main)
+    git("checkout", "--quiet", "-b", "later", cwd=main)
+    (main / "sub").unlink()
+    (main / "sub").mkdir()
+    (main / "sub" / "a.key").write_text("key\n")
+    git("commit", "--quiet", "--all", "-m", "no link", cwd=main)
+    settings(main, 'include = ["*.key"]\n')
+    ran = adw("create", "a", "--from", "main")
+    assert list(outside.iterdir()) == []
+    assert "has no place" in ran.stderr
+
+
+def test_nothing_is_read_through_a_link(adw: Adw, main: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "id.key").write_text("of another\n")
+    (main / "links").mkdir()
+    (main / "links" / "relative").symlink_to("../../secret/id.key")
+    (main / "links" / "absolute").symlink_to(secret / "id.key")
+    (main / "links" / "directory").symlink_to(secret)
+    settings(main, 'include = ["links/"]\n')
+    tree = create(adw)
+    assert not (tree / "links" / "relative").is_symlink()
+    assert os.readlink(tree / "links" / "absolute") == str(secret / "id.key")
+    assert (tree / "links" / "directory").is_symlink()
+
+
+def test_what_is_ours_stays_where_it_is(adw: Adw, main: Path) -> None:
+    first = create(adw)
+    (first / "work").write_text("of days\n")
+    settings(main, 'include = ["*"]\n')
+    (main / ".env.ports").write_text("BACKEND_PORT=1\n")
+    second = create(adw, adw_id="b")
+    assert "BACKEND_PORT=1\n" not in (second / ".env.ports").read_text()
+    assert not (second / "trees").exists() or not list((second / "trees").iterdir())
+    assert not list(second.glob("agents/*.json*"))
+    assert (second / ".env").exists()
+
+
+def test_sockets_and_pipes_are_passed_over(adw: Adw, main: Path) -> None:
+    os.mkfifo(main / "a.sock")
+    settings(main, 'include = ["*.sock", ".env"]\n')
+    assert not (create(adw) / "a.sock").exists()
+
+
+def test_it_reaches_a_worktree_that_was_a_spare(
+    adw: Adw, main: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(main, 'include = [".env"]\n')
+    monkeypatch.setenv("ADW_SPARES", "1")
+    adw("spares", "fill", "--wait")
+    assert (create(adw) / ".env").exists()
+
+
+def test_a_disk_without_room_takes_the_worktree_back(adw: Adw, main: Path) -> None:
+    (main / "models" / "big").write_bytes(bytes(2 << 20))
+    settings(main, 'include = ["models/"]\n')
+    with mounted(main / "trees", "1m"):
+        error = adw.json("create", "a", code=3)["error"]
+        assert "models" in error["message"]
+        assert "free some space" in error["hint"]
+        assert not list((main / "trees").iterdir())
+    assert not adw.json("status")["allocations"]
+
+
+@pytest.mark.parametrize("pattern", ["", "a\nb", "\0"])
+def test_impossible_patterns_are_refused(adw: Adw, pattern: str) -> None:
+    text = pattern.encode("unicode_escape").decode().replace("\\x00", "\\u0000")
+    settings(adw.directory, f'include = ["{text}"]\n')
+    assert "include" in adw.json("create", "a", code=3)["error"]["message"]
+
+
+def test_patterns_are_no_options_of_git(adw: Adw, main: Path) -> None:
+    settings(main, 'include = ["--cached", "-x", ".env"]\n')
+    assert (create(adw) / ".env").exists()
