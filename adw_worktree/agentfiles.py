@@ -17,10 +17,8 @@ from .atomic import write_atomically
 from .errors import FileUnusable
 from .faults import reached
 from .gitrepo import Repository
+from .hookfile import AGENTS_FILE, CLAUDE_FILE
 from .resources import shipped_text
-
-CLAUDE_FILE = ".claude/settings.json"
-AGENTS_FILE = "AGENTS.md"
 
 BEGIN = b"<!-- >>> adw-worktree >>> -->\n"
 JOINED = b"\n<!-- >>> adw-worktree (the line break above is ours) >>> -->\n"

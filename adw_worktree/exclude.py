@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from .atomic import write_atomically
@@ -21,7 +22,18 @@ def ensure_excluded(project: Project, worktree: Path | None) -> None:
     Writes only when a pattern is missing. A path with a line break gets no pattern: it would be
     several. Raises LedgerError if the file cannot be written.
     """
-    wanted = _patterns(project, worktree)
+    _ensure(project, _patterns(project, worktree))
+
+
+def ensure_links_excluded(project: Project, names: Iterable[str]) -> None:
+    """Make git ignore symbolic links of these names, relative to the top, in every worktree.
+
+    A pattern such as `models/` ignores the directory, and not a link to it. Raises LedgerError.
+    """
+    _ensure(project, [f"/{_literal(name)}" for name in names if "\n" not in name])
+
+
+def _ensure(project: Project, wanted: list[str]) -> None:
     path = project.repo.common_dir / "info" / "exclude"
     if _missing(path, wanted):
         lock = project.repo.tool_dir / "exclude.lock"

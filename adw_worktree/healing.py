@@ -13,7 +13,7 @@ from .atomic import discard_leftover
 from .creators import clear_leftovers, is_noted, taken_over
 from .errors import AdwError
 from .gitrepo import worktree_of_admin
-from .hookfile import EVENTS
+from .hookfile import AGENTS_FILE, CLAUDE_FILE, EVENTS
 from .model import Lease
 from .project import Project
 from .receipts import RECEIPT, admin_directories, load_receipt
@@ -156,6 +156,8 @@ def _discard_leftovers(project: Project) -> None:
     places += [state / "doubtful.json", state / "trust.json", stamp_file(repo)]
     places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
+    places += [repo.home / CLAUDE_FILE, repo.home / AGENTS_FILE]
+    places += [repo.tool_dir / "settings.json.before"]
     for admin in admin_directories(repo.admin_root):
         worktree = worktree_of_admin(admin)
         places += [admin / RECEIPT, *([worktree / project.settings.env_file] if worktree else [])]

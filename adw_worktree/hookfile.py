@@ -25,6 +25,10 @@ EVENTS = (
     "post-index-change",
 )
 
+CLAUDE_FILE = ".claude/settings.json"
+AGENTS_FILE = "AGENTS.md"
+"""Files of the main worktree that have hooks, and words, for coding agents."""
+
 BEGIN = b"# >>> adw-worktree >>>\n"
 END = b"# <<< adw-worktree <<<\n"
 ALONE = b"#!/bin/sh\n"

@@ -18,7 +18,7 @@ LAYERS = [
     ["gitrepo", "ports", "envfile", "places", "schema", "hookfile",
      "statedir"],
     ["discovery", "settings_check", "userhooks", "githooks", "receipts", "registry", "stamp",
-     "workstate", "worktrees", "background", "trash"],
+     "workstate", "worktrees", "background", "trash", "agentfiles"],
     ["settings", "verdict", "ledger"],
     ["holdings"],
     ["neighbours"],

@@ -169,6 +169,40 @@ def without_spare(adw: Adw) -> None:
     adw("spares", "drop")
 
 
+def with_ignored_files(adw: Adw) -> None:
+    root = adw.directory
+    (root / ".git" / "info").mkdir(exist_ok=True)
+    (root / ".git" / "info" / "exclude").write_text("/.env\n/data/\n/big/\n/adw-worktree.toml\n")
+    (root / ".env").write_text("mine")
+    for name in ("data", "big"):
+        (root / name).mkdir()
+        (root / name / "file").write_text(name)
+    (root / "adw-worktree.toml").write_text('include = [".env", "data/"]\nlink = ["big/"]\n')
+
+
+def with_claude(adw: Adw) -> None:
+    (adw.directory / ".claude").mkdir()
+    (adw.directory / ".claude" / "settings.json").write_text('{"model": "opus"}')
+    (adw.directory / ".git" / "info").mkdir(exist_ok=True)
+    (adw.directory / ".git" / "info" / "exclude").write_text(".claude/\nAGENTS.md\n")
+
+
+def with_claude_installed(adw: Adw) -> None:
+    with_claude(adw)
+    adw("hooks", "install", "--claude")
+
+
+def with_claude_alone_installed(adw: Adw) -> None:
+    with_agents(adw)
+    adw("hooks", "install", "--claude")
+
+
+def with_agents(adw: Adw) -> None:
+    (adw.directory / ".git" / "info").mkdir(exist_ok=True)
+    (adw.directory / ".git" / "info" / "exclude").write_text(".claude/\nAGENTS.md\n")
+    adw("hooks", "install", "--agents-md")
+
+
 def with_disorder(adw: Adw) -> None:
     """One worktree deleted, one moved, one without env file, one without receipt, one unleased."""
     made(adw, "a", "gone", "moved", "bare", "lost")
@@ -283,6 +317,7 @@ SCENARIOS = {
     "spares-fill": Scenario(("spares", "fill", "--wait"), without_spare),
     "spares-refresh": Scenario(("spares", "fill", "--wait"), with_old_spare),
     "spares-drop": Scenario(("spares", "drop"), with_spare),
+    "create-with-files": Scenario(("create", "a"), with_ignored_files),
     "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
     "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
     "remove-forced": Scenario(
@@ -329,6 +364,13 @@ SCENARIOS = {
     "reserve": Scenario(("reserve", "a")),
     "release": Scenario(("release", "a"), with_reservation),
     "hooks-install": Scenario(("hooks", "install"), with_own_hook),
+    "hooks-install-claude": Scenario(("hooks", "install", "--claude"), with_claude),
+    "hooks-uninstall-claude": Scenario(("hooks", "uninstall", "--claude"), with_claude_installed),
+    "hooks-uninstall-claude-alone": Scenario(
+        ("hooks", "uninstall", "--claude"), with_claude_alone_installed
+    ),
+    "hooks-install-agents": Scenario(("hooks", "install", "--agents-md"), with_claude),
+    "hooks-uninstall-agents": Scenario(("hooks", "uninstall", "--agents-md"), with_agents),
     "hooks-install-foreign": Scenario(("hooks", "install"), with_foreign_hook),
     "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
     "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
