@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "spares": ("keep worktrees ready, so that create is quick", ()),
     "claude-hook": ("make and remove the worktrees of Claude Code's sessions", ()),
     "hooks": ("put git's hooks in place, or take them out", ()),
+    "shell-init": ("print what a shell needs for `adw` and completion", ()),
     "trust": ("approve the commands that a repository's settings ask for", ()),
     "doctor": ("say what is wrong, and what mends it", ()),
 }
@@ -94,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _forget_repository()
     try:
         require_valid()
+        if words == ["complete"]:
+            return _complete(trailing or [])
         return _run(words, trailing)
     except AdwError as exc:
         return _report(exc, as_json=as_json)
@@ -121,6 +124,16 @@ def _run(words: list[str], trailing: list[str] | None) -> int:
     outcome = _module(_canonical(args.command)).run(args)
     print_outcome(outcome, as_json=args.json)
     return int(outcome.exit_code)
+
+
+def _complete(words: list[str]) -> int:
+    """Tell a shell what could come next; its own scripts ask for it."""
+    from .completion import complete
+    from .output import Outcome
+
+    text = complete(words, COMMANDS, lambda chosen: build_parser(chosen=chosen))
+    print_outcome(Outcome({}, text, exact=bool(text)), as_json=False)
+    return 0
 
 
 def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
@@ -179,7 +192,7 @@ def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
     if "--" not in words:
         return words, None
     at = words.index("--")
-    if _command_of(words[:at]) != "run":
+    if words[:at] != ["complete"] and _command_of(words[:at]) != "run":
         return words, None
     return words[:at], words[at + 1 :]
 

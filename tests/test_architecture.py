@@ -30,7 +30,7 @@ LAYERS = [
      "overview"],
     ["create", "remove", "reconcile"],
     ["api", "doctor"],
-    ["commands"],
+    ["commands", "completion"],
     ["cli"],
     ["__init__", "__main__"],
 ]  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..create import Created, create
 from ..creation import Wish
+from ..errors import FileUnusable, UsageError
 from ..output import Outcome
 from ..project import open_project
 
@@ -29,10 +31,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--path", metavar="P", help="where the worktree goes")
     parser.add_argument("--slot", type=int, metavar="N", help="ask for one slot")
     parser.add_argument("--no-hooks", action="store_true", help="run no hooks")
+    parser.add_argument("--cd", action="store_true", help="go there: adw create, see shell-init")
     parser.add_argument("--keep", action="store_true", help="keep it if a hook fails")
 
 
 def run(args: Namespace) -> Outcome:
+    follow = os.environ.get("ADW_CD_FILE") if args.cd else None
+    if args.cd and follow is None:
+        raise UsageError(
+            "only a shell can go into another directory",
+            hint='eval "$(adw-worktree shell-init bash)", then: adw create ADW_ID --cd',
+        )
     project = open_project(args.directory)
     wish = Wish(
         branch=args.branch,
@@ -45,11 +54,21 @@ def run(args: Namespace) -> Outcome:
         keep=args.keep,
     )
     made = create(project, args.adw_id, wish, output=2)
+    if follow is not None:
+        _tell_shell(Path(follow), str(made.lease.path))
     if made.created and project.settings.spares:
         from .spares import fill_in_background
 
         fill_in_background(project)
     return Outcome(as_json(made), _text(made), [*project.notices, *made.notes])
+
+
+def _tell_shell(file: Path, path: str) -> None:
+    """Write where to go into the file that the shell made for it."""
+    try:
+        file.write_bytes(os.fsencode(path))
+    except OSError as exc:
+        raise FileUnusable.because(f"{file} cannot be written", exc) from exc
 
 
 def as_json(made: Created) -> dict[str, object]:

@@ -1,0 +1,26 @@
+"""`adw-worktree shell-init`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ..output import Outcome
+from ..resources import shipped_text
+
+EPILOG = """\
+examples:
+  eval "$(adw-worktree shell-init bash)"          # in ~/.bashrc
+  eval "$(adw-worktree shell-init zsh)"           # in ~/.zshrc
+  adw-worktree shell-init fish | source           # in ~/.config/fish/config.fish
+
+Then `adw` is adw-worktree, and can change the shell's directory: `adw cd ADW_ID`,
+`adw create ADW_ID --cd`. Both names complete commands, flags, ADW ids and branches."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("shell", choices=["bash", "zsh", "fish", "powershell"])
+
+
+def run(args: Namespace) -> Outcome:
+    text = shipped_text("templates", f"shell.{args.shell}").removesuffix("\n")
+    return Outcome({"shell": args.shell, "text": text}, text, exact=True)
