@@ -35,6 +35,8 @@ FILES = (
     "test_faulty_disk.py",
     "test_full_disk.py",
     "test_world_moves.py",
+    "test_spares.py",
+    "test_unwritable.py",
 )
 
 
