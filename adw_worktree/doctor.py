@@ -36,6 +36,9 @@ def examine(project: Project) -> list[Problem]:
             problems += look(project)
         except AdwError as exc:
             problems.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
+        except OSError as exc:
+            message = f"{exc.filename} cannot be looked into: {exc.strerror}"
+            problems.append(Problem("file-unusable", message, "make it readable"))
     return problems
 
 
