@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "restore": ("bring back a worktree that was removed with work in it", ()),
     "list": ("show the repository's worktrees", ("ls",)),
     "status": ("show the pool of this machine", ()),
+    "lock": ("keep a worktree from being removed", ()),
+    "unlock": ("let a worktree be removed again", ()),
     "reserve": ("lease a slot without a worktree", ()),
     "release": ("give back a slot that was reserved", ()),
     "reconcile": ("compare leases with worktrees, and mend", ("gc", "prune")),
@@ -123,6 +125,8 @@ def _run(words: list[str], trailing: list[str] | None) -> int:
     args.directory = _directory(args.directory)
     outcome = _module(_canonical(args.command)).run(args)
     print_outcome(outcome, as_json=args.json)
+    if outcome.then is not None:
+        outcome.then()
     return int(outcome.exit_code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -63,7 +64,9 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
     if branch is not None and not is_branch_name(home, branch):
         raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
     base = wish.base or project.settings.base
-    present, there = _look_up(project, home, [f"refs/heads/{branch or ''}", base])
+    of_remotes = [] if wish.base or wish.pr or branch is None else _remote_branches(project, branch)
+    asked = [f"refs/heads/{branch or ''}", base, *of_remotes]
+    present, there, *remote = _look_up(project, home, asked)
     if branch is not None and present is not None:
         _check_branch_free(project, branch)
         if wish.base is not None or wish.pr is not None:
@@ -76,12 +79,29 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
         fetched = _fetch_request(project, wish.pr, token)
         found = _look_up(project, home, [fetched])[0]
         return f"#{wish.pr}", _usable(project, found or Start(fetched)), branch is not None
+    found_at = [(ref, one) for ref, one in zip(of_remotes, remote, strict=True) if one is not None]
+    if found_at and (len(found_at) == 1 or found_at[0][0] == of_remotes[0]):
+        base, there = found_at[0]  # somebody has pushed it: that is the branch that is meant
     if there is None or base.startswith("-"):
         raise BranchUnusable(
             f"{base} names no commit in {home}",
             hint="choose one with --from; an empty repository needs a first commit",
         )
     return base, _usable(project, there), branch is not None
+
+
+def _remote_branches(project: Project, branch: str) -> list[str]:
+    """Return where a remote's branch of that name would be, the preferred remote's first.
+
+    Of others, those that have a directory, as a clone has; so that git need not be asked.
+    """
+    preferred = project.settings.remote or "origin"
+    try:
+        names = sorted(os.listdir(project.repo.common_dir / "refs" / "remotes"))
+    except OSError:
+        names = []
+    others = [name for name in names if name != preferred]
+    return [f"refs/remotes/{name}/{branch}" for name in (preferred, *others)]
 
 
 class Start(NamedTuple):

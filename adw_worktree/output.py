@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TextIO
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TextIO
 
 from .errors import AdwError
 
@@ -25,6 +25,8 @@ class Outcome(NamedTuple):
     exit_code: int = 0
     exact: bool = False
     """Whether `text` is for programs, too: then it is written byte for byte but to a terminal."""
+    then: Callable[[], NoReturn] | None = None
+    """What this process becomes when all is printed."""
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:

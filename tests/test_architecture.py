@@ -16,7 +16,7 @@ LAYERS = [
     ["model", "atomic", "resources", "output"],
     ["locks"],
     ["gitrepo", "ports", "envfile", "places", "schema", "hookfile",
-     "statedir"],
+     "statedir", "become"],
     ["discovery", "settings_check", "userhooks", "githooks", "receipts", "registry", "stamp",
      "workstate", "worktrees", "background", "trash", "agentfiles"],
     ["settings", "verdict", "ledger"],

@@ -37,7 +37,7 @@ LOADED = {
     "--help": BASE - {"_version"},
     "path a": SHOWS | {"commands.path"},
     "env a": SHOWS | {"commands.env"},
-    "run a -- true": SHOWS | {"commands.run"},
+    "run a -- true": SHOWS | {"commands.run", "become"},
     "status": SHOWS | {"commands.status"},
     "list": SHOWS | {"commands.list"},
     "reserve r": HEALS | {"commands.reserve", "exclude"},

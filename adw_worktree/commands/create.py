@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 from ..create import Created, create
 from ..creation import Wish
 from ..errors import FileUnusable, UsageError
 from ..output import Outcome
-from ..project import open_project
+from ..project import Project, open_project
 
 EPILOG = """\
 examples:
   adw-worktree create fix-login
   adw-worktree create fix-login --from origin/main
   adw-worktree create review-12 --pr 12
+  adw-worktree create fix-login --run claude
   cd "$(adw-worktree create fix-login --json | jq -r .path)" """
 
 
@@ -31,6 +34,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--path", metavar="P", help="where the worktree goes")
     parser.add_argument("--slot", type=int, metavar="N", help="ask for one slot")
     parser.add_argument("--no-hooks", action="store_true", help="run no hooks")
+    parser.add_argument(
+        "--run", metavar="CMD", help="then run a shell command in it, with its variables"
+    )
     parser.add_argument("--cd", action="store_true", help="go there: adw create, see shell-init")
     parser.add_argument("--keep", action="store_true", help="keep it if a hook fails")
 
@@ -60,7 +66,17 @@ def run(args: Namespace) -> Outcome:
         from .spares import fill_in_background
 
         fill_in_background(project)
-    return Outcome(as_json(made), _text(made), [*project.notices, *made.notes])
+    then = partial(_run_in, project, made, args.run) if args.run else None
+    notes = [*project.notices, *made.notes]
+    return Outcome(as_json(made), _text(made), notes, then=then)
+
+
+def _run_in(project: Project, made: Created, command: str) -> NoReturn:
+    from ..become import become
+    from ..envfile import parse_variables
+
+    variables = parse_variables(project.env_text(made.lease))
+    become(["sh", "-c", command], Path(str(made.lease.path)), variables)
 
 
 def _tell_shell(file: Path, path: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from ..become import become
 from ..envfile import parse_variables
-from ..errors import AdwError, UsageError
+from ..errors import UsageError
 from ..healing import heal
 from ..output import Outcome
 from ..overview import require_lease, require_path
@@ -20,20 +20,6 @@ examples:
   adw-worktree run -- make test       # in the worktree you are in
 
 The exit code is the command's own; 127 if it was not found, 126 if it cannot be run."""
-
-
-class CommandNotFound(AdwError):
-    """The command to run does not exist."""
-
-    code = "command-not-found"
-    exit_code = 127
-
-
-class CommandNotExecutable(AdwError):
-    """The command to run cannot be executed."""
-
-    code = "command-not-executable"
-    exit_code = 126
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,13 +36,7 @@ def run(args: Namespace) -> Outcome:
     lease = require_lease(project, args.adw_id, args.directory)
     worktree = require_path(project, lease)
     variables = parse_variables(project.env_text(lease))
-    os.chdir(_start(args.directory, worktree))
-    try:
-        os.execvpe(args.trailing[0], args.trailing, {**os.environ, **variables})
-    except FileNotFoundError as exc:
-        raise CommandNotFound(f"{args.trailing[0]}: command not found") from exc
-    except (OSError, ValueError) as exc:
-        raise CommandNotExecutable(f"{args.trailing[0]} cannot be run: {exc}") from exc
+    become(args.trailing, _start(args.directory, worktree), variables)
 
 
 def _start(directory: Path, worktree: Path) -> Path:

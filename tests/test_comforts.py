@@ -1,0 +1,91 @@
+"""What is not needed, and missed: pushed branches, locks, a command when all is ready."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from conftest import Adw, git, make_repo
+
+
+@pytest.fixture
+def theirs(adw: Adw, tmp_path: Path) -> Path:
+    """Return a remote that was fetched from, with a branch `topic` that is ahead."""
+    remote = make_repo(tmp_path / "theirs")
+    git("checkout", "--quiet", "-b", "topic", cwd=remote)
+    git("commit", "--quiet", "--allow-empty", "-m", "pushed", cwd=remote)
+    git("remote", "add", "origin", str(remote), cwd=adw.directory)
+    git("fetch", "--quiet", "origin", cwd=adw.directory)
+    return remote
+
+
+def head(directory: Path, name: str = "HEAD") -> str:
+    return git("rev-parse", name, cwd=directory).strip()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_branch_that_was_pushed_is_the_one_that_is_meant(
+    adw: Adw, theirs: Path, packed: bool
+) -> None:
+    if packed:
+        git("pack-refs", "--all", cwd=adw.directory)
+    tree = Path(adw.json("create", "topic")["path"])
+    assert head(tree) == head(theirs, "topic")
+    upstream = git("rev-parse", "--abbrev-ref", "topic@{upstream}", cwd=tree)
+    assert upstream.strip() == "origin/topic"
+
+
+def test_what_was_said_goes_before_what_was_pushed(adw: Adw, theirs: Path) -> None:
+    tree = Path(adw.json("create", "topic", "--from", "main")["path"])
+    assert head(tree) == head(adw.directory)
+    other = Path(adw.json("create", "other")["path"])
+    assert head(other) == head(adw.directory)
+
+
+def test_of_two_remotes_the_preferred_one_is_meant(
+    adw: Adw, theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork = make_repo(tmp_path / "fork")
+    git("checkout", "--quiet", "-b", "topic", cwd=fork)
+    git("commit", "--quiet", "--allow-empty", "-m", "forked", cwd=fork)
+    git("remote", "add", "fork", str(fork), cwd=adw.directory)
+    git("fetch", "--quiet", "fork", cwd=adw.directory)
+    tree = Path(adw.json("create", "topic")["path"])
+    assert head(tree) == head(theirs, "topic")
+    adw("remove", "topic", "-D")
+    monkeypatch.setenv("ADW_REMOTE", "fork")
+    assert head(Path(adw.json("create", "topic")["path"])) == head(fork, "topic")
+
+
+def test_a_lock_keeps_a_worktree(adw: Adw) -> None:
+    tree = Path(adw.json("create", "a")["path"])
+    adw("lock", "a", "--reason", "the demo runs from here")
+    refused = adw("remove", "a", code=7)
+    assert "the demo runs from here" in refused.stderr
+    adw("lock", "a", code=4)
+    adw("unlock", "a")
+    adw("unlock", "a", code=4)
+    adw("remove", "a")
+    assert not tree.exists()
+    adw("lock", "a", code=6)
+
+
+def test_a_command_starts_when_all_is_ready(adw: Adw) -> None:
+    command = 'echo "$BACKEND_PORT $(pwd)"; test -f .env.ports && exit 3'
+    ran = adw("create", "a", "--run", command, code=3)
+    port = adw.json("env", "a")["variables"]["BACKEND_PORT"]
+    assert ran.stdout.splitlines()[-1] == f"{port} {adw.directory}/trees/a"
+    assert ran.stdout.startswith("created a at")
+    again = adw("create", "a", "--run", "pwd")
+    assert again.stdout.splitlines()[-1] == f"{adw.directory}/trees/a"
+
+
+def test_a_command_that_is_not_there_leaves_the_worktree(adw: Adw) -> None:
+    adw("create", "a", "--run", "no-such-command-here", code=127)
+    assert (adw.directory / "trees" / "a" / "README").exists()
+
+
+def test_nothing_runs_if_nothing_was_made(adw: Adw) -> None:
+    adw("create", "a", "--from", "nowhere", "--run", f"touch {adw.directory}/ran", code=4)
+    assert not os.path.exists(adw.directory / "ran")
