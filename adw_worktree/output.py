@@ -54,6 +54,19 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
         _say("hint", error.hint, "33")
 
 
+def can_ask() -> bool:
+    """Whether a person sits at the terminal who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(about: str, question: str) -> bool:
+    """Show what it is about and ask on the terminal; only `y` and `yes` mean yes."""
+    _write(sys.stderr, _shown(about))
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def _say(label: str, text: str, colour: str) -> None:
     coloured = _is_coloured(sys.stderr)
     start, end = (f"\033[{colour}m", "\033[0m") if coloured else ("", "")

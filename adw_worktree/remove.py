@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from . import trash
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
 from .errors import (
+    AdwError,
     FileUnusable,
     HookFailed,
     ServersRunning,
@@ -31,7 +33,7 @@ from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
-from .workstate import Uncommitted, uncommitted
+from .workstate import Uncommitted, is_integrated, uncommitted
 from .worktrees import remove_worktree, upstream_of
 
 
@@ -73,6 +75,53 @@ def remove(
         return _release_only(project, found.lease, consent)
     work = require_consent(project, found, found.entry, consent)
     return _remove(project, found, found.entry, work, consent, output)
+
+
+class Prospect(NamedTuple):
+    """What would become of one of several."""
+
+    target: str
+    refusal: AdwError | None
+
+
+def foresee(project: Project, targets: Sequence[str], consent: Consent) -> list[Prospect]:
+    """Return which of `targets` would be removed, and why the others would not. Changes nothing.
+
+    Each is looked through by git, side by side.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    def look(target: str) -> Prospect:
+        try:
+            found = _find(project, target)
+            if found is not None and found.entry is not None:
+                require_consent(project, found, found.entry, consent)
+        except AdwError as exc:
+            return Prospect(target, exc)
+        return Prospect(target, None if found is not None else _unknown(project, target))
+
+    with ThreadPoolExecutor(os.cpu_count()) as many:
+        return list(many.map(look, targets))
+
+
+def merged(project: Project) -> list[str]:
+    """Return the ADWs whose branches have been worked on, with all of it integrated elsewhere."""
+    found = []
+    for lease in project.pool.leases().values():
+        if lease.branch is None or lease.state != "active" or not lease.has_worktree:
+            continue
+        log = project.repo.common_dir / "logs" / "refs" / "heads" / lease.branch
+        # One that was only made is integrated, too: somebody may be about to begin.
+        if _lines(log) > 1 and is_integrated(project.repo, lease.branch, project.settings.base):
+            found.append(lease.adw_id)
+    return found
+
+
+def _lines(file: Path) -> int:
+    try:
+        return file.read_bytes().count(b"\n")
+    except OSError:
+        return 0
 
 
 def _remove(
@@ -205,7 +254,11 @@ def _already_gone(project: Project, target: str | Path, healed: Healed) -> Remov
     for lease in gone:
         if lease.adw_id == target or lease.path == str(Path(target).absolute()):
             return Removed(False, lease.adw_id, None, lease, None)
-    raise UnknownAdw(
+    raise _unknown(project, target)
+
+
+def _unknown(project: Project, target: str | Path) -> UnknownAdw:
+    return UnknownAdw(
         f"no ADW and no worktree in {project.repo.home} goes by {str(target)!r}",
         hint="adw-worktree list shows those that there are",
     )

@@ -89,3 +89,43 @@ def test_a_command_that_is_not_there_leaves_the_worktree(adw: Adw) -> None:
 def test_nothing_runs_if_nothing_was_made(adw: Adw) -> None:
     adw("create", "a", "--from", "nowhere", "--run", f"touch {adw.directory}/ran", code=4)
     assert not os.path.exists(adw.directory / "ran")
+
+
+# ---- several at once ---------------------------------------------------------------------------
+
+
+def test_several_are_removed_and_those_with_work_stay(adw: Adw) -> None:
+    for adw_id in "abc":
+        adw("create", adw_id)
+    (adw.directory / "trees" / "b" / "work").write_text("of days")
+    refused = adw("remove", "a", "b", "c", code=2)
+    assert "to be removed: a, c" in refused.stderr
+    assert "not to be: b: " in refused.stderr
+    assert len(adw.json("status")["allocations"]) == 3
+    done = adw.json("remove", "a", "b", "c", "--yes", code=7)
+    assert [one["adw_id"] for one in done["removals"]] == ["a", "c"]
+    assert [one["error"]["code"] for one in done["refused"]] == ["dirty-worktree"]
+    assert set(adw.json("status")["allocations"]) == {"b"}
+    assert (adw.directory / "trees" / "b" / "work").read_text() == "of days"
+
+
+def test_one_that_is_not_there_stops_no_other(adw: Adw) -> None:
+    adw("create", "a")
+    done = adw.json("remove", "a", "none", "-y", code=6)
+    assert [one["adw_id"] for one in done["removals"]] == ["a"]
+
+
+def test_what_is_merged_goes_and_what_was_just_begun_stays(adw: Adw) -> None:
+    for adw_id in ("done", "begun", "open"):
+        adw("create", adw_id)
+    for adw_id in ("done", "open"):
+        tree = adw.directory / "trees" / adw_id
+        (tree / adw_id).write_text("work")
+        git("add", adw_id, cwd=tree)
+        git("commit", "--quiet", "-m", adw_id, cwd=tree)
+    git("merge", "--quiet", "--no-ff", "-m", "merge", "done", cwd=adw.directory)
+    done = adw.json("remove", "--merged", "-d", "--yes")
+    assert [one["branch_deleted"] for one in done["removals"]] == ["done"]
+    assert set(adw.json("status")["allocations"]) == {"begun", "open"}
+    assert "nothing to remove" in adw("remove", "--merged").stdout
+    adw("remove", "--merged", "begun", code=2)

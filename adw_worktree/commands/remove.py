@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from ..consent import Consent
-from ..output import Outcome
+from ..errors import AdwError, UsageError
+from ..healing import heal
+from ..output import Outcome, ask, can_ask
 from ..ports import Listener
-from ..project import open_project
-from ..remove import Removed, remove
+from ..project import Project, open_project
+from ..remove import Removed, foresee, merged, remove
 from ..trash import kept_until
 
 EPILOG = """\
@@ -17,11 +20,19 @@ examples:
   adw-worktree remove fix-login
   adw-worktree remove fix-login -d        # and its branch, if its work is elsewhere
   adw-worktree remove fix-login --stop    # and end the servers that run in it
-  adw-worktree remove                     # the worktree you are in"""
+  adw-worktree remove                     # the worktree you are in
+  adw-worktree remove a b c               # shows what would go, and asks
+  adw-worktree remove --merged -d --yes   # in scripts"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("target", nargs="?", metavar="ADW_ID|PATH", help="default: the current one")
+    parser.add_argument(
+        "targets", nargs="*", metavar="ADW_ID|PATH", help="default: the current one"
+    )
+    parser.add_argument(
+        "--merged", action="store_true", help="those whose branches are integrated elsewhere"
+    )
+    parser.add_argument("-y", "--yes", action="store_true", help="several: do not ask")
     parser.add_argument(
         "-f", "--force", action="store_true", help="remove it with uncommitted work"
     )
@@ -56,17 +67,69 @@ def run(args: Namespace) -> Outcome:
         stop=args.stop,
         hooks=not args.no_hooks,
     )
-    target = args.target if args.target is not None else args.directory
-    if isinstance(target, str) and "/" in target:
-        target = args.directory / os.path.expanduser(target)
+    if args.merged or len(args.targets) > 1:
+        return _remove_several(project, args, consent)
+    target = _meant(args.targets[0], args.directory) if args.targets else args.directory
     gone = remove(project, target, consent, output=2)
-    notes = [*project.notices, *gone.notes]
-    notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
     until = _kept_until(gone, project.settings.trash_days)
+    return Outcome(as_json(gone, until), _text(gone), [*project.notices, *_notes(gone, until)])
+
+
+def _meant(target: str, directory: Path) -> str | Path:
+    return directory / os.path.expanduser(target) if "/" in target else target
+
+
+def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outcome:
+    """Show what would go and what would not, ask, and remove; one that fails stops no other."""
+    heal(project)
+    if args.merged and args.targets:
+        raise UsageError("--merged says which: it goes without names")
+    targets = merged(project) if args.merged else list(dict.fromkeys(args.targets))
+    prospects = foresee(project, targets, consent)
+    going = [one.target for one in prospects if one.refusal is None]
+    failures = {one.target: one.refusal for one in prospects if one.refusal is not None}
+    if going and not args.yes:
+        _confirm(going, failures, asked=not args.json and can_ask())
+    removals, lines, notes = [], [], list(project.notices)
+    for target in going:
+        try:
+            gone = remove(project, _meant(target, args.directory), consent, output=2)
+        except AdwError as exc:
+            failures[target] = exc
+            continue
+        until = _kept_until(gone, project.settings.trash_days)
+        removals.append(as_json(gone, until))
+        lines.append(_text(gone))
+        notes += _notes(gone, until)
+    notes += [f"{target} was not removed: {exc.message}" for target, exc in failures.items()]
+    data = {
+        "removals": removals,
+        "refused": [
+            {"target": target, "error": {"code": exc.code, "message": exc.message}}
+            for target, exc in failures.items()
+        ],
+    }
+    code = next((exc.exit_code for exc in failures.values()), 0)
+    return Outcome(data, "\n".join(lines) or "nothing to remove", notes, code)
+
+
+def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) -> None:
+    """Raise UsageError unless a person says yes."""
+    plan = [f"to be removed: {', '.join(going)}"]
+    plan += [f"not to be: {target}: {exc.message}" for target, exc in failures.items()]
+    if not asked:
+        raise UsageError("\n".join(plan), hint="add --yes to do it without being asked")
+    if not ask("\n".join(plan), "remove them?"):
+        raise UsageError("nothing was removed", hint="adw-worktree remove asks again")
+
+
+def _notes(gone: Removed, until: str | None) -> list[str]:
+    notes = list(gone.notes)
+    notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
     if until is not None and gone.kept is not None:
         name = gone.kept.adw_id or gone.kept.name
         notes.append(f"its work is kept until {until[:10]}: adw-worktree restore {name}")
-    return Outcome(as_json(gone, until), _text(gone), notes)
+    return notes
 
 
 def _kept_until(gone: Removed, days: float) -> str | None:

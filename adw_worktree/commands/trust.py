@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 
 from ..envfile import further_lines
 from ..errors import UsageError
 from ..model import Settings
-from ..output import Outcome, printable
+from ..output import Outcome, ask, can_ask, printable
 from ..project import Project, open_project
 from ..userhooks import commands_digest, is_trusted, revoke, template_digest, trust
 
@@ -80,12 +79,10 @@ def _variables(lines: list[str]) -> str:
 
 def _ask(project: Project, asked: str, *, as_json: bool) -> None:
     """Ask on the terminal; raise UsageError without one, or on any answer but yes."""
-    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if as_json or not can_ask():
         raise UsageError(
             f"the settings of {project.repo.home} ask for:\n{asked}",
             hint="adw-worktree trust --yes approves exactly this",
         )
-    print(f"{printable(str(project.repo.home))} asks for:\n{asked}", file=sys.stderr)
-    print("approve? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not ask(f"{project.repo.home} asks for:\n{asked}", "approve?"):
         raise UsageError("not approved", hint="adw-worktree trust asks again")
