@@ -88,7 +88,8 @@ def create(
             made = _try_create(project, adw_id, wish, present, output)
         except (BranchUnusable, PathOccupied):
             # What was in the way may be another's of the same id, which came between.
-            if project.pool.leases().get(adw_id) in (None, present):
+            between = project.pool.leases().get(adw_id)
+            if between is None or not between.has_worktree:
                 raise
             continue
         if made is not None:

@@ -333,3 +333,11 @@ def test_parallel_creates_get_distinct_slots(adw: Adw) -> None:
     assert len({one["slot"] for one in allocations.values()}) == 20
     for number in range(20):
         assert git("status", "--porcelain", cwd=adw.directory / "trees" / f"a{number}") == ""
+
+
+def test_create_on_a_reservation_whose_branch_cannot_be_made_ends(adw: Adw) -> None:
+    """It took the reservation that it had put back for another's, and began anew for ever."""
+    adw("reserve", "r", "--slot", "5")
+    git("branch", "r/x", cwd=adw.directory)
+    adw("create", "r", code=4)
+    assert adw.json("status")["allocations"]["r"]["slot"] == 5
