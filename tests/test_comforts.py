@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,3 +132,26 @@ def test_what_is_merged_goes_and_what_was_just_begun_stays(adw: Adw) -> None:
     assert set(adw.json("status")["allocations"]) == {"begun", "open"}
     assert "nothing to remove" in adw("remove", "--merged").stdout
     adw("remove", "--merged", "begun", code=2)
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", set()), ("n", {"a", "b"}), ("", {"a", "b"})])
+def test_on_a_terminal_a_person_is_asked(adw: Adw, answer: str, left: set[str]) -> None:
+    for adw_id in "ab":
+        adw("create", adw_id)
+    ours, theirs = pty.openpty()
+    words = [*adw.command, "remove", "a", "b"]
+    process = subprocess.Popen(
+        words, cwd=adw.directory, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL
+    )
+    os.close(theirs)
+    said = b""
+    while b"[y/N]" not in said:
+        said += os.read(ours, 1000)
+    assert b"to be removed: a, b" in said
+    os.write(ours, f"{answer}\n".encode())
+    with suppress(OSError):  # Linux: the terminal is gone with its last process
+        while os.read(ours, 1000):
+            pass
+    assert process.wait() == (0 if not left else 2)
+    os.close(ours)
+    assert set(adw.json("status")["allocations"]) == left
