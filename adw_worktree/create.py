@@ -207,7 +207,8 @@ def _include(project: Project, worktree: Path, output: int | None) -> list[str]:
     from .include import bring
 
     brought = bring(project, worktree, output=output)
-    parts = [f"copied {brought.copied} files"] if brought.copied else []
+    files = "1 file" if brought.copied == 1 else f"{brought.copied} files"
+    parts = [f"copied {files}"] if brought.copied else []
     parts += [f"linked {brought.linked}"] if brought.linked else []
     told = [f"{' and '.join(parts)} from {main}"] if parts else []
     return [*told, *brought.notes]
