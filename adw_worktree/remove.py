@@ -28,7 +28,7 @@ from .gitrepo import (
 )
 from .healing import Healed, heal
 from .model import Lease
-from .ports import Listener, listeners, stop_servers
+from .ports import Listener, busy_ports, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
@@ -290,7 +290,11 @@ def _stop(
     """End the servers inside the worktree, if asked to; return those ended and those left."""
     if lease is None:
         return [], []
-    found = [one for group in listeners(set(lease.ports.values())).values() for one in group]
+    ports = set(lease.ports.values())
+    # The ports are this worktree's: asking for them is in nobody's way, and quicker than to look
+    # through the machine's connections. Only that finds who listens on an odd address.
+    heard = listeners(ports) if consent.stop or busy_ports(ports) else {}
+    found = [one for group in heard.values() for one in group]
     if not consent.stop or not found:
         return [], found
     stopped, left = stop_servers(found, worktree)

@@ -83,7 +83,7 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     allowed = set()
     if RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background":
         allowed |= {"subprocess"}
-    if command in ("create b", "reserve r", "status", "doctor"):
+    if command in ("create b", "reserve r", "status", "doctor", "remove b"):
         allowed |= {"socket"}  # to ask whether a port is free
     assert names & SLOW == allowed
 
