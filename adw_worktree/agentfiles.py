@@ -22,7 +22,7 @@ from .resources import shipped_text
 
 BEGIN = b"<!-- >>> adw-worktree >>> -->\n"
 JOINED = b"\n<!-- >>> adw-worktree (the line break above is ours) >>> -->\n"
-"""In place of BEGIN after a last line that has no end, so that it can be had back like that."""
+"""In place of BEGIN in an empty file, or after a last line that has no end: had back like that."""
 END = b"<!-- <<< adw-worktree <<< -->\n"
 
 _EVENTS = {"WorktreeCreate": "create", "WorktreeRemove": "remove"}
@@ -87,7 +87,7 @@ def claude_state(repo: Repository) -> FileState:
 
 
 def _parsed(path: Path, data: bytes | None) -> dict[str, Any]:
-    if not data:
+    if data is None:
         return {}
     hint = "mend it, or put our hooks in by hand: see docs/claude-code.md"
     try:
@@ -178,8 +178,10 @@ def _remove_if_empty(directory: Path) -> None:
 def install_agents(repo: Repository) -> FileState:
     """Tell agents how worktrees are made here, in a section of AGENTS.md. Raises FileUnusable."""
     path = repo.home / AGENTS_FILE
-    before, _, after = _split(_content(path) or b"")
-    begin = BEGIN if before.endswith(b"\n") or not before else JOINED
+    content = _content(path)
+    before, ours, after = _split(content or b"")
+    is_open = content is not None and not before.endswith(b"\n")
+    begin = JOINED if ours.startswith(JOINED) or (is_open and not ours) else BEGIN
     section = begin + shipped_text("templates", "agents.md").encode() + END
     _write(path, before + section + after)
     return FileState(path, "installed")
@@ -189,7 +191,9 @@ def uninstall_agents(repo: Repository) -> FileState:
     """Take the section out, every other byte as it was. Raises FileUnusable."""
     path = repo.home / AGENTS_FILE
     before, ours, after = _split(_content(path) or b"")
-    if ours:
+    if ours.startswith(JOINED):
+        _write(path, before + after)
+    elif ours:
         _restore(path, before + after)
     return FileState(path, "absent")
 

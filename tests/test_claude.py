@@ -193,7 +193,7 @@ def test_what_was_changed_meanwhile_stays(adw: Adw, settings: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{half", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', "// x\n{}"]
+    "text", ["", "{half", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', "// x\n{}"]
 )
 def test_settings_that_are_none_are_left_alone(adw: Adw, settings: Path, text: str) -> None:
     settings.parent.mkdir()
@@ -224,7 +224,7 @@ def test_claude_calls_what_was_put_in(adw: Adw, settings: Path) -> None:
 # ---- AGENTS.md ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("before", [None, "# Ours\n\nText.\n", "no end of line"])
+@pytest.mark.parametrize("before", [None, "", "# Ours\n\nText.\n", "no end of line"])
 def test_section_in_agents_md_comes_and_goes(adw: Adw, before: str | None) -> None:
     file = adw.directory / "AGENTS.md"
     if before is not None:
