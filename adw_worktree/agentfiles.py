@@ -17,7 +17,7 @@ from .atomic import write_atomically
 from .errors import FileUnusable
 from .faults import reached
 from .gitrepo import Repository
-from .hookfile import AGENTS_FILE, CLAUDE_FILE
+from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE
 from .resources import shipped_text
 
 BEGIN = b"<!-- >>> adw-worktree >>> -->\n"
@@ -48,14 +48,15 @@ def install_claude(repo: Repository, command: str) -> FileState:
     """
     path = repo.home / CLAUDE_FILE
     before = _content(path)
-    document = _without_ours(_parsed(path, before))
+    present = _parsed(path, before)
+    document = _without_ours(present)
     hooks = document.setdefault("hooks", {})
     for event, action in _EVENTS.items():
         ours = {"hooks": [{"type": "command", "command": f"{command} {_MARK} {action}"}]}
         hooks[event] = [*hooks.get(event, []), ours]
     after = _written(document, before)
-    if not _is_ours(repo, path, before):
-        _keep(repo, path, before)
+    if not (_is_in(present) and _kept(repo).exists()):
+        _keep(repo, before)
     _write(path, after)
     return FileState(path, "installed")
 
@@ -67,22 +68,22 @@ def uninstall_claude(repo: Repository) -> FileState:
     """
     path = repo.home / CLAUDE_FILE
     now = _content(path)
-    if now is not None and _is_in(_parsed(path, now)):
-        kept = _kept(repo, path)
-        document = _without_ours(_parsed(path, now))
+    present = _parsed(path, now)
+    if _is_in(present):
+        kept = _kept(repo)
+        document = _without_ours(present)
         if kept.exists() and document == _parsed(path, kept.read_bytes() or None):
             _restore(path, kept.read_bytes())
         else:
             _write(path, _written(document, now))
-    _kept(repo, path).unlink(missing_ok=True)
+    _kept(repo).unlink(missing_ok=True)
     return FileState(path, "absent")
 
 
 def claude_state(repo: Repository) -> FileState:
     """Return whether Claude Code calls us. Raises FileUnusable."""
     path = repo.home / CLAUDE_FILE
-    now = _content(path)
-    there = now is not None and _is_in(_parsed(path, now))
+    there = _is_in(_parsed(path, _content(path)))
     return FileState(path, "installed" if there else "absent")
 
 
@@ -142,20 +143,15 @@ def _written(document: dict[str, Any], like: bytes | None) -> bytes:
 # ---- what was there before ---------------------------------------------------------------------
 
 
-def _kept(repo: Repository, path: Path) -> Path:
-    return repo.tool_dir / f"{path.name}.before"
+def _kept(repo: Repository) -> Path:
+    return repo.tool_dir / CLAUDE_BEFORE
 
 
-def _keep(repo: Repository, path: Path, before: bytes | None) -> None:
+def _keep(repo: Repository, before: bytes | None) -> None:
     """Keep the bytes that uninstalling is to bring back; none stands for no file."""
-    _kept(repo, path).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(_kept(repo, path), before or b"")
+    _kept(repo).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(_kept(repo), before or b"")
     reached("agent-file.kept")
-
-
-def _is_ours(repo: Repository, path: Path, now: bytes | None) -> bool:
-    """Whether our part is in already, so that the bytes from before are kept already."""
-    return now is not None and _is_in(_parsed(path, now)) and _kept(repo, path).exists()
 
 
 def _restore(path: Path, before: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import AdwError
 from .ledger import Leases
-from .project import Project, open_project
+from .project import open_project
 
 Parsers = Callable[[str | None], argparse.ArgumentParser]
 
@@ -82,7 +82,7 @@ def _directory(before: Sequence[str]) -> tuple[Path, list[str]]:
 
 
 def _adw_ids(directory: Path) -> Iterator[tuple[str, str]]:
-    leases: Leases = _project(directory).pool.ledger.peek() or {}
+    leases: Leases = open_project(directory).pool.ledger.peek() or {}
     for lease in leases.values():
         yield lease.adw_id, f"slot {lease.slot}" + (f", {lease.branch}" if lease.branch else "")
 
@@ -91,10 +91,6 @@ def _branches(directory: Path) -> Iterator[tuple[str, str]]:
     from .gitrepo import run_git
 
     asked = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"]
-    for name in run_git(asked, _project(directory).repo.home).stdout.split("\n"):
+    for name in run_git(asked, open_project(directory).repo.home).stdout.split("\n"):
         if name and not name.endswith("/HEAD"):
             yield name, "branch"
-
-
-def _project(directory: Path) -> Project:
-    return open_project(directory)

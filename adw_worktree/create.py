@@ -32,6 +32,7 @@ from .gitrepo import admin_directory
 from .healing import heal, stale_entries
 from .ledger import tied
 from .model import Lease, check_adw_id
+from .places import INCLUDE_FILE
 from .project import Project
 from .receipts import write_receipt
 from .userhooks import PREPARE, require_trusted, run_hooks
@@ -200,9 +201,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
 def _include(project: Project, worktree: Path, output: int | None) -> list[str]:
     """Bring in what git does not carry; return what a person should know of it."""
     settings, main = project.settings, project.repo.main
-    if main is None or not (
-        settings.include or settings.link or (main / ".worktreeinclude").is_file()
-    ):
+    if main is None or not (settings.include or settings.link or (main / INCLUDE_FILE).is_file()):
         return []
     from .include import bring
 

@@ -56,6 +56,9 @@ _LIST_PAUSE_SECONDS = 0.02
 BUSY_VARIABLE = "ADW_WORKTREE_BUSY"
 """Set for every git child, so that managed hooks do not call the tool back."""
 
+SPARE = "spare-"
+"""How the names of spares begin, and of git's entries of them."""
+
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 """git options under which no hook of the repository runs."""
 

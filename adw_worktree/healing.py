@@ -5,6 +5,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,8 +13,8 @@ from . import registry
 from .atomic import discard_leftover
 from .creators import clear_leftovers, is_noted, taken_over
 from .errors import AdwError
-from .gitrepo import worktree_of_admin
-from .hookfile import AGENTS_FILE, CLAUDE_FILE, EVENTS
+from .gitrepo import SPARE, worktree_of_admin
+from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
 from .model import Lease
 from .project import Project
 from .receipts import RECEIPT, admin_directories, load_receipt
@@ -64,8 +65,9 @@ def heal(project: Project) -> Healed:
         clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
     except (AdwError, OSError) as exc:
         project.notices.append(f"what a create left cannot be cleared yet: {exc}")
-    _tidy_spares(project)
-    _discard_leftovers(project)
+    admins = list(admin_directories(project.repo.admin_root))
+    _tidy_spares(project, admins)
+    _discard_leftovers(project, admins)
     return Healed(project.pool.release_gone(), undone, kept, removed)
 
 
@@ -129,10 +131,10 @@ def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
     return []
 
 
-def _tidy_spares(project: Project) -> None:
+def _tidy_spares(project: Project, admins: Sequence[Path]) -> None:
     """Sweep a half-made spare away: git fails over its entry in whatever lists worktrees."""
-    for admin in admin_directories(project.repo.admin_root):
-        if admin.name.startswith("spare-") and not _has_content(admin / "commondir"):
+    for admin in admins:
+        if admin.name.startswith(SPARE) and not _has_content(admin / "commondir"):
             from .spares import tidy
 
             try:
@@ -149,7 +151,7 @@ def _has_content(file: Path) -> bool:
         return False
 
 
-def _discard_leftovers(project: Project) -> None:
+def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
     places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
@@ -157,8 +159,8 @@ def _discard_leftovers(project: Project) -> None:
     places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
     places += [repo.home / CLAUDE_FILE, repo.home / AGENTS_FILE]
-    places += [repo.tool_dir / "settings.json.before"]
-    for admin in admin_directories(repo.admin_root):
+    places += [repo.tool_dir / CLAUDE_BEFORE]
+    for admin in admins:
         worktree = worktree_of_admin(admin)
         places += [admin / RECEIPT, *([worktree / project.settings.env_file] if worktree else [])]
     for place in [*places, *registry.leftovers(state)]:

@@ -28,6 +28,8 @@ EVENTS = (
 CLAUDE_FILE = ".claude/settings.json"
 AGENTS_FILE = "AGENTS.md"
 """Files of the main worktree that have hooks, and words, for coding agents."""
+CLAUDE_BEFORE = "settings.json.before"
+"""In our own directory: the first one's bytes from before we changed it."""
 
 BEGIN = b"# >>> adw-worktree >>>\n"
 END = b"# <<< adw-worktree <<<\n"

@@ -19,10 +19,8 @@ from .errors import FileUnusable
 from .exclude import ensure_links_excluded
 from .faults import reached
 from .gitrepo import list_worktrees, run_git
+from .places import INCLUDE_FILE
 from .project import Project
-
-LIST_FILE = ".worktreeinclude"
-"""Patterns as in `.gitignore`, in the main worktree; other tools read it, too."""
 
 # linux/fs.h: share the blocks of a file, until one of the two is written to.
 _FICLONE = 0x40049409
@@ -48,7 +46,7 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     if main is None or main == worktree:
         return Brought()
     linked = _matching(main, project.settings.link, None)
-    listed = main / LIST_FILE
+    listed = main / INCLUDE_FILE
     copied = _matching(main, project.settings.include, listed if listed.is_file() else None)
     if not linked and not copied:
         return Brought()

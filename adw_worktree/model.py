@@ -46,6 +46,11 @@ def check_adw_id(adw_id: str) -> str:
     return adw_id
 
 
+def with_id_characters(name: str) -> str:
+    """Return `name` with `-` for what no ADW id can have in it."""
+    return re.sub(r"[^A-Za-z0-9._-]+|\.\.+", "-", name)
+
+
 def can_name(text: str) -> bool:
     """Whether a file or a ref can be called `text`.
 

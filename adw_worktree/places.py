@@ -11,6 +11,8 @@ from pathlib import Path
 from .errors import SettingsError
 from .model import Settings
 
+INCLUDE_FILE = ".worktreeinclude"
+"""Patterns as in `.gitignore`, in the main worktree; other tools read it, too."""
 PLACEHOLDER = r"\{([^{}]*)\}"
 """A placeholder of a template."""
 

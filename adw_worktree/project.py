@@ -92,6 +92,12 @@ class Project(NamedTuple):
 
         return render(lease, repo_name=self.name, template=self.require_template())
 
+    def variables(self, lease: Lease) -> dict[str, str]:
+        """Return what the env file of `lease` sets. Raises as `env_text` does."""
+        from .envfile import parse_variables
+
+        return parse_variables(self.env_text(lease))
+
     def require_template(self) -> str | None:
         """Return the repository's own template, if it brings one.
 

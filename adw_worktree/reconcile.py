@@ -7,7 +7,6 @@ and applies. A lease is released only if its worktree is gone; what cannot be re
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from .healing import heal, stale_entries
 from .holdings import Holding
 from .ledger import Leases, lease_of_env_file, names_slot, tied
 from .leftovers import prune_safe_entry
-from .model import Lease, check_adw_id, ports_of
+from .model import Lease, check_adw_id, ports_of, with_id_characters
 from .pool import is_aged
 from .project import Project
 from .receipts import load_receipt, write_receipt
@@ -243,7 +242,7 @@ def _plan_adoption(seen: Seen, names: set[str]) -> Action:
 
 def _free_name(directory: str, names: set[str]) -> str:
     """Return an ADW id after the directory's name that no lease has."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+|\.\.+", "-", directory).strip("._-")[:58] or "worktree"
+    stem = with_id_characters(directory).strip("._-")[:58] or "worktree"
     stem = stem.removesuffix(".lock").rstrip(".") or "worktree"
     try:
         check_adw_id(stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
@@ -27,13 +26,14 @@ from .gitrepo import (
     worktree_of_admin,
 )
 from .healing import Healed, heal
+from .ledger import Leases
 from .model import Lease
 from .ports import Listener, busy_ports, listeners, stop_servers
 from .project import Project
 from .receipts import RECEIPT, admin_directories
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
-from .workstate import Uncommitted, is_integrated, uncommitted
+from .workstate import Uncommitted, is_integrated, side_by_side, uncommitted
 from .worktrees import remove_worktree, upstream_of
 
 
@@ -68,7 +68,7 @@ def remove(
     """
     consent = consent or Consent()
     healed = heal(project)
-    found = _find(project, target)
+    found = _find(project, target, project.pool.leases(), list_worktrees(project.repo.home))
     if found is None:
         return _already_gone(project, target, healed)
     if found.entry is None:
@@ -80,28 +80,27 @@ def remove(
 class Prospect(NamedTuple):
     """What would become of one of several."""
 
-    target: str
+    target: str | Path
     refusal: AdwError | None
 
 
-def foresee(project: Project, targets: Sequence[str], consent: Consent) -> list[Prospect]:
+def foresee(project: Project, targets: Sequence[str | Path], consent: Consent) -> list[Prospect]:
     """Return which of `targets` would be removed, and why the others would not. Changes nothing.
 
     Each is looked through by git, side by side.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    leases, entries = project.pool.leases(), list_worktrees(project.repo.home)
 
-    def look(target: str) -> Prospect:
+    def look(target: str | Path) -> Prospect:
         try:
-            found = _find(project, target)
+            found = _find(project, target, leases, entries)
             if found is not None and found.entry is not None:
                 require_consent(project, found, found.entry, consent)
         except AdwError as exc:
             return Prospect(target, exc)
         return Prospect(target, None if found is not None else _unknown(project, target))
 
-    with ThreadPoolExecutor(os.cpu_count()) as many:
-        return list(many.map(look, targets))
+    return side_by_side(look, targets)
 
 
 def merged(project: Project) -> list[str]:
@@ -210,10 +209,10 @@ def _describe(
 # ---- what is meant -----------------------------------------------------------------------------
 
 
-def _find(project: Project, target: str | Path) -> Target | None:
+def _find(
+    project: Project, target: str | Path, leases: Leases, entries: list[WorktreeEntry]
+) -> Target | None:
     """Return what `target` stands for: first an ADW id, then a path; None if nothing."""
-    leases = project.pool.leases()
-    entries = list_worktrees(project.repo.home)
     lease = leases.get(target) if isinstance(target, str) else None
     if lease is not None:
         place = project.pool.finding(lease).path

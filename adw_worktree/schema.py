@@ -80,12 +80,6 @@ def _is_known(lease: Lease) -> bool:
     return known is not None and known[1] is lease
 
 
-def lease_document(leases: Iterable[Lease]) -> dict[str, Any]:
-    """Return the ledger's document, for a file that holds more than it."""
-    entries = {lease.adw_id: encode_lease(lease) for lease in sorted(leases, key=_by_slot)}
-    return {_SCHEMA: {"version": SCHEMA_VERSION}, **entries}
-
-
 def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
     """Return the leases by ADW id, and whether `data` is in the older shape.
 

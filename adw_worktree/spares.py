@@ -22,7 +22,7 @@ from . import trash
 from .atomic import discard_leftover, write_atomically
 from .errors import AdwError, FileUnusable, GitFailed
 from .faults import reached
-from .gitrepo import Repository, resolve_commit, run_git, worktree_of_admin
+from .gitrepo import SPARE, Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
 from .project import Project
 from .receipts import admin_directories
@@ -36,8 +36,6 @@ from .worktrees import (
     settle_index,
 )
 
-NAME = "spare-"
-"""How the names of spares begin."""
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
 
@@ -235,7 +233,7 @@ def _obstacle(project: Project) -> str | None:
 
 def _make(project: Project, commit: str, digest: str, output: int | None) -> None:
     repo = project.repo
-    path = repo.spares_dir / f"{NAME}{os.urandom(4).hex()}"
+    path = repo.spares_dir / f"{SPARE}{os.urandom(4).hex()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     reached("spare.directory")
     try:
@@ -293,7 +291,7 @@ def _discard_half_entries(repo: Repository) -> None:
     from .leftovers import is_half_added
 
     for admin in admin_directories(repo.admin_root):
-        if admin.name.startswith(NAME) and is_half_added(admin, repo.spares_dir / admin.name):
+        if admin.name.startswith(SPARE) and is_half_added(admin, repo.spares_dir / admin.name):
             rmtree(admin)
             reached("spare.forgotten")
 

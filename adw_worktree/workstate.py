@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .gitrepo import (
     Repository,
@@ -15,6 +15,9 @@ from .gitrepo import (
     resolve_commit,
     run_git,
 )
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
 _UNFINISHED = {
@@ -79,13 +82,18 @@ def is_pruning_safe(repo: Repository, admin: Path) -> bool:
 
 
 def are_pruning_safe(repo: Repository, admins: Sequence[Path]) -> list[bool]:
-    """Return `is_pruning_safe` of each admin directory; where git has to be asked, side by side."""
-    if len(admins) < 2:
-        return [is_pruning_safe(repo, admin) for admin in admins]
+    """Return `is_pruning_safe` of each admin directory."""
+    return side_by_side(lambda admin: is_pruning_safe(repo, admin), admins)
+
+
+def side_by_side(look: Callable[[T], R], things: Sequence[T]) -> list[R]:
+    """Return what `look`, which asks git, says of each; of several at once."""
+    if len(things) < 2:
+        return [look(thing) for thing in things]
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(os.cpu_count()) as many:
-        return list(many.map(lambda admin: is_pruning_safe(repo, admin), admins))
+        return list(many.map(look, things))
 
 
 def _count(status: str) -> tuple[int, int]:

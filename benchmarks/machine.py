@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,8 +203,3 @@ def discard(path: Path) -> None:
 def say(text: str) -> None:
     """Tell the person who waits what is going on."""
     print(text, file=sys.stderr, flush=True)
-
-
-def words(command: Sequence[str]) -> str:
-    """Return a command as it is typed, without its directories."""
-    return " ".join([Path(command[0]).name, *command[1:]])

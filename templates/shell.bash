@@ -1,27 +1,4 @@
 # adw-worktree in bash: eval "$(adw-worktree shell-init bash)"
-adw() {
-    local adw_word adw_file adw_path adw_code
-    if [ "${1-}" = cd ]; then
-        shift
-        adw_path=$(command adw-worktree path "$@") && builtin cd -- "$adw_path"
-        return
-    fi
-    for adw_word in "$@"; do
-        case $adw_word in
-        --) break ;;
-        --cd)
-            adw_file=$(mktemp) || return
-            ADW_CD_FILE=$adw_file command adw-worktree "$@"
-            adw_code=$?
-            adw_path=$(cat -- "$adw_file")
-            rm -f -- "$adw_file"
-            [ -z "$adw_path" ] || builtin cd -- "$adw_path"
-            return "$adw_code"
-            ;;
-        esac
-    done
-    command adw-worktree "$@"
-}
 _adw_complete() {
     local adw_line
     COMPREPLY=()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from adw_worktree.errors import LedgerTooNew
 from adw_worktree.model import Lease
-from adw_worktree.schema import DocumentDamaged, decode_leases, encode_leases, lease_document
+from adw_worktree.schema import DocumentDamaged, decode_leases, encode_lease, encode_leases
 
 
 @pytest.fixture
@@ -267,5 +267,7 @@ def test_ledger_is_written_as_json_writes_it(services: dict[str, int]) -> None:
         )
         for slot, adw_id in enumerate(["a.b", "c"])
     ]
-    assert encode_leases([]) == json.dumps(lease_document([]), indent=2).encode() + b"\n"
-    assert encode_leases(leases) == json.dumps(lease_document(leases), indent=2).encode() + b"\n"
+    for some in ([], leases):
+        entries = {lease.adw_id: encode_lease(lease) for lease in some}
+        document = {"_schema": {"version": 1}, **entries}
+        assert encode_leases(some) == json.dumps(document, indent=2).encode() + b"\n"

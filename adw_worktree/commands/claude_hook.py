@@ -8,7 +8,6 @@ is narration, and goes to stderr.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from argparse import ArgumentParser, Namespace
 from binascii import crc32
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidAdwId, UnknownAdw, UnmergedBranch, UsageError
-from ..model import check_adw_id
+from ..model import check_adw_id, with_id_characters
 from ..output import Outcome
 from ..project import Project, open_project
 
@@ -92,7 +91,7 @@ def adw_id_of(name: str) -> str:
     try:
         return check_adw_id(name)
     except InvalidAdwId:
-        stem = re.sub(r"[^A-Za-z0-9._-]+|\.\.+", "-", name)[:50].strip("._-") or "session"
+        stem = with_id_characters(name)[:50].strip("._-") or "session"
         return check_adw_id(f"{stem}-{crc32(name.encode(errors='surrogatepass')):08x}")
 
 

@@ -73,10 +73,8 @@ def run(args: Namespace) -> Outcome:
 
 def _run_in(project: Project, made: Created, command: str) -> NoReturn:
     from ..become import become
-    from ..envfile import parse_variables
 
-    variables = parse_variables(project.env_text(made.lease))
-    become(["sh", "-c", command], Path(str(made.lease.path)), variables)
+    become(["sh", "-c", command], Path(str(made.lease.path)), project.variables(made.lease))
 
 
 def _tell_shell(file: Path, path: str) -> None:

@@ -6,7 +6,6 @@ import json
 from argparse import ArgumentParser, Namespace
 from shlex import quote
 
-from ..envfile import parse_variables
 from ..healing import heal
 from ..output import Outcome
 from ..overview import require_lease
@@ -27,7 +26,7 @@ def run(args: Namespace) -> Outcome:
     project = open_project(args.directory)
     heal(project)
     lease = require_lease(project, args.adw_id, args.directory)
-    variables = parse_variables(project.env_text(lease))
+    variables = project.variables(lease)
     data = {"adw_id": lease.adw_id, "variables": variables}
     return Outcome(data, _FORMATS[args.format](variables), project.notices, exact=True)
 

@@ -32,7 +32,7 @@ def run(args: Namespace) -> Outcome:
     project = open_project(args.directory)
     rows: list[dict[str, str | None]] = []
     if not (args.claude or args.agents_md) or args.action == "status":
-        act = {"install": _install, "uninstall": _uninstall, "status": status_of}[args.action]
+        act = {"install": _install, "uninstall": _uninstall, "status": _status}[args.action]
         rows += [
             {
                 "event": one.event,
@@ -46,9 +46,9 @@ def run(args: Namespace) -> Outcome:
     for name, wanted in (("claude", args.claude), ("agents-md", args.agents_md)):
         if wanted or (args.action == "status" and project.repo.main is not None):
             rows.append(_agent_file(project, name, args.action))
-    shown = [[one["event"], one["state"], one["how"] or "-", one["note"] or one["path"]]
-             for one in rows]  # fmt: skip
-    text = table(["EVENT", "STATE", "HOW", "WHERE"], [[str(cell) for cell in row] for row in shown])
+    shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",
+              str(one["note"] or one["path"])] for one in rows]  # fmt: skip
+    text = table(["EVENT", "STATE", "HOW", "WHERE"], shown)
     return Outcome({"action": args.action, "hooks": rows}, text, project.notices)
 
 
@@ -96,5 +96,5 @@ def _uninstall(project: Project) -> list[HookState]:
     return states
 
 
-def status_of(project: Project) -> list[HookState]:
+def _status(project: Project) -> list[HookState]:
     return status(project.repo)

@@ -21,11 +21,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    reason = ["--reason", args.reason] if args.reason else []
+    return set_lock(args, ["lock", *reason], locked=True)
+
+
+def set_lock(args: Namespace, words: list[str], *, locked: bool) -> Outcome:
+    """Have git lock the ADW's worktree, or unlock it, as `words` say."""
     project = open_project(args.directory)
     heal(project)
     lease = require_lease(project, args.adw_id, args.directory)
     path = require_path(project, lease)
-    reason = ["--reason", args.reason] if args.reason else []
-    run_git(["worktree", "lock", *reason, "--", str(path)], project.repo.home)
-    data = {"adw_id": lease.adw_id, "path": str(path), "locked": True}
-    return Outcome(data, f"locked {path}", project.notices)
+    run_git(["worktree", *words, "--", str(path)], project.repo.home)
+    data = {"adw_id": lease.adw_id, "path": str(path), "locked": locked}
+    return Outcome(data, f"{'locked' if locked else 'unlocked'} {path}", project.notices)

@@ -84,18 +84,27 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     heal(project)
     if args.merged and args.targets:
         raise UsageError("--merged says which: it goes without names")
-    targets = merged(project) if args.merged else list(dict.fromkeys(args.targets))
+    named = merged(project) if args.merged else list(dict.fromkeys(args.targets))
+    targets = [_meant(name, args.directory) for name in named]
     prospects = foresee(project, targets, consent)
-    going = [one.target for one in prospects if one.refusal is None]
-    failures = {one.target: one.refusal for one in prospects if one.refusal is not None}
+    going = [
+        (name, one.target)
+        for name, one in zip(named, prospects, strict=True)
+        if one.refusal is None
+    ]
+    failures = {
+        name: one.refusal
+        for name, one in zip(named, prospects, strict=True)
+        if one.refusal is not None
+    }
     if going and not args.yes:
-        _confirm(going, failures, asked=not args.json and can_ask())
+        _confirm([name for name, _ in going], failures, asked=not args.json and can_ask())
     removals, lines, notes = [], [], list(project.notices)
-    for target in going:
+    for name, target in going:
         try:
-            gone = remove(project, _meant(target, args.directory), consent, output=2)
+            gone = remove(project, target, consent, output=2)
         except AdwError as exc:
-            failures[target] = exc
+            failures[name] = exc
             continue
         until = _kept_until(gone, project.settings.trash_days)
         removals.append(as_json(gone, until))

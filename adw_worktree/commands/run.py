@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ..become import become
-from ..envfile import parse_variables
 from ..errors import UsageError
 from ..healing import heal
 from ..output import Outcome
@@ -35,8 +34,7 @@ def run(args: Namespace) -> Outcome:
     heal(project)
     lease = require_lease(project, args.adw_id, args.directory)
     worktree = require_path(project, lease)
-    variables = parse_variables(project.env_text(lease))
-    become(args.trailing, _start(args.directory, worktree), variables)
+    become(args.trailing, _start(args.directory, worktree), project.variables(lease))
 
 
 def _start(directory: Path, worktree: Path) -> Path:

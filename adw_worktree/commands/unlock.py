@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..gitrepo import run_git
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease, require_path
-from ..project import open_project
+from .lock import set_lock
 
 EPILOG = """\
 examples:
@@ -20,10 +17,4 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
-    path = require_path(project, lease)
-    run_git(["worktree", "unlock", "--", str(path)], project.repo.home)
-    data = {"adw_id": lease.adw_id, "path": str(path), "locked": False}
-    return Outcome(data, f"unlocked {path}", project.notices)
+    return set_lock(args, ["unlock"], locked=False)
