@@ -155,3 +155,11 @@ def test_on_a_terminal_a_person_is_asked(adw: Adw, answer: str, left: set[str]) 
     assert process.wait() == (0 if not left else 2)
     os.close(ours)
     assert set(adw.json("status")["allocations"]) == left
+
+
+def test_paths_of_several_start_where_the_command_works(adw: Adw, tmp_path: Path) -> None:
+    """They were looked for below the caller's own directory, and removed below the other."""
+    for adw_id in "ab":
+        adw("create", adw_id)
+    Adw(tmp_path)("-C", str(adw.directory), "remove", "trees/a", "trees/b", "--yes")
+    assert not adw.json("status")["allocations"]
