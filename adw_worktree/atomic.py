@@ -36,7 +36,7 @@ def write_atomically(
     # One descriptor for all steps: the directory may be moved meanwhile.
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with _temporary(f".{path.name}.tmp", directory) as (name, descriptor):
+        with _temporary(temporary_of(path).name, directory) as (name, descriptor):
             os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
             if time_ns is not None:
@@ -52,12 +52,17 @@ def write_atomically(
         os.close(directory)
 
 
+def temporary_of(path: Path) -> Path:
+    """Return what `path` is called while it is written."""
+    return path.with_name(f".{path.name}.tmp")
+
+
 def discard_leftover(path: Path) -> None:
     """Remove the temporary file that a writer of `path` left when it died; never one at work.
 
     Raises nothing: what cannot be removed is in nobody's way.
     """
-    name = path.with_name(f".{path.name}.tmp")
+    name = temporary_of(path)
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

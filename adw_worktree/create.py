@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .creation import Plan, Wish, drop_fetched, plan_creation
 from .creators import creating, mark_filled, wait_for_creator
-from .envfile import is_ours, load_header, write
+from .envfile import write
 from .errors import (
     AdwError,
     BranchUnusable,
@@ -28,11 +28,11 @@ from .errors import (
 )
 from .exclude import ensure_excluded
 from .faults import reached
+from .furnish import bring_along, furnish
 from .gitrepo import admin_directory
 from .healing import heal, stale_entries
 from .ledger import tied
 from .model import Lease, check_adw_id
-from .places import INCLUDE_FILE
 from .project import Project
 from .receipts import write_receipt
 from .userhooks import PREPARE, require_trusted, run_hooks
@@ -110,10 +110,9 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
             f"{lease.adw_id} has slot {lease.slot}, not {wish.slot}",
             hint=f"adw-worktree remove {lease.adw_id}, then create it with --slot {wish.slot}",
         )
-    env_file = finding.path / project.settings.env_file
-    if not is_ours(load_header(env_file), lease):
-        write(finding.path, project.settings.env_file, project.env_text(lease))
-    return Created(False, lease._replace(path=str(finding.path)), env_file)
+    lease = lease._replace(path=str(finding.path))
+    notes = furnish(project, lease, finding.path)
+    return Created(False, lease, finding.path / project.settings.env_file, notes)
 
 
 def _try_create(
@@ -188,7 +187,8 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
     if project.settings.submodules:
         fill_submodules(project.repo, plan.path, output=output)
-    notes = _include(project, plan.path, output)
+    notes = bring_along(project, plan.path, output)
+    notes += furnish(project, lease, plan.path)  # again: it may know more now
     mark_filled(project.pool, lease.token)
     notes += _finish_hooks(project, plan, lease, spare, hook_status, output)
     lease = lease._replace(state="active", new_branch_at=None, reserved=None)
@@ -196,21 +196,6 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     project.pool.update(lease)
     reached("lease.active")
     return Created(True, lease, env_file, notes)
-
-
-def _include(project: Project, worktree: Path, output: int | None) -> list[str]:
-    """Bring in what git does not carry; return what a person should know of it."""
-    settings, main = project.settings, project.repo.main
-    if main is None or not (settings.include or settings.link or (main / INCLUDE_FILE).is_file()):
-        return []
-    from .include import bring
-
-    brought = bring(project, worktree, output=output)
-    files = "1 file" if brought.copied == 1 else f"{brought.copied} files"
-    parts = [f"copied {files}"] if brought.copied else []
-    parts += [f"linked {brought.linked}"] if brought.linked else []
-    told = [f"{' and '.join(parts)} from {main}"] if parts else []
-    return [*told, *brought.notes]
 
 
 def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:

@@ -100,9 +100,8 @@ def _trust(project: Project) -> Iterator[Problem]:
     if digest and not is_trusted(project.state_dir, project.repo.common_dir, digest):
         message = "the repository's settings ask for commands that nobody approved"
         yield Problem("hooks-untrusted", message, "adw-worktree trust")
-    template = project.template()
-    if template is not None and not project.is_approved(template):
-        message = "the repository's env template sets variables that nobody approved"
+    if project.unapproved_lines():
+        message = "the repository's settings set variables that nobody approved"
         yield Problem("template-untrusted", message, "adw-worktree trust")
 
 

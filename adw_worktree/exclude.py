@@ -25,10 +25,10 @@ def ensure_excluded(project: Project, worktree: Path | None) -> None:
     _ensure(project, _patterns(project, worktree))
 
 
-def ensure_links_excluded(project: Project, names: Iterable[str]) -> None:
-    """Make git ignore symbolic links of these names, relative to the top, in every worktree.
+def exclude_names(project: Project, names: Iterable[str]) -> None:
+    """Make git ignore files and links of these names, relative to the top, in every worktree.
 
-    A pattern such as `models/` ignores the directory, and not a link to it. Raises LedgerError.
+    Raises LedgerError.
     """
     _ensure(project, [f"/{_literal(name)}" for name in names if "\n" not in name])
 

@@ -79,6 +79,7 @@ POINTS = (
     "include.copied",
     "include.linked",
     "include.directory",
+    "program.written",
     "undo.begun",
     "undo.directory",
     "background.begun",

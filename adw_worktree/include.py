@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .errors import FileUnusable
-from .exclude import ensure_links_excluded
+from .exclude import exclude_names
 from .faults import reached
 from .gitrepo import list_worktrees, run_git
 from .places import INCLUDE_FILE
@@ -51,7 +51,7 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     if not linked and not copied:
         return Brought()
     job = _Job(project, main, worktree, output)
-    ensure_links_excluded(project, linked)
+    exclude_names(project, linked)  # a pattern such as `models/` ignores no link of that name
     for name in linked:
         job.link(name)
     for name in copied:

@@ -22,6 +22,8 @@ SCHEMA_VERSION = 1
 State = Literal["pending", "active"]
 Verdict = Literal["alive", "gone", "unknown"]
 
+VARIABLE = r"(?!export)[A-Za-z_][A-Za-z0-9_]*"
+"""A name in an env file. Older versions of docker compose take `export` off the front of any."""
 _ADW_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -71,6 +73,15 @@ class HookCommands(NamedTuple):
     """Whether a file of the repository asked for them, so that they need approval."""
 
 
+class EnvValue(NamedTuple):
+    """A further variable of the env file, and who asked for it."""
+
+    text: str
+    """With placeholders, as in a template of the env file."""
+    from_repository: bool = False
+    """Whether a file of the repository asked for it, so that it needs approval."""
+
+
 class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
@@ -88,6 +99,12 @@ class Settings(NamedTuple):
     """Name of the generated file in each worktree."""
     template: str | None = None
     """A template of the repository's own for that file, relative to the main worktree."""
+    values: Mapping[str, EnvValue] = MappingProxyType({})
+    """Further variables of that file, by name."""
+    write: tuple[str, ...] = ()
+    """Programs to write a file for: `direnv`, or `vite:web` for one in the directory `web`."""
+    container_ports: Mapping[str, int] = MappingProxyType({})
+    """The port that each service listens on in its container, for docker compose."""
     services: Mapping[str, int] = DEFAULT_SERVICES
     """Port base of each service; `backend` and `frontend` are always there."""
     slots: int = DEFAULT_SLOTS

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import places
 from .discovery import find_repository
-from .envfile import further_lines
+from .envfile import further_lines, value_lines
 from .errors import HookUntrusted, SettingsError
 from .gitrepo import Repository, run_git
 from .ledger import Ledger, attach_worktrees, recover_leases
-from .model import Lease, Settings, port_variable
+from .model import EnvValue, Lease, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
 
@@ -90,7 +91,23 @@ class Project(NamedTuple):
         """
         from .envfile import render
 
-        return render(lease, repo_name=self.name, template=self.require_template())
+        template = self.require_template()
+        values = {**self._values_for_compose(lease), **self.settings.values}
+        return render(lease, repo_name=self.name, template=template, values=values)
+
+    def _values_for_compose(self, lease: Lease) -> dict[str, EnvValue]:
+        """Return what has docker compose read the env file, wherever it is called from.
+
+        It reads no `.env` then unless that is named, too.
+        """
+        names = [name for name in self.settings.write if name.partition(":")[0] == "compose"]
+        if not names or lease.path is None or "," in lease.path:
+            return {}
+        own = os.path.join(lease.path, names[0].partition(":")[2], ".env")
+        files = [own] if os.path.exists(own) else []
+        files.append(os.path.join(lease.path, self.settings.env_file))
+        text = ",".join(files).replace("{", "{{").replace("}", "}}")
+        return {"COMPOSE_ENV_FILES": EnvValue(text)}
 
     def variables(self, lease: Lease) -> dict[str, str]:
         """Return what the env file of `lease` sets. Raises as `env_text` does."""
@@ -101,27 +118,35 @@ class Project(NamedTuple):
     def require_template(self) -> str | None:
         """Return the repository's own template, if it brings one.
 
-        One that sets more than ports and the usual names could run code in whatever is started with
-        it. Raises HookUntrusted if nobody approved that, SettingsError if it cannot be read.
+        Variables beyond ports and the usual names could run code in whatever is started with them.
+        Raises HookUntrusted if nobody approved those that files of the repository ask for,
+        SettingsError if the template cannot be read.
         """
-        template = self.template()
-        if template is not None and not self.is_approved(template):
-            asked = ", ".join(line.partition("=")[0] for line in further_lines(template))
+        unapproved = self.unapproved_lines()
+        if unapproved:
+            names = ", ".join(line.partition("=")[0] for line in unapproved)
             raise HookUntrusted(
-                f"the template {self.settings.template} of {self.repo.home} sets variables that "
-                f"nobody has approved: {asked}",
+                f"the settings of {self.repo.home} set variables that nobody has approved: {names}",
                 hint="adw-worktree trust",
             )
-        return template
+        return self.template()
 
-    def is_approved(self, template: str) -> bool:
-        """Whether a template of the repository's may be used."""
+    def unapproved_lines(self) -> list[str]:
+        """Return the lines of the env file that the repository asks for and nobody approved."""
+        asked = self.requested_template()
+        lines = further_lines(asked)
+        if not lines:
+            return []
         from .userhooks import is_trusted, template_digest
 
-        digest = template_digest(template)
-        return not further_lines(template) or is_trusted(
-            self.state_dir, self.repo.common_dir, digest
-        )
+        approved = is_trusted(self.state_dir, self.repo.common_dir, template_digest(asked))
+        return [] if approved else lines
+
+    def requested_template(self) -> str:
+        """Return what files of the repository want in the env file: a template and values."""
+        values = self.settings.values
+        asked = {name: value for name, value in values.items() if value.from_repository}
+        return "\n".join([self.template() or "", *value_lines(asked)])
 
 
 def require_inside(repo: Repository, path: Path, what: str) -> None:

@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple, TypeVar
 from . import spares, trash
 from .atomic import write_atomically
 from .creators import abandoned
-from .envfile import Header, is_ours, load_header, write
+from .envfile import Header, is_ours, load_header
 from .errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
+from .furnish import furnish
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, stale_entries
 from .holdings import Holding
@@ -349,7 +350,7 @@ def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
         write_receipt(seen.admin, current)
         project.pool.update(current)
     elif kind == "env":
-        write(seen.path, project.settings.env_file, project.env_text(current))
+        furnish(project, current, seen.path)
 
 
 def _adopt(project: Project, action: Action, seen: Seen) -> Action:
@@ -380,7 +381,7 @@ def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Act
 def _settle(project: Project, lease: Lease, seen: Seen) -> None:
     ensure_excluded(project, seen.path)
     write_receipt(seen.admin, lease)
-    write(seen.path, project.settings.env_file, project.env_text(lease))
+    furnish(project, lease, seen.path)
 
 
 def _file_under(result: Reconciled, action: Action) -> None:

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from . import trash
 from .atomic import write_atomically
-from .envfile import write
 from .errors import (
     BranchUnusable,
     FileUnusable,
@@ -30,6 +29,7 @@ from .errors import (
 )
 from .exclude import ensure_excluded
 from .faults import reached
+from .furnish import furnish
 from .gitrepo import admin_directory, branch_commit, list_worktrees
 from .ledger import tied
 from .model import Lease, check_adw_id
@@ -181,9 +181,9 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
             reached("restore.admin")
     lease = _lease(project, entry, worktree, admin)
     write_receipt(admin, lease)
-    env_file = write(worktree, project.settings.env_file, project.env_text(lease))
+    notes += furnish(project, lease, worktree)
     trash.forget(repo, entry, "restoring")
-    return Restored(lease, env_file, notes)
+    return Restored(lease, worktree / project.settings.env_file, notes)
 
 
 def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:

@@ -21,6 +21,8 @@ from .settings_check import TAKES, Layer, check_port_ranges, checked, plain, var
 
 _PROJECT_FILE = "adw-worktree.toml"
 _MAX_FILE_BYTES = 1024 * 1024
+_TABLES = ("hooks", "values")
+"""Keys that no variable can set."""
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
     **dict.fromkeys(("false", "0", "no", "off"), False),
@@ -82,7 +84,7 @@ def _variable_layers(environ: Mapping[str, str]) -> list[Layer]:
     layers = []
     for key in TAKES:
         text = environ.get(f"ADW_{key.upper()}")
-        if text and key != "hooks":
+        if text and key not in _TABLES:
             layers.append(Layer(variable_source(key), {key: _typed(key, text)}))
     return layers
 
@@ -95,9 +97,9 @@ def _typed(key: str, text: str) -> object:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
     if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text
-    if key in ("include", "link"):
+    if key in ("include", "link", "write"):
         return text.split(",")
-    if key == "services":
+    if key in ("services", "container_ports"):
         pairs = re.findall(r"([^=,]+)=([0-9]{1,9})(?:,|$)", text)
         whole = ",".join(f"{name}={port}" for name, port in pairs) == text
         table = {name: int(port) for name, port in pairs}

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import operator
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import SettingsError
-from .model import HookCommands, Settings
-from .places import PLACEHOLDER, in_git_directory
+from .model import EnvValue, HookCommands, Settings
+from .settings_rules import (
+    COMMANDS,
+    COUNTS,
+    FLAGS,
+    LISTS,
+    MAX_PORT,
+    PORT_TABLES,
+    SPANS,
+    TEXTS,
+    WRITERS,
+    check_service,
+    check_value,
+    check_variable,
+    commands,
+    leads_away,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -26,6 +38,9 @@ TAKES: Mapping[str, str] = {
     "remote": "the name of a remote",
     "env_file": "a plain file name",
     "template": "the path of a file inside the repository",
+    "values": 'a table of variables and their texts, such as CACHE_PREFIX = "app-{slot}"',
+    "write": f"a list of {', '.join(WRITERS)}",
+    "container_ports": "a table of service names and their ports in containers: backend = 8000",
     "services": "a table of service names and their first ports, such as backend = 9100",
     "slots": "a whole number from 1 to 10000",
     "adopt": "true or false",
@@ -43,15 +58,15 @@ MOMENTS = ("pre-create", "prepare", "post-create", "pre-remove", "post-remove")
 """The keys of `[hooks]`."""
 
 _TAKES_BELOW = {
+    "values": "a text; it may have {slot}, {adw_id}, {branch} or {ports.backend} in it",
+    "write": f"one of {', '.join(WRITERS)}, perhaps with :DIRECTORY",
+    "container_ports": "a whole number from 1 to 65535",
     "services": "a whole number from 1024 to 65535",
     "include": "a pattern as in .gitignore",
     "link": "a pattern as in .gitignore",
-    "hooks": 'a command line, or a list of command lines and argument lists (["npm", "ci"])',
+    "hooks": COMMANDS,
 }
-_MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
-_MAX_PORT = 65535
 _MAX_SHOWN = 80
-_SERVICE = r"[a-z][a-z0-9-]{0,31}"
 
 
 class Layer(NamedTuple):
@@ -69,7 +84,7 @@ def checked(layer: Layer) -> dict[str, Any]:
     values = plain_values(layer.table)
     if values is None:
         values = _validated(layer)
-    if layer.from_repository and _leads_away(values.get("worktree_path", "")):
+    if layer.from_repository and leads_away(values.get("worktree_path", "")):
         raise SettingsError(
             f"{layer.source}: worktree_path leads away from the repository",
             hint="a repository's own file may name a place inside or beside it, not hidden; "
@@ -79,6 +94,10 @@ def checked(layer: Layer) -> dict[str, Any]:
         values["hooks"] = {
             moment: HookCommands(commands, layer.from_repository)
             for moment, commands in values["hooks"].items()
+        }
+    if "values" in values:
+        values["values"] = {
+            name: EnvValue(text, layer.from_repository) for name, text in values["values"].items()
         }
     return values
 
@@ -96,20 +115,22 @@ def plain_values(table: Mapping[str, object]) -> dict[str, Any] | None:
 
 def _plain_value(key: str, value: object) -> object:
     """Return what `key` is set to by `value`. Raises ValueError."""
-    if key in _TEXTS and isinstance(value, str):
-        return _TEXTS[key](value)
-    if key in _FLAGS and isinstance(value, bool):
+    if key in TEXTS and isinstance(value, str):
+        return TEXTS[key](value)
+    if key in FLAGS and isinstance(value, bool):
         return value
-    if key in _COUNTS and type(value) is int and value in _COUNTS[key]:
+    if key in COUNTS and type(value) is int and value in COUNTS[key]:
         return value
-    if key in _SPANS and type(value) in (int, float) and _is_within(value, _SPANS[key]):
+    if key in SPANS and type(value) in (int, float) and _is_within(value, SPANS[key]):
         return float(value)  # type: ignore[arg-type]
-    if key in _LISTS and isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return tuple(_check_pattern(one) for one in value)
-    if key == "services" and isinstance(value, dict) and all(map(_is_port, value.values())):
-        return {_check_service(name): port for name, port in value.items()}
+    if key in LISTS and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return tuple(LISTS[key](one) for one in value)
+    if key in PORT_TABLES and isinstance(value, dict):
+        return {check_service(name): _port(port, PORT_TABLES[key]) for name, port in value.items()}
+    if key == "values" and isinstance(value, dict):
+        return {check_variable(name): check_value(text) for name, text in value.items()}
     if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
-        return {moment: _commands(commands) for moment, commands in value.items()}
+        return {moment: commands(asked) for moment, asked in value.items()}
     raise ValueError(key)
 
 
@@ -122,7 +143,7 @@ def _validated(layer: Layer) -> dict[str, Any]:
     except ValidationError as exc:
         raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
     values = {key: getattr(model, key) for key in model.model_fields_set}
-    values |= {key: tuple(values[key]) for key in _LISTS if key in values}
+    values |= {key: tuple(values[key]) for key in LISTS if key in values}
     if "hooks" in values:
         given = values["hooks"]
         values["hooks"] = {
@@ -167,30 +188,32 @@ def _layer_model() -> type[BaseModel]:
 
     from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, create_model
 
+    def numbers(span: range) -> Any:
+        return Annotated[int, Field(ge=span.start, lt=span.stop)]
+
+    def checked_by(check: Callable[..., str]) -> Any:
+        return Annotated[str, AfterValidator(check)]
+
+    def table(key: Any, value: Any) -> Any:
+        return (dict[key, value], {})
+
     strict = ConfigDict(strict=True, extra="forbid")
-    commands = Annotated[Any, PlainValidator(_commands)]
+    asked = Annotated[Any, PlainValidator(commands)]
     hooks: dict[str, Any] = {
-        moment.replace("-", "_"): (commands, Field(default=(), alias=moment)) for moment in MOMENTS
+        moment.replace("-", "_"): (asked, Field(default=(), alias=moment)) for moment in MOMENTS
     }
+    service = checked_by(check_service)
     fields: dict[str, Any] = {
-        **{key: (Annotated[str, AfterValidator(check)], "") for key, check in _TEXTS.items()},
-        **dict.fromkeys(_FLAGS, (bool, False)),
-        **dict.fromkeys(_LISTS, (list[Annotated[str, AfterValidator(_check_pattern)]], [])),
-        **{
-            key: (Annotated[int, Field(ge=span.start, lt=span.stop)], 0)
-            for key, span in _COUNTS.items()
-        },
+        **{key: (checked_by(check), "") for key, check in TEXTS.items()},
+        **dict.fromkeys(FLAGS, (bool, False)),
+        **{key: (list[checked_by(check)], []) for key, check in LISTS.items()},  # type: ignore[misc]
+        **{key: (numbers(span), 0) for key, span in COUNTS.items()},
         **{
             key: (Annotated[float, Field(**bounds, allow_inf_nan=False)], 0.0)
-            for key, bounds in _SPANS.items()
+            for key, bounds in SPANS.items()
         },
-        "services": (
-            dict[
-                Annotated[str, AfterValidator(_check_service)],
-                Annotated[int, Field(ge=_PORTS.start, lt=_PORTS.stop)],
-            ],
-            {},
-        ),
+        **{key: table(service, numbers(span)) for key, span in PORT_TABLES.items()},
+        "values": table(checked_by(check_variable), checked_by(check_value)),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
     }
     return create_model("Layer", __config__=strict, **fields)
@@ -209,159 +232,18 @@ def check_port_ranges(settings: Settings, sources: Mapping[str, str]) -> None:
                 hint=f"set their first ports {settings.slots} or more apart, or lower slots",
             )
         before, last = name, base + settings.slots - 1
-    if last > _MAX_PORT:
+    if last > MAX_PORT:
         raise SettingsError(
             f"{source}: with {settings.slots} slots the ports of {before} end at {last}, "
-            f"past {_MAX_PORT}",
-            hint=f"set its first port to {_MAX_PORT + 1 - settings.slots} or less, or lower slots",
+            f"past {MAX_PORT}",
+            hint=f"set its first port to {MAX_PORT + 1 - settings.slots} or less, or lower slots",
         )
 
 
-def _check_text(value: str) -> None:
-    if not value.strip():
-        raise ValueError("must not be empty")
-    import unicodedata
-
-    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in value):
-        raise ValueError("must not contain control characters or bytes that are not UTF-8")
-
-
-def _check_argument(value: str) -> str:
-    """Hold what git gets as a name to what git cannot take for an option."""
-    _check_text(value)
-    if value.startswith("-"):
-        raise ValueError("must not start with '-'")
-    return value
-
-
-def _check_placeholders(value: str, allowed: Sequence[str]) -> None:
-    known = " ".join(f"{{{name}}}" for name in allowed) or "none"
-    for name in re.findall(PLACEHOLDER, value):
-        if name not in allowed:
-            raise ValueError(f"has the unknown placeholder {{{name}}} (known: {known})")
-    if set("{}") & set(re.sub(PLACEHOLDER, "", value)):
-        raise ValueError(f"has a brace that belongs to no placeholder (known: {known})")
-
-
-def _check_branch_name(value: str) -> str:
-    _check_argument(value)
-    _check_placeholders(value, ["adw_id"])
-    if "{adw_id}" not in value:
-        raise ValueError("needs {adw_id}: two worktrees cannot be on one branch")
-    return value
-
-
-def _check_worktree_path(value: str) -> str:
-    _check_text(value)
-    _check_placeholders(value, ["adw_id", "branch", "repo", "home"])
-    if "{adw_id}" not in value and "{branch}" not in value:
-        raise ValueError("needs {adw_id} or {branch}, or all worktrees would share one directory")
-    if "{home}" in value[1:]:
-        raise ValueError("may have {home} only at its start")
-    if value.startswith("~"):
-        raise ValueError("must not start with ~, which is not expanded")
-    parts = value.removeprefix("{home}/").split("/")
-    while parts[0] in ("..", "."):
-        parts.pop(0)
-    if ".." in parts:
-        raise ValueError("may have .. only at its start")
-    if in_git_directory(parts):
-        raise ValueError("must not lie inside a .git directory")
-    return value
-
-
-def _leads_away(template: str) -> bool:
-    """Whether worktrees would come to lie neither in the repository nor in plain sight beside it.
-
-    Elsewhere a directory with the repository's files may be code that is run: a plugin, say.
-    """
-    parts = [part for part in template.removeprefix("{home}/").split("/") if part != "."]
-    above = parts.count("..")
-    hidden = any(part.startswith(".") and part != ".." for part in parts)
-    return template.startswith("/") or above > 1 or (above == 1 and hidden)
-
-
-def _check_inside(value: str) -> str:
-    _check_text(value)
-    _check_placeholders(value, [])
-    parts = value.split("/")
-    if Path(value).is_absolute() or ".." in parts or value.startswith("~"):
-        raise ValueError("must be a path inside the repository: relative, without ..")
-    if parts[-1] in ("", "."):
-        raise ValueError("must name a file")
-    if in_git_directory(parts):
-        raise ValueError("must not lie inside a .git directory")
-    return value
-
-
-def _check_ledger(value: str) -> str:
-    _check_inside(value)
-    if value.endswith(".lock"):
-        raise ValueError("must not end in .lock, the name of a lock file")
-    return value
-
-
-def _check_env_file(value: str) -> str:
-    _check_text(value)
-    if "/" in value or os.sep in value or value in (".", "..") or in_git_directory([value]):
-        raise ValueError("must be a plain file name, without /, and not '.', '..' or '.git'")
-    if len(value.encode()) > _MAX_NAME_BYTES:
-        raise ValueError(f"must not be longer than {_MAX_NAME_BYTES} bytes")
-    return value
-
-
-def _check_pattern(value: str) -> str:
-    _check_text(value)
-    return value
-
-
-def _check_service(value: str) -> str:
-    if not re.fullmatch(_SERVICE, value):
-        raise ValueError(
-            "is no name of a service: 1 to 32 of a-z, 0-9 and '-', starting with a letter"
-        )
-    return value
-
-
-def _commands(value: object) -> tuple[str | tuple[str, ...], ...]:
-    """Return what a moment of `[hooks]` stands for. Raises ValueError, for pydantic to report."""
-    items = value if isinstance(value, list) else [value]
-    return tuple(_command(item) for item in items)
-
-
-def _command(item: object) -> str | tuple[str, ...]:
-    words = [word for word in (item if isinstance(item, list) else [item]) if isinstance(word, str)]
-    if not words or (isinstance(item, list) and len(words) < len(item)):
-        raise ValueError(f"must be {_TAKES_BELOW['hooks']}")
-    if not words[0].strip():
-        raise ValueError("has an empty command")
-    if any("\0" in word for word in words):
-        raise ValueError("has a command with a NUL character")
-    return tuple(words) if isinstance(item, list) else words[0]
-
-
-_TEXTS: Mapping[str, Callable[[str], str]] = {
-    "worktree_path": _check_worktree_path,
-    "ledger": _check_ledger,
-    "branch_name": _check_branch_name,
-    "base": _check_argument,
-    "remote": _check_argument,
-    "env_file": _check_env_file,
-    "template": _check_inside,
-}
-_LISTS = ("include", "link")
-_FLAGS = ("adopt", "submodules")
-_COUNTS = {"slots": range(1, 10001), "spares": range(101)}
-_PORTS = range(1024, _MAX_PORT + 1)
-_SPANS: Mapping[str, dict[str, Any]] = {
-    "lock_timeout": {"gt": 0, "le": 3600},
-    "trash_days": {"ge": 0, "le": 3650},
-}
-"""Bounds of the numbers that need not be whole, in the words of pydantic and `operator`."""
-
-
-def _is_port(value: object) -> bool:
-    return type(value) is int and value in _PORTS
+def _port(value: object, allowed: range) -> int:
+    if type(value) is int and value in allowed:
+        return value
+    raise ValueError(value)
 
 
 def _is_within(value: Any, bounds: Mapping[str, float]) -> bool:

@@ -177,7 +177,9 @@ def with_ignored_files(adw: Adw) -> None:
     for name in ("data", "big"):
         (root / name).mkdir()
         (root / name / "file").write_text(name)
-    (root / "adw-worktree.toml").write_text('include = [".env", "data/"]\nlink = ["big/"]\n')
+    (root / "adw-worktree.toml").write_text(
+        'include = [".env", "data/"]\nlink = ["big/"]\nwrite = ["direnv", "vscode"]\n'
+    )
 
 
 def with_claude(adw: Adw) -> None:

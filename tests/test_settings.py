@@ -102,7 +102,7 @@ def test_the_documentation_lists_every_key_with_its_variable() -> None:
     lines = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8").splitlines()
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| `")}
     for key in TAKES:
-        assert key == "hooks" or f"| `ADW_{key.upper()}` |" in rows[f"`{key}`"]
+        assert key in ("hooks", "values") or f"| `ADW_{key.upper()}` |" in rows[f"`{key}`"]
     assert {f"`{moment}`" for moment in MOMENTS} | {"`hooks`"} <= set(rows)
 
 
@@ -324,6 +324,21 @@ def test_without_home_there_is_no_user_file(home: Path) -> None:
         ("services.'' = 9300", "services."),
         ("services." + "a" * 33 + " = 9300", "services.a"),
         ('services."a\\nb" = 9300', "services.a\\nb"),
+        ("values = 'x'", "values"),
+        ("values.PORT = 1", "values.PORT"),
+        ("values.a-b = 'x'", "values.a-b"),
+        ("values.exported = 'x'", "values.exported"),
+        ("values.ADW_SLOT = '1'", "values.ADW_SLOT"),
+        ("values.ADW_ID = '1'", "values.ADW_ID"),
+        ('values.A = "a\\nb"', "values.A"),
+        ("write = 'vite'", "write"),
+        ("write = ['vim']", "write.0"),
+        ("write = ['vite:']", "write.0"),
+        ("write = ['vite:../x']", "write.0"),
+        ("write = ['vite:/x']", "write.0"),
+        ("write = ['vite:.git']", "write.0"),
+        ("container_ports.backend = 0", "container_ports.backend"),
+        ("container_ports.Backend = 80", "container_ports.Backend"),
         ("hooks = 'make'", "hooks"),
         ("hooks.post-create = 3", "hooks.post-create"),
         ("hooks.post-create = ''", "hooks.post-create"),

@@ -22,14 +22,14 @@ def _names(text: str) -> set[str]:
 BASE = _names("_version cli errors faults gitrepo locks model output")
 OPENS = BASE - {"_version"} | _names(
     "atomic commands discovery envfile holdings ledger memory neighbours places pool ports project "
-    "receipts registry resources schema settings settings_check statedir verdict"
+    "receipts registry resources schema settings settings_check settings_rules statedir verdict"
 )
 """What finds the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names("healing creators hookfile stamp")
 """And looks whether all is in order."""
 SHOWS = HEALS | {"overview"}
 REMOVES = HEALS | _names("retire trash background worktrees")
-CREATES = HEALS | _names("creation exclude userhooks worktrees")
+CREATES = HEALS | _names("creation exclude furnish userhooks worktrees")
 ALL = REMOVES | CREATES | _names("leftovers spares workstate")
 
 LOADED = {
@@ -45,7 +45,7 @@ LOADED = {
     "create b": CREATES | {"commands.create", "create"},
     "create a": CREATES | {"commands.create", "create"},
     "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
-    "restore": REMOVES | {"commands.restore", "restore", "exclude"},
+    "restore": REMOVES | {"commands.restore", "restore", "exclude", "furnish"},
     "reconcile --background": HEALS | {"commands.reconcile"},
     "reconcile": ALL | {"commands.reconcile", "commands.list", "reconcile", "overview"},
     "hooks status": OPENS | {"commands.hooks", "agentfiles", "githooks", "hookfile", "stamp"},

@@ -29,10 +29,10 @@ def run(args: Namespace) -> Outcome:
     project = open_project(args.directory)
     commands = requested_commands(project.settings)
     digest = commands_digest(project.settings)
-    template = project.template()
-    lines = further_lines(template) if template is not None else []
+    template = project.requested_template()
+    lines = further_lines(template)
     digests = [digest] if digest is not None else []
-    digests += [template_digest(template)] if template is not None and lines else []
+    digests += [template_digest(template)] if lines else []
     where = (project.state_dir, project.repo.common_dir)
     timeout = project.settings.lock_timeout
     if args.revoke:

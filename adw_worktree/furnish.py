@@ -1,0 +1,44 @@
+"""What a worktree is given beside git's files: env file, ignored files, files for programs.
+
+What holds here: what only some settings ask for is loaded only then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .envfile import write
+from .model import Lease
+from .places import INCLUDE_FILE
+from .project import Project
+
+
+def furnish(project: Project, lease: Lease, worktree: Path) -> list[str]:
+    """Bring the env file and the files for programs up to date; return what to tell a person.
+
+    Raises SettingsError, HookUntrusted, FileUnusable.
+    """
+    write(worktree, project.settings.env_file, project.env_text(lease))
+    if not project.settings.write:
+        return []
+    from .programs import write_files
+
+    return write_files(project, lease, worktree)
+
+
+def bring_along(project: Project, worktree: Path, output: int | None) -> list[str]:
+    """Bring in what git does not carry; return what a person should know of it.
+
+    `output` is as for `include.bring`. Raises GitFailed, FileUnusable.
+    """
+    settings, main = project.settings, project.repo.main
+    if main is None or not (settings.include or settings.link or (main / INCLUDE_FILE).is_file()):
+        return []
+    from .include import bring
+
+    brought = bring(project, worktree, output=output)
+    files = "1 file" if brought.copied == 1 else f"{brought.copied} files"
+    parts = [f"copied {files}"] if brought.copied else []
+    parts += [f"linked {brought.linked}"] if brought.linked else []
+    told = [f"{' and '.join(parts)} from {main}"] if parts else []
+    return [*told, *brought.notes]
