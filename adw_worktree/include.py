@@ -21,6 +21,7 @@ from .faults import reached
 from .gitrepo import list_worktrees, run_git
 from .places import INCLUDE_FILE
 from .project import Project
+from .sqlite import copy_database, is_companion, is_database
 
 # linux/fs.h: share the blocks of a file, until one of the two is written to.
 _FICLONE = 0x40049409
@@ -123,9 +124,14 @@ class _Job:
         found = source.lstat()
         if stat.S_ISLNK(found.st_mode):
             self._copy_link(source, target)
-        elif stat.S_ISREG(found.st_mode) and clone(source, target):
+        elif stat.S_ISREG(found.st_mode) and self._copied(source, target):
             self.copied += 1
             self._tell(source)
+
+    def _copied(self, source: Path, target: Path) -> bool:
+        if is_database(source):
+            return copy_database(source, target)
+        return not is_companion(source) and clone(source, target)
 
     def _copy_link(self, source: Path, target: Path) -> None:
         """Copy a symbolic link, if what it leads to lies in the main worktree, or anywhere

@@ -16,7 +16,7 @@ LAYERS = [
     ["model", "atomic", "resources", "output"],
     ["locks"],
     ["gitrepo", "ports", "envfile", "places", "schema", "hookfile",
-     "statedir", "become"],
+     "statedir", "become", "sqlite"],
     ["discovery", "settings_rules", "settings_check", "userhooks", "githooks", "receipts",
      "registry", "stamp",
      "workstate", "worktrees", "background", "trash", "agentfiles"],

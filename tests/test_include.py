@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -184,3 +188,67 @@ def test_impossible_patterns_are_refused(adw: Adw, pattern: str) -> None:
 def test_patterns_are_no_options_of_git(adw: Adw, main: Path) -> None:
     settings(main, 'include = ["--cached", "-x", ".env"]\n')
     assert (create(adw) / ".env").exists()
+
+
+WRITER = """
+import sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("pragma journal_mode=wal")
+db.execute("pragma wal_autocheckpoint=0")
+db.execute("create table t (n)")
+db.execute("insert into t values (1)")
+print("ready", flush=True)
+number = 1
+while True:
+    number += 1
+    db.execute("begin")
+    db.execute("insert into t values (?)", (number,))
+    db.execute("insert into t values (?)", (number,))
+    db.execute("commit")
+"""
+
+
+def rows(database: Path) -> list[int]:
+    with closing(sqlite3.connect(database)) as opened:
+        assert opened.execute("pragma integrity_check").fetchall() == [("ok",)]
+        return [number for (number,) in opened.execute("select n from t order by rowid")]
+
+
+def test_a_database_is_copied_whole_while_a_program_writes_to_it(adw: Adw, main: Path) -> None:
+    """Its rows are in the journal beside it, and half a transaction may be in the file."""
+    (main / "models" / "app 1.db").write_bytes(b"")
+    (main / ".worktreeinclude").write_text("models/\n")
+    source = main / "models" / "app 1.db"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(source)], stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        tree = create(adw)
+        assert source.with_name("app 1.db-wal").exists()
+    finally:
+        writer.kill()
+        writer.communicate()
+    copy = tree / "models" / "app 1.db"
+    assert {one.name for one in (tree / "models").iterdir()} == {"app 1.db", "big"}
+    found = rows(copy)
+    assert found[0] == 1
+    assert found[1:] == [number for number in range(2, found[-1] + 1) for _ in (1, 2)]
+    assert copy.stat().st_mode == source.stat().st_mode
+    assert len(rows(source)) >= len(found)
+
+
+def test_a_database_that_stays_locked_or_is_damaged_fails_the_create(adw: Adw, main: Path) -> None:
+    source = main / "models" / "app.db"
+    source.write_bytes(b"SQLite format 3\0" + b"no database" * 100)
+    (main / ".worktreeinclude").write_text("models/\n")
+    refused = adw.json("create", "a", code=3)["error"]
+    assert refused["code"] == "file-unusable"
+    assert str(source) in refused["message"]
+    assert not (main / "trees").exists()
+    assert source.read_bytes().startswith(b"SQLite format 3\0no database")
+
+
+def test_a_journal_without_its_database_is_a_file_like_any_other(adw: Adw, main: Path) -> None:
+    (main / "models" / "notes-journal").write_text("mine")
+    (main / ".worktreeinclude").write_text("models/\n")
+    assert (create(adw) / "models" / "notes-journal").read_text() == "mine"
