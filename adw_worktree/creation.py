@@ -52,7 +52,7 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     if wish.pr is not None and wish.base is not None:
         raise UsageError("--pr and --from exclude each other")
     branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
-    path = _free_path(project, adw_id, branch, wish.path)
+    path = free_path(project, adw_id, branch, wish.path)
     base, commit, new_branch = _start(project, branch, wish, token)
     missing = [parent for parent in path.parents if not parent.exists()]
     return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
@@ -130,7 +130,11 @@ def _check_branch_free(project: Project, branch: str) -> None:
             )
 
 
-def _free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
+def free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
+    """Return where a worktree of `adw_id` goes: `wanted`, or what the settings say.
+
+    Raises PathOccupied, UsageError, SettingsError.
+    """
     path = wanted or project.worktree_path(adw_id, branch or adw_id)
     if wanted is None:
         require_inside(project.repo, path, "the worktree")

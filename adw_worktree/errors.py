@@ -178,6 +178,12 @@ class WorktreeInside(Refused):
     code = "worktree-inside"
 
 
+class AdwIdTaken(Refused):
+    """Another ADW is called that."""
+
+    code = "adw-id-taken"
+
+
 class PathOccupied(Refused):
     """The directory for a new worktree exists and is not empty."""
 

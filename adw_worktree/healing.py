@@ -41,6 +41,7 @@ def heal(project: Project) -> Healed:
 
     Raises LockTimeout if another process holds the pool for too long.
     """
+    _finish_rename(project)
     removed = _finish_moves(project)
     undone: list[Lease] = []
     kept: list[Lease] = []
@@ -94,6 +95,18 @@ def _drop_fetched(project: Project, token: str) -> bool:
     from .creation import drop_fetched
 
     return drop_fetched(project, token)
+
+
+def _finish_rename(project: Project) -> None:
+    """Finish a rename whose process died; wait for one that is under way."""
+    if not (project.repo.tool_dir / "renaming.json").exists():
+        return
+    from .renaming import finish_renaming
+
+    try:
+        finish_renaming(project)
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"a rename was interrupted, and cannot be finished yet: {exc}")
 
 
 def _finish_moves(project: Project) -> list[Lease]:
@@ -155,7 +168,12 @@ def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
     places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
-    places += [state / "doubtful.json", state / "trust.json", stamp_file(repo)]
+    places += [
+        repo.tool_dir / "renaming.json",
+        state / "doubtful.json",
+        state / "trust.json",
+        stamp_file(repo),
+    ]
     places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
     places += [repo.home / CLAUDE_FILE, repo.home / AGENTS_FILE]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import registry, statedir
-from .errors import LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
+from .errors import AdwIdTaken, LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
 from .model import Lease, Settings, ports_of
@@ -117,10 +117,10 @@ class Pool(NamedTuple):
         out last.
         """
         with self._transaction() as leases:
-            present = leases.get(lease.adw_id)
-            if present is None or present.token != lease.token:
+            present = _standing(leases, lease)
+            if present is None:
                 return False
-            del leases[lease.adw_id]
+            del leases[present.adw_id]
             if doubtful:
                 statedir.doubt(self.state_dir, {lease.slot})
             return True
@@ -135,20 +135,27 @@ class Pool(NamedTuple):
             leases[lease.adw_id] = lease
             return lease
 
+    def rename(self, lease: Lease, adw_id: str) -> Lease:
+        """Have `lease` go by `adw_id` from now on, in one write; return it as it stands then.
+
+        Raises AdwIdTaken, or UnknownAdw if that very lease stands no more.
+        """
+        with self._transaction() as leases:
+            present = _require_standing(leases, lease)
+            if adw_id in leases:
+                raise AdwIdTaken(f"{adw_id} is another ADW", hint="choose another id")
+            leases[adw_id] = leases.pop(present.adw_id)._replace(adw_id=adw_id)
+            return leases[adw_id]
+
     def update(self, lease: Lease) -> None:
-        """Replace what the ledger says of `lease`, keeping its slot and ports.
+        """Replace what the ledger says of `lease`, keeping its id, slot and ports.
 
         Raises UnknownAdw if that very lease stands no more.
         """
         with self.ledger.locked():
             leases = self.ledger.load()
-            present = leases.get(lease.adw_id)
-            if present is None or present.token != lease.token:
-                raise UnknownAdw(
-                    f"the lease of {lease.adw_id} was released meanwhile",
-                    hint="adw-worktree reconcile",
-                )
-            leases[lease.adw_id] = lease._replace(slot=present.slot, ports=present.ports)
+            adw_id, slot, ports, *_ = _require_standing(leases, lease)
+            leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
             self.ledger.commit(leases)
 
     def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
@@ -344,7 +351,7 @@ class Pool(NamedTuple):
         if self.state_dir is None or self.common_dir is None:
             return True
         entry = registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
-        return not leases if entry is None else _tokens(entry.leases) == _tokens(leases)
+        return not leases if entry is None else _names(entry.leases) == _names(leases)
 
     def _copied(self, reserved: Iterable[Lease]) -> set[str]:
         """Return the tokens of the reservations that came with a copy of the repository that made
@@ -365,8 +372,25 @@ class Pool(NamedTuple):
         return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
 
 
-def _tokens(leases: Mapping[str, Lease]) -> set[tuple[str, int]]:
-    return {(lease.token, lease.slot) for lease in leases.values()}
+def _names(leases: Mapping[str, Lease]) -> set[tuple[str, str, int]]:
+    return {(lease.adw_id, lease.token, lease.slot) for lease in leases.values()}
+
+
+def _standing(leases: Leases, lease: Lease) -> Lease | None:
+    """Return that very lease as it stands now, perhaps renamed; None if it stands no more."""
+    present = leases.get(lease.adw_id)
+    if present is not None and present.token == lease.token:
+        return present
+    return next((one for one in leases.values() if one.token == lease.token), None)
+
+
+def _require_standing(leases: Leases, lease: Lease) -> Lease:
+    present = _standing(leases, lease)
+    if present is None:
+        raise UnknownAdw(
+            f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
+        )
+    return present
 
 
 def is_aged(lease: Lease, max_age: timedelta) -> bool:

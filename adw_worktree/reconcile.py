@@ -225,8 +225,9 @@ def _plan_lease(
         return [action("reassign", f"slot {lease.slot} belongs to another worktree")]
     if lease.path != str(seen.path) or lease.branch != seen.branch:
         mended.append(action("refresh", "its path or branch changed"))
-    if not seen.has_receipt or seen.told is None or seen.told.token != lease.token:
-        mended.append(action("receipt", "its receipt was missing"))
+    told = seen.told and (seen.told.adw_id, seen.told.token)
+    if not seen.has_receipt or told != (lease.adw_id, lease.token):
+        mended.append(action("receipt", "its receipt was missing or told of another name"))
     if not is_ours(seen.header, lease):
         mended.append(action("env", "its env file was missing or another's"))
     return mended or [action("keep", finding.reason)]
