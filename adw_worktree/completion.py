@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import AdwError
-from .ledger import Leases
-from .project import open_project
+
+if TYPE_CHECKING:
+    from .ledger import Leases
 
 Parsers = Callable[[str | None], argparse.ArgumentParser]
 
@@ -82,6 +83,8 @@ def _directory(before: Sequence[str]) -> tuple[Path, list[str]]:
 
 
 def _adw_ids(directory: Path) -> Iterator[tuple[str, str]]:
+    from .project import open_project
+
     leases: Leases = open_project(directory).pool.ledger.peek() or {}
     for lease in leases.values():
         yield lease.adw_id, f"slot {lease.slot}" + (f", {lease.branch}" if lease.branch else "")
@@ -89,6 +92,7 @@ def _adw_ids(directory: Path) -> Iterator[tuple[str, str]]:
 
 def _branches(directory: Path) -> Iterator[tuple[str, str]]:
     from .gitrepo import run_git
+    from .project import open_project
 
     asked = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes"]
     for name in run_git(asked, open_project(directory).repo.home).stdout.split("\n"):

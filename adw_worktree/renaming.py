@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import places
-from .atomic import write_atomically
+from .atomic import discard_leftover, write_atomically
 from .envfile import write
 from .errors import (
     AdwIdTaken,
@@ -132,8 +132,16 @@ def carry_out(project: Project, note: Renaming) -> Lease | None:
     if note.commit is not None:
         _rename_branch(project, admin, note, note.commit)
     if note.moves:
-        _move_directory(project, admin, place_of(project, note.new, head_branch(admin)))
+        source, target = (_place(project, admin, note, name) for name in (note.old, note.new))
+        _move_directory(project, admin, source, target)
     return _tell(project, lease, admin)
+
+
+def _place(project: Project, admin: Path, note: Renaming, adw_id: str) -> Path:
+    """Return where the directory was under the old id, or is to be under the new one."""
+    renamed = note.commit is not None
+    branch = places.branch_name(project.settings, adw_id) if renamed else head_branch(admin)
+    return place_of(project, adw_id, branch)
 
 
 def _tell(project: Project, lease: Lease, admin: Path) -> Lease:
@@ -209,28 +217,29 @@ def _rename_section(project: Project, old: str, new: str) -> None:
 # ---- the directory -----------------------------------------------------------------------------
 
 
-def _move_directory(project: Project, admin: Path, target: Path) -> None:
-    """Move the worktree's directory to `target`, and tell git.
+def _move_directory(project: Project, admin: Path, source: Path, target: Path) -> None:
+    """Move the worktree's directory from `source` to `target`, and tell git.
 
     Not by `git worktree move`: that empties the file it writes before it writes, and on a full
     disk git would take the worktree for one that is gone. Between the two steps that does look so;
     git's own lock keeps it from being pruned, and its slot from being given away.
     """
     with git_lock(project.repo, project.settings):
-        source = _require_worktree(admin)
-        if source != target:
+        if not _is_of(target, admin):
+            if not _is_of(source, admin):
+                raise WorktreeUnavailable(
+                    f"the worktree is not at {source}", hint="adw-worktree reconcile"
+                )
             _mark(admin)
-            if not _is_of(target, admin):  # an interrupted one got further
-                if not _is_of(source, admin):
-                    raise WorktreeUnavailable(
-                        f"the worktree is not at {source}", hint="adw-worktree reconcile"
-                    )
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.rename(source, target)
-                reached("rename.moved")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(source, target)
+            reached("rename.moved")
+        if worktree_of_admin(admin) != target:
             link = target / ".git"
             named = link if _is_absolute(admin) else os.path.relpath(link, admin)
             write_atomically(admin / "gitdir", os.fsencode(named) + b"\n")
+        for name in ("gitdir", "locked"):
+            discard_leftover(admin / name)
         if _is_marked(admin):
             (admin / "locked").unlink()
             reached("rename.unmarked")

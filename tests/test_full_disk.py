@@ -170,6 +170,7 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
     "remove with work": (["remove", "a", "-f"], work),
     "remove with commits": (["remove", "a", "-D"], unmerged),
     "restore": (["restore", "a"], trashed),
+    "rename": (["rename", "b", "d"], nothing),
     "discard": (["restore", "a", "--discard"], trashed),
     "hooks install": (["hooks", "install"], foreign_hook),
     "hooks uninstall": (["hooks", "uninstall"], installed),
@@ -205,7 +206,8 @@ def troubles(
         except ValueError:
             if words != ["status"]:
                 found.append("the ledger is damaged")
-    if (repo / "trees" / "b" / "work").read_text() != "of days":
+    works = [repo / "trees" / name / "work" for name in ("b", "d")]
+    if [path.read_text() for path in works if path.exists()] != ["of days"]:
         found.append("work was lost")
     after = {key: one["slot"] for key, one in adw.json("status")["allocations"].items()}
     if "new" in before and not [
@@ -214,6 +216,10 @@ def troubles(
     ]:  # fmt: skip
         found.append("removed work was lost")
     leaving = {words[1]} if words[0] in ("remove", "release", "restore") else set()
+    if "d" in after:
+        leaving.add("b")
+        if after["d"] != before["b"]:
+            found.append(f"d has not the slot of b: {before} became {after}: {ran.stderr}")
     for adw_id in ("a", "b", "r"):
         if after.get(adw_id) != before[adw_id] and adw_id not in leaving:
             found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
@@ -302,6 +308,8 @@ USUAL = [
     ("reconcile", "python"),
     ("create from a spare", "python"),
     ("create from a spare", "git"),
+    ("rename", "python"),
+    ("rename", "git"),
     ("fill spares", "git"),
 ]
 

@@ -30,12 +30,13 @@ from conftest import (
     worktrees,
 )
 
+from adw_worktree import registry
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
 from adw_worktree.faults import POINTS
-from adw_worktree.gitrepo import admin_directory
+from adw_worktree.gitrepo import admin_directory, head_branch
 from adw_worktree.project import open_project
-from adw_worktree.receipts import receipt_token
+from adw_worktree.receipts import load_receipt, receipt_token
 
 PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 NONE: frozenset[str] = frozenset()
@@ -120,6 +121,18 @@ def elsewhere() -> Path:
 def with_work_elsewhere(adw: Adw) -> None:
     create(open_project(adw.directory), "a", Wish(path=elsewhere() / "a"))
     (elsewhere() / "a" / "new").write_text("new\n")
+
+
+def with_tracking_and_work(adw: Adw) -> None:
+    with_tracking(adw)
+    (adw.directory / "trees" / "a" / "new").write_text("new\n")
+
+
+def with_branch_half_renamed(adw: Adw) -> None:
+    """As a git leaves it that is killed between deleting the old name and writing the new one."""
+    with_tracking_and_work(adw)
+    adw("rename", "a", "b", code=-signal.SIGKILL, ADW_FAULT="branch-rename.before=kill")
+    git("update-ref", "-d", "refs/heads/a", cwd=adw.directory)
 
 
 def with_trash(adw: Adw) -> None:
@@ -359,6 +372,17 @@ SCENARIOS = {
         ("restore", "a", "--discard"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"})
     ),
     "remove-with-branch": Scenario(("remove", "-D", "a"), with_tracking, keeps=frozenset({"a"})),
+    "rename": Scenario(
+        ("rename", "a", "b"), with_tracking_and_work, dirty=frozenset({"a", "b"}), work=True
+    ),
+    "rename-undone": Scenario(
+        ("rename", "a", "b"), with_tracking_and_work, 3, dirty=frozenset({"a", "b"}), work=True,
+        fault="rename.moved=eio",
+    ),
+    "rename-half": Scenario(
+        ("list",), with_branch_half_renamed, dirty=frozenset({"a", "b"}), work=True
+    ),
+    "rename-reserved": Scenario(("rename", "a", "b"), with_reservation),
     "reconcile": Scenario(
         ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone"
     ),
@@ -413,6 +437,9 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
             admin = admin_directory(Path(lease["path"]))
             assert admin is not None
             assert receipt_token(admin) in (lease["token"], None)
+    for adw_id, lease in leases.items():
+        if lease.get("path") and (Path(lease["path"]) / ".env.ports").exists():
+            assert f"\nADW_ID={adw_id}\n" in (Path(lease["path"]) / ".env.ports").read_text()
     of_worktrees = {lease["branch"] for lease in leases.values() if lease.get("branch")}
     assert branches(repo) <= {"main"} | keeps | of_worktrees, "branches"
     kept = {path.name for path in (common / "adw-worktree" / "trash").glob("*")}
@@ -467,6 +494,8 @@ def assert_heals(adw: Adw, scenario: Scenario) -> None:
     assert_in_order(adw, scenario.keeps, scenario.dirty)
     if scenario.work:
         assert_work_is_there(adw)
+    if "rename" in scenario.words or "half_renamed" in scenario.before.__name__:
+        assert_named_alike(adw)
     create(open_project(adw.directory), scenario.adw_id, scenario.wish)
     assert_in_order(adw, scenario.keeps, scenario.dirty)
 
@@ -474,9 +503,29 @@ def assert_heals(adw: Adw, scenario: Scenario) -> None:
 def assert_work_is_there(adw: Adw) -> None:
     """The file is in the worktree or in the trash, and whole."""
     trash = adw.directory / ".git" / "adw-worktree" / "trash"
-    places = [adw.directory / "trees" / "a", elsewhere() / "a", *trash.glob("a-*/tree")]
+    trees = adw.directory / "trees"
+    places = [trees / "a", trees / "b", elsewhere() / "a", *trash.glob("a-*/tree")]
     found = [place / "new" for place in places if (place / "new").exists()]
     assert [path.read_text() for path in found] == ["new\n"]
+
+
+def assert_named_alike(adw: Adw) -> None:
+    """There is one ADW, `a` or `b`, and it is called that everywhere."""
+    project = open_project(adw.directory)
+    (lease,) = project.pool.leases().values()
+    assert lease.adw_id in ("a", "b")
+    entry = registry.entry_of(project.state_dir, project.pool.ledger.path, project.repo.common_dir)
+    assert entry is not None and set(entry.leases) == {lease.adw_id}
+    if lease.admin_id is None:
+        return
+    admin = project.repo.admin_root / lease.admin_id
+    assert (Path(str(lease.path)).name, head_branch(admin)) == (lease.adw_id, lease.adw_id)
+    assert load_receipt(admin) == lease
+    upstream = git("for-each-ref", "--format=%(refname) %(upstream)", cwd=adw.directory)
+    assert f"refs/heads/{lease.adw_id} refs/remotes/origin/main\n" in upstream
+    other = {"a": "b", "b": "a"}[lease.adw_id]
+    assert f"branch.{other}." not in git("config", "--local", "--list", cwd=adw.directory)
+    assert not (admin / "locked").exists()
 
 
 def put_in_place(directory: Path, scenario: Scenario) -> Adw:
@@ -557,6 +606,9 @@ SAMPLE = {
     "hooks-install": (4,),
     "remove-forced": (21,),
     "remove-across": (19,),
+    "rename": (7, 20, 27),
+    "rename-undone": (33,),
+    "rename-half": (6,),
     "restore": (14,),
     "restore-across": (19,),
     "restore-undone": (30,),

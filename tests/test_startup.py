@@ -45,6 +45,13 @@ LOADED = {
     "create b": CREATES | {"commands.create", "create"},
     "create a": CREATES | {"commands.create", "create"},
     "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
+    "rename b c": HEALS
+    | _names("commands.rename consent creation exclude overview rename renaming userhooks")
+    | _names("workstate worktrees"),
+    "complete -- rem": BASE - {"_version"} | {"completion"},
+    "complete -- remove a": REMOVES
+    | _names("commands.remove completion consent remove userhooks workstate"),
+    "complete -- create x --from m": OPENS - {"commands"} | {"completion"},
     "restore": REMOVES | {"commands.restore", "restore", "exclude", "furnish"},
     "reconcile --background": HEALS | {"commands.reconcile"},
     "reconcile": ALL | {"commands.reconcile", "commands.list", "reconcile", "overview"},
@@ -55,7 +62,7 @@ LOADED = {
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 
-RUNS_GIT = _names("list create remove reconcile hooks doctor trust spares")
+RUNS_GIT = _names("list create remove rename reconcile hooks doctor trust spares")
 SLOW = _names(
     "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
     "psutil pydantic random secrets shutil socket ssl subprocess tempfile tomllib unittest"
@@ -81,9 +88,10 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     own = {name.removeprefix("adw_worktree.") for name in names if "adw_worktree." in name}
     assert own == LOADED[command]
     allowed = set()
-    if RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background":
+    runs_git = RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background"
+    if runs_git or command in ("complete -- remove a", "complete -- create x --from m"):
         allowed |= {"subprocess"}
-    if command in ("create b", "reserve r", "status", "doctor", "remove b"):
+    if command in ("create b", "reserve r", "status", "doctor", "remove b", "rename b c"):
         allowed |= {"socket"}  # to ask whether a port is free
     assert names & SLOW == allowed
 
