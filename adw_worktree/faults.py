@@ -114,6 +114,7 @@ POINTS = (
     "copy.whole",
     "retire.tree-back",
     "retire.admin-back",
+    "visit.noted",
     "rename.noted",
     "rename.claimed",
     "rename.moved",

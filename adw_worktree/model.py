@@ -19,6 +19,9 @@ DEFAULT_SLOTS = 100
 DEFAULT_ENV_FILE = ".env.ports"
 SCHEMA_VERSION = 1
 
+LAST = "-"
+"""What stands for the worktree that one was in last; no ADW id can be that."""
+
 State = Literal["pending", "active"]
 Verdict = Literal["alive", "gone", "unknown"]
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
 from .holdings import Holding, blocked_slots
-from .model import Lease, Settings, check_adw_id
+from .model import LAST, Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project
@@ -83,10 +83,14 @@ def _row(
 
 
 def require_lease(project: Project, adw_id: str | None, directory: Path) -> Lease:
-    """Return the lease of `adw_id`, or of the worktree that `directory` is in.
+    """Return the lease of `adw_id`, `-` being the last one, or of the worktree `directory` is in.
 
     Raises InvalidAdwId, or UnknownAdw if there is none.
     """
+    if adw_id == LAST:
+        from .visits import last_visited
+
+        return last_visited(project, project.pool.leases())
     if adw_id is not None:
         check_adw_id(adw_id)
     leases = project.pool.leases()
@@ -97,10 +101,9 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
             f"no ADW called {adw_id!r} in {project.repo.home}",
             hint="adw-worktree list shows those that there are",
         )
-    admin = admin_directory(project.repo.worktree) if project.repo.worktree else None
-    for lease in leases.values():
-        if admin is not None and lease.admin_id == admin.name:
-            return lease
+    current = project.current_lease(leases)
+    if current is not None:
+        return current
     raise UnknownAdw(
         f"{directory} is in no worktree that has a slot",
         hint="name the ADW, or go into its worktree",

@@ -10,8 +10,8 @@ from . import places
 from .discovery import find_repository
 from .envfile import further_lines, value_lines
 from .errors import HookUntrusted, SettingsError
-from .gitrepo import Repository, run_git
-from .ledger import Ledger, attach_worktrees, recover_leases
+from .gitrepo import Repository, admin_directory, run_git
+from .ledger import Leases, Ledger, attach_worktrees, recover_leases
 from .model import EnvValue, Lease, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
@@ -53,6 +53,12 @@ class Project(NamedTuple):
     def trees(self) -> Path:
         """The directory that worktrees are made in by default, or by the setting."""
         return self.worktree_path("adw", "adw").parent
+
+    def current_lease(self, leases: Leases) -> Lease | None:
+        """Return the lease of the worktree that the command works in; None elsewhere."""
+        admin = admin_directory(self.repo.worktree) if self.repo.worktree else None
+        mine = (one for one in leases.values() if admin is not None and one.admin_id == admin.name)
+        return next(mine, None)
 
     def template(self) -> str | None:
         """Return the repository's own template of the env file, None if it brings none.

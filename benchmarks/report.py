@@ -12,6 +12,10 @@ TITLES = {
         "Start-up",
         "Whole processes. What a command takes beyond `python -c pass` is ours.",
     ),
+    "completion": (
+        "Completion",
+        "What a shell waits for after Tab, among many worktrees; people notice from about 100 ms.",
+    ),
     "create": (
         "Create",
         "One worktree on a new branch. Ours also leases ports and writes `.env.ports`.",

@@ -30,6 +30,8 @@ class Plan:
 
     sizes: Sequence[int] = (10, 1000, 20000)
     counts: Sequence[int] = (1, 10, 100, 1000)
+    completed: int = 100
+    """Among how many worktrees completion is asked."""
     hooked: Sequence[int] = (1, 100)
     processes: int = 50
     big_pool: int = 10000
@@ -45,6 +47,7 @@ class Plan:
 QUICK = Plan(
     sizes=(10,),
     counts=(1, 10),
+    completed=5,
     hooked=(1, 5),
     processes=5,
     big_pool=1000,
@@ -75,6 +78,27 @@ def startup(shop: Workshop, plan: Plan, _peers: Sequence[Installed]) -> list[Sce
     ]
     timings = interleave(ways, plan.times(20), settle=settle)["startup"]
     return [Scene("startup", "10 files, 1 worktree", timings, NOTHING)]
+
+
+def completion(shop: Workshop, plan: Plan, _peers: Sequence[Installed]) -> list[Scene]:
+    """Compare what a shell waits for after each Tab with a bare Python's start."""
+    room, repo = shop.room(ADW_SLOTS="1000", ADW_SERVICES=SERVICES), shop.repository(1)
+    grow(repo, room, plan.completed)
+    asked = {
+        "a command: rem": ["rem"],
+        "an ADW id: remove": ["remove", ""],
+        "a branch: create x --from": ["create", "x", "--from", ""],
+    }
+    commands = {
+        NOTHING: [sys.executable, "-c", "pass"],
+        **{label: [*ADW, "complete", "--", *words] for label, words in asked.items()},
+    }
+    ways = [
+        Way(label, {"completion": _runs(room, repo, *command)})
+        for label, command in commands.items()
+    ]
+    timings = interleave(ways, plan.times(30), settle=settle)["completion"]
+    return [Scene("completion", f"{plan.completed} worktrees", timings, NOTHING)]
 
 
 def _runs(room: Room, cwd: Path, *command: str) -> Callable[[int], None]:
@@ -311,6 +335,7 @@ def parallel(shop: Workshop, plan: Plan, _peers: Sequence[Installed]) -> list[Sc
 
 ROWS: dict[str, Callable[[Workshop, Plan, Sequence[Installed]], list[Scene]]] = {
     "startup": startup,
+    "completion": completion,
     "create": create_and_remove,
     "many": many,
     "pool": pool,

@@ -1,7 +1,7 @@
 # adw-worktree in fish: adw-worktree shell-init fish | source
 function adw --wraps adw-worktree --description "worktrees and ports for agent workflows"
     if test "$argv[1]" = cd
-        set -l adw_path (command adw-worktree path $argv[2..])
+        set -l adw_path (command adw-worktree path --go $argv[2..])
         or return
         builtin cd $adw_path
         return

@@ -2,7 +2,7 @@ adw() {
     local adw_word adw_file adw_path adw_code
     if [ "${1-}" = cd ]; then
         shift
-        adw_path=$(command adw-worktree path "$@") && builtin cd -- "$adw_path"
+        adw_path=$(command adw-worktree path --go "$@") && builtin cd -- "$adw_path"
         return
     fi
     for adw_word in "$@"; do

@@ -28,7 +28,7 @@ LAYERS = [
     ["project"],
     ["creation"],
     ["exclude", "include", "programs", "furnish", "spares", "retire", "restore", "consent",
-     "leftovers", "healing", "renaming", "overview"],
+     "leftovers", "healing", "renaming", "visits", "overview"],
     ["create", "remove", "rename", "reconcile"],
     ["api", "doctor"],
     ["commands", "completion"],

@@ -160,13 +160,24 @@ def test_rooms_know_nothing_of_the_callers_home(
 
 
 def test_a_run_writes_figures_and_a_report(tmp_path: Path) -> None:
-    words = ["--quick", "--only", "startup", "--only", "hooks", "--repeat", "1", "--no-peers"]
+    words = [
+        "--quick",
+        "--only",
+        "startup",
+        "--only",
+        "completion",
+        "--only",
+        "hooks",
+        "--repeat",
+        "1",
+        "--no-peers",
+    ]
     places = ["--out", str(tmp_path / "out"), "--scratch", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", *words, *places]
     env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     subprocess.run(command, cwd=CHECKOUT, env=env, check=True, capture_output=True)
     figures = json.loads((tmp_path / "out" / "benchmarks.json").read_text())
-    assert {scene["row"] for scene in figures["scenes"]} == {"startup", "hooks"}
+    assert {scene["row"] for scene in figures["scenes"]} == {"startup", "completion", "hooks"}
     assert all(len(one["seconds"]) == 1 for one in figures["scenes"][0]["timings"])
     text = (tmp_path / "out" / "benchmarks.md").read_text()
     assert "A quick run" in text

@@ -163,3 +163,58 @@ def test_paths_of_several_start_where_the_command_works(adw: Adw, tmp_path: Path
         adw("create", adw_id)
     Adw(tmp_path)("-C", str(adw.directory), "remove", "trees/a", "trees/b", "--yes")
     assert not adw.json("status")["allocations"]
+
+
+# ---- the last one ------------------------------------------------------------------------------
+
+
+def test_a_dash_is_the_worktree_that_was_made_or_gone_into_last(adw: Adw) -> None:
+    trees = {adw_id: Path(adw.json("create", adw_id)["path"]) for adw_id in "abc"}
+    assert adw.json("path", "-")["adw_id"] == "c"
+    assert adw.json("path", "-", cwd=trees["c"])["adw_id"] == "b"
+    adw("path", "a", "--go")
+    assert adw.json("env", "-")["adw_id"] == "a"
+    assert adw("run", "-", "--", "pwd").stdout == f"{trees['a']}\n"
+    # From where one goes is where a dash leads back to, however one came there.
+    adw("path", "c", "--go", cwd=trees["b"])
+    assert adw.json("path", "-", cwd=trees["c"])["adw_id"] == "b"
+
+
+def test_who_only_asks_goes_nowhere(adw: Adw) -> None:
+    """A script in the background would change what a person's dash means."""
+    for adw_id in "ab":
+        adw("create", adw_id)
+    for words in (["path", "a"], ["env", "a"], ["run", "a", "--", "true"], ["create", "a"]):
+        adw(*words)
+    assert adw.json("path", "-")["adw_id"] == "b"
+
+
+def test_a_dash_follows_a_rename_and_not_a_name(adw: Adw) -> None:
+    for adw_id in "ab":
+        adw("create", adw_id)
+    assert adw.json("rename", "-", "c")["from"] == "b"
+    assert adw.json("path", "-")["adw_id"] == "c"
+    adw("lock", "-")
+    assert adw.json("unlock", "-")["path"] == f"{adw.directory}/trees/c"
+    told = adw("remove", "-").stdout
+    assert f"removed {adw.directory}/trees/c" in told
+    adw("reserve", "c")
+    assert adw.json("path", "-")["adw_id"] == "a"
+
+
+def test_a_dash_among_several_is_named(adw: Adw) -> None:
+    for adw_id in "ab":
+        adw("create", adw_id)
+    assert "to be removed: b, a" in adw("remove", "-", "a", "b", code=2).stderr
+
+
+@pytest.mark.parametrize("noted", [None, b"", b"\xff\n../a\n", b"0" * 32])
+def test_without_a_last_one_a_dash_is_an_error(adw: Adw, noted: bytes | None) -> None:
+    adw("create", "a")
+    file = adw.directory / ".git" / "adw-worktree" / "visits"
+    file.unlink() if noted is None else file.write_bytes(noted)
+    for words in (["path", "-"], ["remove", "-"], ["rename", "-", "b"]):
+        error = adw.json(*words, code=6)["error"]
+        assert error["code"] == "unknown-adw" and "adw-worktree list" in error["hint"]
+    assert adw("create", "-", code=2)
+    assert set(adw.json("status")["allocations"]) == {"a"}

@@ -83,6 +83,15 @@ def test_the_shell_goes_into_what_it_made(adw: Adw, shell: str) -> None:
     )
 
 
+def test_the_shell_goes_back_to_where_it_was(adw: Adw, shell: str) -> None:
+    first, second = (adw.json("create", adw_id)["path"] for adw_id in "ab")
+    # A script that only asks goes nowhere.
+    script = "\n".join(["adw cd a", "adw cd b", "adw path a", "adw cd -", "pwd", "adw cd -", "pwd"])
+    assert run(adw, shell, script).splitlines() == [first, first, second]
+    removed = run(adw, shell, "adw cd -\nadw remove -\nadw cd -; pwd").splitlines()
+    assert (removed[0], removed[-1]) == (f"removed {first}", second)
+
+
 def test_a_path_with_spaces_is_one_word(
     adw: Adw, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

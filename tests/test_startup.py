@@ -42,8 +42,8 @@ LOADED = {
     "list": SHOWS | {"commands.list"},
     "reserve r": HEALS | {"commands.reserve", "exclude"},
     "release r": SHOWS | {"commands.release"},
-    "create b": CREATES | {"commands.create", "create"},
-    "create a": CREATES | {"commands.create", "create"},
+    "create b": CREATES | {"commands.create", "create", "visits"},
+    "create a": CREATES | {"commands.create", "create", "visits"},
     "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
     "rename b c": HEALS
     | _names("commands.rename consent creation exclude overview rename renaming userhooks")

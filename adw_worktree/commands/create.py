@@ -13,6 +13,7 @@ from ..creation import Wish
 from ..errors import FileUnusable, UsageError
 from ..output import Outcome
 from ..project import Project, open_project
+from ..visits import note_visit
 
 EPILOG = """\
 examples:
@@ -62,6 +63,8 @@ def run(args: Namespace) -> Outcome:
     made = create(project, args.adw_id, wish, output=2)
     if follow is not None:
         _tell_shell(Path(follow), str(made.lease.path))
+    if made.created or follow is not None:
+        note_visit(project, made.lease)
     if made.created and project.settings.spares:
         from .spares import fill_in_background
 

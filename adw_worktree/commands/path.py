@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 
 from ..healing import heal
 from ..output import Outcome
@@ -11,11 +11,14 @@ from ..project import open_project
 
 EPILOG = """\
 examples:
-  cd "$(adw-worktree path fix-login)" """
+  cd "$(adw-worktree path fix-login)"
+  adw-worktree path -      # of the worktree that you made, or went into with adw cd, last"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
+    # For `adw cd`: a script that only asks goes nowhere.
+    parser.add_argument("--go", action="store_true", help=SUPPRESS)
 
 
 def run(args: Namespace) -> Outcome:
@@ -23,4 +26,8 @@ def run(args: Namespace) -> Outcome:
     heal(project)
     lease = require_lease(project, args.adw_id, args.directory)
     path = str(require_path(project, lease))
+    if args.go:
+        from ..visits import note_visit
+
+        note_visit(project, lease)
     return Outcome({"adw_id": lease.adw_id, "path": path}, path, project.notices, exact=True)

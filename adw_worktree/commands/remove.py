@@ -9,6 +9,7 @@ from pathlib import Path
 from ..consent import Consent
 from ..errors import AdwError, UsageError
 from ..healing import heal
+from ..model import LAST
 from ..output import Outcome, ask, can_ask
 from ..ports import Listener
 from ..project import Project, open_project
@@ -21,6 +22,7 @@ examples:
   adw-worktree remove fix-login -d        # and its branch, if its work is elsewhere
   adw-worktree remove fix-login --stop    # and end the servers that run in it
   adw-worktree remove                     # the worktree you are in
+  adw-worktree remove -                   # the one you were in last
   adw-worktree remove a b c               # shows what would go, and asks
   adw-worktree remove --merged -d --yes   # in scripts"""
 
@@ -69,10 +71,21 @@ def run(args: Namespace) -> Outcome:
     )
     if args.merged or len(args.targets) > 1:
         return _remove_several(project, args, consent)
-    target = _meant(args.targets[0], args.directory) if args.targets else args.directory
+    named = _named(project, args.targets)
+    target = _meant(named[0], args.directory) if named else args.directory
     gone = remove(project, target, consent, output=2)
     until = _kept_until(gone, project.settings.trash_days)
     return Outcome(as_json(gone, until), _text(gone), [*project.notices, *_notes(gone, until)])
+
+
+def _named(project: Project, targets: list[str]) -> list[str]:
+    """Return what was named, each once, with the last worktree's id in place of `-`."""
+    if LAST in targets:
+        from ..visits import last_visited
+
+        last = last_visited(project, project.pool.leases()).adw_id
+        targets = [last if target == LAST else target for target in targets]
+    return list(dict.fromkeys(targets))
 
 
 def _meant(target: str, directory: Path) -> str | Path:
@@ -84,7 +97,7 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     heal(project)
     if args.merged and args.targets:
         raise UsageError("--merged says which: it goes without names")
-    named = merged(project) if args.merged else list(dict.fromkeys(args.targets))
+    named = merged(project) if args.merged else _named(project, args.targets)
     targets = [_meant(name, args.directory) for name in named]
     prospects = foresee(project, targets, consent)
     going = [

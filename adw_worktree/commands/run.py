@@ -17,6 +17,7 @@ examples:
   adw-worktree run fix-login -- npm run dev
   adw-worktree run fix-login -- sh -c 'python -m http.server $BACKEND_PORT'
   adw-worktree run -- make test       # in the worktree you are in
+  adw-worktree run - -- make test     # in the one you were in last
 
 The exit code is the command's own; 127 if it was not found, 126 if it cannot be run."""
 

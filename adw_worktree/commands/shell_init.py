@@ -13,8 +13,9 @@ examples:
   eval "$(adw-worktree shell-init zsh)"           # in ~/.zshrc
   adw-worktree shell-init fish | source           # in ~/.config/fish/config.fish
 
-Then `adw` is adw-worktree, and can change the shell's directory: `adw cd ADW_ID`,
-`adw create ADW_ID --cd`. Both names complete commands, flags, ADW ids and branches."""
+Then `adw` is adw-worktree, and can change the shell's directory: `adw cd ADW_ID`, `adw cd -` (the
+worktree you were in last), `adw create ADW_ID --cd`. Both names complete commands, flags, ADW ids
+and branches."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

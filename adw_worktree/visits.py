@@ -1,0 +1,61 @@
+"""Where one was last: what `-` stands for where an ADW is named, as for `cd -`.
+
+`create` and `adw cd` note where they lead, by the token of the lease: an ADW that is renamed stays
+the same, one that is made again does not. Nobody else reads or writes the file, and what is lost
+with it is a convenience: it is written without ceremony.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from .errors import UnknownAdw
+from .faults import reached
+from .ledger import Leases
+from .model import Lease
+from .project import Project
+from .statedir import read_file
+
+# More than two, or nothing would be left of it when the last one is removed.
+_REMEMBERED = 10
+
+
+def note_visit(project: Project, lease: Lease) -> None:
+    """Note that somebody goes into the worktree of `lease`, from where the command works."""
+    here = project.current_lease(project.pool.leases())
+    tokens = [lease.token, *([here.token] if here else []), *_noted(project)]
+    text = "\n".join(list(dict.fromkeys(tokens))[:_REMEMBERED]) + "\n"
+    with suppress(OSError):
+        _file(project).write_text(text)
+        reached("visit.noted")
+
+
+def last_visited(project: Project, leases: Leases) -> Lease:
+    """Return the lease of the worktree that was made or gone into last, other than the current one.
+
+    Raises UnknownAdw if there is none.
+    """
+    here = project.current_lease(leases)
+    by_token = {lease.token: lease for lease in leases.values() if lease != here}
+    for token in _noted(project):
+        if token in by_token:
+            return by_token[token]
+    raise UnknownAdw(
+        "there is no last worktree: none was made with create, or gone into with adw cd",
+        hint="name the ADW; adw-worktree list shows those that there are",
+    )
+
+
+def _noted(project: Project) -> list[str]:
+    """Return the tokens, the latest first."""
+    try:
+        noted = read_file(_file(project))
+    except OSError:
+        return []
+    return re.findall(r"(?m)^[0-9a-f]{32}$", noted.decode(errors="replace"))
+
+
+def _file(project: Project) -> Path:
+    return project.repo.tool_dir / "visits"
