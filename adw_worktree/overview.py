@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from .errors import UnknownAdw
 from .gitrepo import admin_directory, list_worktrees
+from .healing import heal
 from .holdings import Holding, blocked_slots
 from .model import LAST, Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
-from .project import Project
+from .project import Project, open_project
 from .verdict import Finding
 
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
@@ -80,6 +81,16 @@ def _row(
     by_service = {name: heard[port] for name, port in lease.ports.items() if heard.get(port)}
     path = finding.path or (Path(lease.path) if lease.path else None)
     return Row(state, path, branch, lease, finding, by_service, locked=locked)
+
+
+def find_lease(directory: Path, adw_id: str | None) -> tuple[Project, Lease]:
+    """Return the project that `directory` is in, healed, and the lease that is named there.
+
+    Raises as `open_project` and `require_lease` do.
+    """
+    project = open_project(directory)
+    heal(project)
+    return project, require_lease(project, adw_id, directory)
 
 
 def require_lease(project: Project, adw_id: str | None, directory: Path) -> Lease:

@@ -6,10 +6,8 @@ import json
 from argparse import ArgumentParser, Namespace
 from shlex import quote
 
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease
-from ..project import open_project
+from ..overview import find_lease
 
 EPILOG = """\
 examples:
@@ -23,9 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     variables = project.variables(lease)
     data = {"adw_id": lease.adw_id, "variables": variables}
     return Outcome(data, _FORMATS[args.format](variables), project.notices, exact=True)

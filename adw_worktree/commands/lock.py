@@ -5,10 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..gitrepo import run_git
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease, require_path
-from ..project import open_project
+from ..overview import find_lease, require_path
 
 EPILOG = """\
 examples:
@@ -27,9 +25,7 @@ def run(args: Namespace) -> Outcome:
 
 def set_lock(args: Namespace, words: list[str], *, locked: bool) -> Outcome:
     """Have git lock the ADW's worktree, or unlock it, as `words` say."""
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     path = require_path(project, lease)
     run_git(["worktree", *words, "--", str(path)], project.repo.home)
     data = {"adw_id": lease.adw_id, "path": str(path), "locked": locked}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
 
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease, require_path
-from ..project import open_project
+from ..overview import find_lease, require_path
 
 EPILOG = """\
 examples:
@@ -22,9 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     path = str(require_path(project, lease))
     if args.go:
         from ..visits import note_visit

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..healing import heal
 from ..model import check_adw_id
 from ..output import Outcome
-from ..overview import require_lease
-from ..project import open_project
+from ..overview import find_lease
 from ..rename import Renamed, rename
 
 EPILOG = """\
@@ -27,9 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     check_adw_id(args.new)
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     done = rename(project, lease, args.new)
     return Outcome(_as_json(done), _text(done), [*project.notices, *_notes(done)])
 

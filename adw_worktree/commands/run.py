@@ -7,10 +7,8 @@ from pathlib import Path
 
 from ..become import become
 from ..errors import UsageError
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease, require_path
-from ..project import open_project
+from ..overview import find_lease, require_path
 
 EPILOG = """\
 examples:
@@ -31,9 +29,7 @@ def run(args: Namespace) -> Outcome:
     """Become the command: signals, streams and exit code are its own."""
     if not args.trailing:
         raise UsageError("no command to run", hint="adw-worktree run ADW_ID -- CMD…")
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     worktree = require_path(project, lease)
     become(args.trailing, _start(args.directory, worktree), project.variables(lease))
 
