@@ -143,9 +143,24 @@ def abandoned(repo: Repository) -> list[tuple[str, Way]]:
     found = []
     for name, way in interrupted(repo):
         with moving(repo, name) as ours:
-            if ours:
+            if ours and not (way == "deleting" and _is_locked(place(repo, name, way))):
                 found.append((name, way))
     return found
+
+
+def _is_locked(directory: Path) -> bool:
+    """Whether somebody deletes the files in a directory just now; see `finish_deleting`."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True  # it was, and they are gone
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -291,3 +292,19 @@ def test_waiting_pass_releases_when_git_is_done(adw: Adw, tree: Path) -> None:
     assert waiter.returncode == 0
     ledger = adw.directory / "agents" / "port_allocations.json"
     settle(lambda: "a" not in json.loads(ledger.read_text()), "the waiter released nothing")
+
+
+def test_files_that_are_being_deleted_are_nothing_to_mend(adw: Adw) -> None:
+    """A check right after a removal found "deleting it was interrupted", now and then."""
+    adw("create", "a")
+    directory = adw.directory / ".git" / "adw-worktree" / "trash" / "a-0123456789ab.deleting"
+    directory.mkdir(parents=True)
+    adw("reconcile", "--check", code=10)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        adw("reconcile", "--check")
+    finally:
+        os.close(descriptor)
+    adw("reconcile")
+    settle(lambda: not directory.exists(), "it was never deleted")
