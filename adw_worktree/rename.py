@@ -24,7 +24,14 @@ from .errors import (
     WorktreeInside,
 )
 from .exclude import ensure_excluded
-from .gitrepo import WorktreeEntry, branch_commit, head_branch, list_worktrees
+from .gitrepo import (
+    WorktreeEntry,
+    branch_commit,
+    head_branch,
+    list_worktrees,
+    worktree_of_admin,
+)
+from .healing import stale_entries
 from .model import Lease, check_adw_id
 from .ports import Listener, busy_ports, listeners
 from .project import Project
@@ -176,6 +183,11 @@ def _new_place(
     if why is not None:
         return None, [f"the directory stays at {path}: {why}"]
     target = free_path(project, note.new, branch, None)
+    for gone, _ in stale_entries(project):
+        if worktree_of_admin(gone) == target:
+            from .leftovers import prune_entry
+
+            prune_entry(project, gone)  # as for a `create` of that id
     _check_listed(list_worktrees(project.repo.home), path, target)
     return target, []
 

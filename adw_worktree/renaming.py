@@ -184,7 +184,7 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
             there, taken = resolve_objects(
                 repo.home, [f"refs/heads/{name}^{{commit}}" for name in (old, new)]
             )
-            if there is None or head_branch(admin) != old:
+            if there is None or (taken is not None and head_branch(admin) != old):
                 break
             if taken is not None:
                 raise BranchUnusable(f"branch {new} exists", hint="choose another id")
@@ -195,7 +195,7 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
             reached("branch-rename.after")
             if done.returncode == 0:
                 return
-        if there is None and taken is None:
+        if there is None and taken is None and head_branch(admin) in (old, new):
             make_branch(repo, new, commit, old)
         if there is None and head_branch(admin) == old:
             head = ["symbolic-ref", "-m", f"renamed {old} to {new}", "HEAD", f"refs/heads/{new}"]

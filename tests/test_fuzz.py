@@ -51,6 +51,7 @@ from adw_worktree.project import Project, open_project
 from adw_worktree.receipts import RECEIPT, load_receipt, write_receipt
 from adw_worktree.reconcile import reconcile
 from adw_worktree.remove import remove
+from adw_worktree.rename import rename
 from adw_worktree.restore import restore
 from adw_worktree.schema import (
     DocumentDamaged,
@@ -706,6 +707,25 @@ class Life(RuleBasedStateMachine):
             self.reserved.discard(adw_id)
             if worked:
                 self.trashed[adw_id] = self.work.pop(adw_id)
+
+    @rule(old=ids, new=ids)
+    def rename(self, old: str, new: str) -> None:
+        lease = self.project.pool.leases().get(old)
+        if lease is None:
+            return
+        admin = self.repo / ".git" / "worktrees" / str(lease.admin_id)
+        taken = new in self.trees | self.reserved or (
+            head_branch(admin) == old and new in branches(self.repo)
+        )
+        done = self.attempt(lambda: rename(self.project, lease, new))
+        assert done == (old == new or not taken)
+        if done and old != new:
+            for ids_of in (self.trees, self.reserved):
+                if old in ids_of:
+                    ids_of.remove(old)
+                    ids_of.add(new)
+            if old in self.work:
+                self.work[new] = self.work.pop(old)
 
     @rule(adw_id=ids)
     def restore(self, adw_id: str) -> None:

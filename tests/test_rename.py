@@ -179,6 +179,17 @@ def test_servers_go_on_and_are_named(
         pass
 
 
+def test_a_relative_way_to_the_worktree_stays_relative(adw: Adw) -> None:
+    """As git 2.48 makes it with worktree.useRelativePaths, for repositories that are mounted."""
+    make(adw, "a")
+    way = adw.directory / ".git" / "worktrees" / "a" / "gitdir"
+    way.write_text("../../../trees/a/.git\n")
+    (adw.directory / "trees" / "a" / ".git").write_text("gitdir: ../../.git/worktrees/a\n")
+    adw("rename", "a", "b")
+    assert way.read_text() == "../../../trees/b/.git\n"
+    assert status_of(adw.directory / "trees" / "b").count("\n") == 3
+
+
 # ---- refused -----------------------------------------------------------------------------------
 
 
@@ -284,7 +295,14 @@ def a_branch_is_below_the_name(adw: Adw) -> None:
     git("branch", "b/part", cwd=adw.directory)
 
 
-@pytest.mark.parametrize("obstacle", [a_hook_refuses, a_branch_is_below_the_name])
+def a_dead_git_left_its_lock(adw: Adw) -> None:
+    """Git renames the branch, and then cannot have the worktree's HEAD say so."""
+    (adw.directory / ".git" / "worktrees" / "a" / "HEAD.lock").touch()
+
+
+@pytest.mark.parametrize(
+    "obstacle", [a_hook_refuses, a_branch_is_below_the_name, a_dead_git_left_its_lock]
+)
 def test_what_git_refuses_is_undone(adw: Adw, obstacle: Callable[[Adw], None]) -> None:
     """The ADW would have its new name, and its branch and directory the old one."""
     make(adw, "a")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..model import check_adw_id
 from ..output import Outcome
 from ..overview import find_lease
 from ..rename import Renamed, rename
@@ -24,7 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    check_adw_id(args.new)
     project, lease = find_lease(args.directory, args.adw_id)
     done = rename(project, lease, args.new)
     return Outcome(_as_json(done), _text(done), [*project.notices, *_notes(done)])
