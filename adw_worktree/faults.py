@@ -80,6 +80,7 @@ POINTS = (
     "include.linked",
     "include.directory",
     "program.written",
+    "program.dropped",
     "undo.begun",
     "undo.directory",
     "background.begun",

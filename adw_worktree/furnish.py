@@ -26,6 +26,17 @@ def furnish(project: Project, lease: Lease, worktree: Path) -> list[str]:
     return write_files(project, lease, worktree)
 
 
+def forget_name(project: Project, adw_id: str, worktree: Path) -> None:
+    """Take away what was written for programs under a name the worktree no longer has.
+
+    Raises FileUnusable.
+    """
+    if project.settings.write:
+        from .programs import drop_named
+
+        drop_named(project, adw_id, worktree)
+
+
 def bring_along(project: Project, worktree: Path, output: int | None) -> list[str]:
     """Bring in what git does not carry; return what a person should know of it.
 

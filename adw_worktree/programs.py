@@ -77,6 +77,20 @@ def write_files(project: Project, lease: Lease, worktree: Path) -> list[str]:
     return notes
 
 
+def drop_named(project: Project, adw_id: str, worktree: Path) -> None:
+    """Delete our files that are called after `adw_id`. Raises FileUnusable."""
+    for asked in project.settings.write:
+        program, _, below = asked.partition(":")
+        for file in _FILES[program]:
+            path = worktree / below / file.name.format(adw_id=adw_id)
+            if path.name != file.name and _is_ours(path, file.comment):
+                try:
+                    path.unlink()
+                except OSError as exc:
+                    raise FileUnusable.because(f"{path} cannot be removed", exc) from exc
+                reached("program.dropped")
+
+
 def _write(
     project: Project, file: _File, slot: _Slot, directory: Path, worktree: Path
 ) -> list[str]:

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from . import places
 from .atomic import discard_leftover, write_atomically
-from .envfile import write
 from .errors import (
     AdwIdTaken,
     BranchUnusable,
@@ -26,6 +25,7 @@ from .errors import (
     WorktreeUnavailable,
 )
 from .faults import reached
+from .furnish import forget_name, furnish
 from .gitrepo import (
     BUSY_VARIABLE,
     admin_directory,
@@ -134,7 +134,7 @@ def carry_out(project: Project, note: Renaming) -> Lease | None:
     if note.moves:
         source, target = (_place(project, admin, note, name) for name in (note.old, note.new))
         _move_directory(project, admin, source, target)
-    return _tell(project, lease, admin)
+    return _tell(project, lease, admin, note.old)
 
 
 def _place(project: Project, admin: Path, note: Renaming, adw_id: str) -> Path:
@@ -144,12 +144,13 @@ def _place(project: Project, admin: Path, note: Renaming, adw_id: str) -> Path:
     return place_of(project, adw_id, branch)
 
 
-def _tell(project: Project, lease: Lease, admin: Path) -> Lease:
-    """Have receipt, ledger and env file say what is."""
+def _tell(project: Project, lease: Lease, admin: Path, old: str) -> Lease:
+    """Have receipt, ledger, env file and files for programs say what is."""
     lease = tied(lease, _require_worktree(admin), admin)
     write_receipt(admin, lease)
     project.pool.update(lease)
-    write(Path(str(lease.path)), project.settings.env_file, project.env_text(lease))
+    furnish(project, lease, Path(str(lease.path)))
+    forget_name(project, old, Path(str(lease.path)))
     return lease
 
 

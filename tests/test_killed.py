@@ -124,6 +124,9 @@ def with_work_elsewhere(adw: Adw) -> None:
 
 
 def with_tracking_and_work(adw: Adw) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('write = ["vscode"]\n')
     with_tracking(adw)
     (adw.directory / "trees" / "a" / "new").write_text("new\n")
 
@@ -526,6 +529,8 @@ def assert_named_alike(adw: Adw) -> None:
     other = {"a": "b", "b": "a"}[lease.adw_id]
     assert f"branch.{other}." not in git("config", "--local", "--list", cwd=adw.directory)
     assert not (admin / "locked").exists()
+    files = Path(str(lease.path)).glob("*.code-workspace")
+    assert [path.name for path in files] == [f"{lease.adw_id}.code-workspace"]
 
 
 def put_in_place(directory: Path, scenario: Scenario) -> Adw:

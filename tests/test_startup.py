@@ -46,7 +46,7 @@ LOADED = {
     "create a": CREATES | {"commands.create", "create", "visits"},
     "remove b": REMOVES | {"commands.remove", "remove", "consent", "userhooks", "workstate"},
     "rename b c": HEALS
-    | _names("commands.rename consent creation exclude overview rename renaming userhooks")
+    | _names("commands.rename consent creation exclude furnish overview rename renaming userhooks")
     | _names("workstate worktrees"),
     "complete -- rem": BASE - {"_version"} | {"completion"},
     "complete -- remove a": REMOVES
