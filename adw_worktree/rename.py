@@ -84,12 +84,13 @@ def rename(project: Project, lease: Lease, adw_id: str) -> Renamed:
         finish_noted(project)
         present = project.pool.leases().get(lease.adw_id)
         if present is None or present.token != lease.token:
-            raise UnknownAdw(
-                f"{lease.adw_id} was removed or renamed meanwhile", hint="adw-worktree list"
-            )
+            raise _gone(lease.adw_id)
         if adw_id == present.adw_id:
             return Renamed(False, adw_id, present)
-        plan = _plan(project, present, adw_id)
+        try:
+            plan = _plan(project, present, adw_id)
+        except FileNotFoundError as exc:
+            raise _gone(lease.adw_id) from exc
         renamed = _carry_out(project, plan)
     notes = [*plan.notes, *_tracking(project, plan.note, renamed)]
     return Renamed(True, lease.adw_id, renamed, _listening(renamed), notes)
@@ -113,8 +114,12 @@ def _carry_out(project: Project, plan: _Plan) -> Lease:
             raise failure from exc
         raise
     if renamed is None:
-        raise UnknownAdw(f"{note.old} was removed meanwhile", hint="adw-worktree list")
+        raise _gone(note.old)
     return renamed
+
+
+def _gone(adw_id: str) -> UnknownAdw:
+    return UnknownAdw(f"{adw_id} was removed or renamed meanwhile", hint="adw-worktree list")
 
 
 def _take_back(project: Project, note: Renaming, cause: BaseException) -> None:
