@@ -101,19 +101,19 @@ def free_services() -> str:
     block = own_block()
     choice = random.SystemRandom()
     while True:
-        base = choice.randrange(block + 200, block + 2000, 200)
+        base = choice.randrange(block + 200, block + 1000, 200)
         if all(_is_bindable(port) for port in range(base, base + 200, 7)):
             return f"backend={base},frontend={base + 100}"
 
 
 @cache
 def own_block() -> int:
-    """Return the first of 2000 ports that no other test process uses, of this run or another's.
+    """Return the first of 1000 ports that no other test process uses, of this run or another's.
 
     Whoever has the first of them bound has them all. They lie below the ephemeral ranges of Linux
     and macOS, so that no outgoing connection takes one.
     """
-    blocks = list(range(12000, 32000, 2000))
+    blocks = list(range(12000, 32000, 1000))
     random.SystemRandom().shuffle(blocks)
     for start in blocks:
         claim = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
