@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "reserve": ("lease a slot without a worktree", ()),
     "release": ("give back a slot that was reserved", ()),
     "reconcile": ("compare leases with worktrees, and mend", ("gc", "prune")),
+    "watch": ("free slots as soon as their worktrees are gone", ()),
     "env": ("print an ADW's variables", ()),
     "run": ("run a command in a worktree, with its variables", ()),
     "path": ("print a worktree's path", ()),

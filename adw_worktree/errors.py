@@ -46,6 +46,12 @@ class SettingsError(AdwError):
     exit_code = 3
 
 
+class LibraryMissing(SettingsError):
+    """A library that only some commands need is not installed."""
+
+    code = "library-missing"
+
+
 class LedgerError(AdwError):
     """A ledger, registry or state directory that cannot be read or written."""
 
@@ -207,6 +213,12 @@ class LockTimeout(AdwError):
 
     code = "lock-timeout"
     exit_code = 8
+
+
+class AlreadyWatching(LockTimeout):
+    """Another process of the user's watches the same state directory."""
+
+    code = "already-watching"
 
 
 class HookFailed(AdwError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from . import registry
+from . import registry, statedir
 from .errors import LedgerError
 from .holdings import Holding
 from .ledger import Leases, Ledger
@@ -44,6 +44,15 @@ def other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
     return Ledger(
         entry.ledger, lock_path, settings.lock_timeout, [], recover=lambda: dict(entry.leases)
     )
+
+
+def forget_lost(state_dir: Path, entry: registry.Entry) -> None:
+    """Take a repository that is gone off the registry, its slots to be handed out last.
+
+    The machine lock is held. Raises LedgerError.
+    """
+    statedir.doubt(state_dir, {lease.slot for lease in entry.leases.values()})
+    registry.forget(state_dir, entry)
 
 
 def lives(holding: Holding) -> bool:

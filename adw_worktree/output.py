@@ -54,6 +54,20 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
         _say("hint", error.hint, "33")
 
 
+def print_event(event: Mapping[str, Any] | str) -> None:
+    """Print one of a row of events: a line of text, or a JSON object on a line of its own."""
+    if not isinstance(event, str):
+        event = json.dumps({"schema_version": SCHEMA_VERSION, **event})
+    _write(sys.stdout, printable(event))
+
+
+def print_notice(text: str, hint: str | None) -> None:
+    """Print what a person should know of something that goes on."""
+    _say("note", text, "36")
+    if hint:
+        _say("hint", hint, "33")
+
+
 def can_ask() -> bool:
     """Whether a person sits at the terminal who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()

@@ -19,7 +19,7 @@ from .errors import AdwIdTaken, LedgerError, PoolExhausted, SlotUnavailable, Unk
 from .holdings import Holding, blocked_slots, exhausted
 from .ledger import Leases, Ledger
 from .model import Lease, Settings, ports_of
-from .neighbours import is_own, leases_of, lives, other_ledger
+from .neighbours import forget_lost, is_own, leases_of, lives, other_ledger
 from .ports import busy_ports
 from .verdict import Finding, judge
 
@@ -318,8 +318,7 @@ class Pool(NamedTuple):
                 continue
             located = registry.locate(entry)
             if located is None:
-                statedir.doubt(self.state_dir, {lease.slot for lease in entry.leases.values()})
-                registry.forget(self.state_dir, entry)
+                forget_lost(self.state_dir, entry)
             elif registry.is_there(located):
                 ledger = other_ledger(located, self.settings)
                 other = self._replace(ledger=ledger, common_dir=located.common_dir)

@@ -41,18 +41,18 @@ class Entry(NamedTuple):
     """As they were when a slot was last taken or given back."""
 
 
+def ledgers(state_dir: Path) -> Path:
+    """Return the directory that the entries lie in."""
+    return state_dir / "ledgers"
+
+
 def entries(state_dir: Path, own: Path | None = None) -> Iterator[Entry]:
     """Yield the entry of every ledger on this machine.
 
     Raises LedgerError on one that cannot be read: its slots are unknown, which is not free. But the
     file `own`, if it is damaged, is left out: what it said stands in the ledger itself.
     """
-    folder = state_dir / "ledgers"
-    try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".json")
-    except FileNotFoundError:
-        return
-    for file in files:
+    for file in _files(state_dir):
         try:
             yield _load(file)
         except LedgerTooNew:
@@ -60,6 +60,21 @@ def entries(state_dir: Path, own: Path | None = None) -> Iterator[Entry]:
         except LedgerError:
             if file != own:
                 raise
+
+
+def readable_entries(state_dir: Path) -> tuple[list[Entry], list[LedgerError]]:
+    """Return the entries that can be read, and what is wrong with the others.
+
+    For whoever gives no slot out and may do without some; it needs no lock.
+    """
+    found, wrong = [], []
+    for file in _files(state_dir):
+        try:
+            found.append(_load(file))
+        except LedgerError as exc:
+            if not isinstance(exc.__cause__, FileNotFoundError):  # forgotten just now
+                wrong.append(exc)
+    return found, wrong
 
 
 def entry_file(state_dir: Path, ledger: Path, common_dir: Path) -> Path:
@@ -124,7 +139,7 @@ def forget(state_dir: Path, entry: Entry) -> None:
 
 def leftovers(state_dir: Path) -> list[Path]:
     """Return the entry files whose writer may have died: a temporary one lies beside them."""
-    found = (state_dir / "ledgers").glob(".*.json.tmp")
+    found = ledgers(state_dir).glob(".*.json.tmp")
     return [file.with_name(file.name.removeprefix(".").removesuffix(".tmp")) for file in found]
 
 
@@ -192,10 +207,17 @@ def locate(entry: Entry) -> Entry | None:
     return None if same_file_system else entry
 
 
+def _files(state_dir: Path) -> list[Path]:
+    try:
+        return sorted(path for path in ledgers(state_dir).iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return []
+
+
 def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Path:
     # The identity is random: the rest tells copies of one repository from each other.
     place = crc32(os.fsencode(ledger))
-    return state_dir / "ledgers" / f"{identity or 'unnamed'}-{inode:x}-{place:08x}.json"
+    return ledgers(state_dir) / f"{identity or 'unnamed'}-{inode:x}-{place:08x}.json"
 
 
 def _sound(file: Path) -> Entry | None:
