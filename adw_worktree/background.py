@@ -1,4 +1,4 @@
-"""Starting what goes on after a command has ended: deleting files, filling spares."""
+"""Starting what goes on after a command has ended: deleting files, filling spares, services."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .faults import reached
 from .gitrepo import clean_environment
+
+_ANSWER_SECONDS = 30.0
 
 
 def start(command: Sequence[str], directory: Path, *, keeping: int | None = None) -> bool:
@@ -33,4 +35,24 @@ def start(command: Sequence[str], directory: Path, *, keeping: int | None = None
     except OSError:
         return False
     reached("background.started")
+    return done.returncode == 0
+
+
+def succeeds(command: Sequence[str]) -> bool:
+    """Run what a service manager's `command` asks of it; return whether it is there and did."""
+    import subprocess
+
+    null = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            command,
+            env=clean_environment(),
+            stdin=null,
+            stdout=null,
+            stderr=null,
+            check=False,
+            timeout=_ANSWER_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
     return done.returncode == 0

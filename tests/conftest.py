@@ -89,8 +89,20 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    monkeypatch.setenv("PATH", f"{silent_managers(home)}{os.pathsep}{os.environ['PATH']}")
     assert Path.home() != _REAL_HOME
     return home
+
+
+def silent_managers(home: Path) -> Path:
+    """Return a directory of service managers that do not answer: the machine's would start what a
+    test installs, and end what its user did."""
+    directory = home / "managers"
+    directory.mkdir()
+    for name in ("systemctl", "launchctl"):
+        (directory / name).write_text("#!/bin/sh\nexit 1\n")
+        (directory / name).chmod(0o755)
+    return directory
 
 
 def free_services() -> str:

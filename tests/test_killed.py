@@ -262,6 +262,10 @@ def with_foreign_hook_half_installed(adw: Adw) -> None:
     adw("hooks", "install", code=-signal.SIGKILL, ADW_FAULT="hook.twice=kill")
 
 
+def with_watch_installed(adw: Adw) -> None:
+    adw("hooks", "install", "--watch")
+
+
 def with_own_hook(adw: Adw) -> None:
     hook = adw.directory / ".git" / "hooks" / "post-commit"
     hook.parent.mkdir(exist_ok=True)
@@ -404,6 +408,8 @@ SCENARIOS = {
     "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
     "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
     "hooks-uninstall": Scenario(("hooks", "uninstall"), with_installed_hooks),
+    "hooks-install-watch": Scenario(("hooks", "install", "--watch")),
+    "hooks-uninstall-watch": Scenario(("hooks", "uninstall", "--watch"), with_watch_installed),
     "background": Scenario(
         ("reconcile", "--background"), with_changes, keeps=frozenset({"gone"}),
         adw_id="gone",

@@ -55,7 +55,8 @@ LOADED = {
     "restore": REMOVES | {"commands.restore", "restore", "exclude", "furnish"},
     "reconcile --background": HEALS | {"commands.reconcile"},
     "reconcile": ALL | {"commands.reconcile", "commands.list", "reconcile", "overview"},
-    "hooks status": OPENS | {"commands.hooks", "agentfiles", "githooks", "hookfile", "stamp"},
+    "hooks status": OPENS
+    | _names("commands.hooks agentfiles githooks hookfile stamp background unitfile units"),
     "spares status": OPENS | _names("commands.spares spares background trash userhooks worktrees"),
     "trust --yes": OPENS | {"commands.trust", "userhooks"},
     "doctor": ALL | {"commands.doctor", "doctor", "reconcile", "githooks", "overview"},

@@ -439,7 +439,7 @@ def test_a_lost_ledger_is_left_to_the_next_command(
     assert leased(adw.directory) == {"b"}
 
 
-@pytest.mark.parametrize("words", [["watch"]])
+@pytest.mark.parametrize("words", [["watch"], ["hooks", "install", "--watch"]])
 def test_without_the_library_it_says_how_to_get_it(adw: Adw, words: list[str]) -> None:
     without = (
         "import sys; sys.modules['watchdog'] = None; from adw_worktree.cli import main; "

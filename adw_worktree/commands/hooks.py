@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 
-from ..errors import UsageError
+from ..errors import SettingsError, UsageError
 from ..githooks import HookState, install, status, uninstall
 from ..output import Outcome, table
+from ..places import state_directory
 from ..project import Project, open_project
 from ..stamp import observe, remove_stamp, write_stamp
 
@@ -17,6 +19,7 @@ examples:
   adw-worktree hooks status
   adw-worktree hooks install --claude       # Claude Code makes its worktrees with us
   adw-worktree hooks install --agents-md    # a section on worktrees in AGENTS.md
+  adw-worktree hooks install --watch        # one watcher for all repositories, at each login
   adw-worktree hooks uninstall              # leaves every file as it was"""
 
 
@@ -26,12 +29,34 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--claude", action="store_true", help="Claude Code's hooks, in .claude/settings.json"
     )
     parser.add_argument("--agents-md", action="store_true", help="the section in AGENTS.md")
+    parser.add_argument(
+        "--watch", action="store_true", help="the service that runs `adw-worktree watch`"
+    )
+
+
+Row = dict[str, str | None]
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
-    rows: list[dict[str, str | None]] = []
-    if not (args.claude or args.agents_md) or args.action == "status":
+    rows: list[Row] = []
+    notes: list[str] = []
+    of_repository = not args.watch or args.claude or args.agents_md or args.action == "status"
+    if of_repository:
+        project = open_project(args.directory)
+        rows, notes = _of_repository(project, args), project.notices
+    if args.watch or args.action == "status":
+        rows += _watch(args.action, notes)
+    shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",
+              str(one["note"] or one["path"])] for one in rows]  # fmt: skip
+    text = table(["EVENT", "STATE", "HOW", "WHERE"], shown)
+    return Outcome({"action": args.action, "hooks": rows}, text, notes)
+
+
+def _of_repository(project: Project, args: Namespace) -> list[Row]:
+    """Put in what belongs to the repository, take it out, or tell what is in."""
+    rows: list[Row] = []
+    only_files = args.claude or args.agents_md
+    if not only_files or args.action == "status":
         act = {"install": _install, "uninstall": _uninstall, "status": _status}[args.action]
         rows += [
             {
@@ -46,10 +71,38 @@ def run(args: Namespace) -> Outcome:
     for name, wanted in (("claude", args.claude), ("agents-md", args.agents_md)):
         if wanted or (args.action == "status" and project.repo.main is not None):
             rows.append(_agent_file(project, name, args.action))
-    shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",
-              str(one["note"] or one["path"])] for one in rows]  # fmt: skip
-    text = table(["EVENT", "STATE", "HOW", "WHERE"], shown)
-    return Outcome({"action": args.action, "hooks": rows}, text, project.notices)
+    return rows
+
+
+def _watch(action: str, notes: list[str]) -> list[Row]:
+    """Put in the user's service, take it out, or tell whether it is in, and a watcher runs."""
+    from .. import units
+
+    command = [sys.executable, "-m", __package__.partition(".")[0], "watch"]
+    try:
+        unit = units.own_unit(command, state_directory(), os.environ)
+    except SettingsError:
+        if action == "status":
+            return []  # there is no place for one
+        raise
+    if action == "install":
+        from ..dirwatch import require_library
+
+        require_library()
+        found = units.install(unit)
+    else:
+        found = units.uninstall(unit) if action == "uninstall" else units.state(unit)
+    if action == "install" and found.note:
+        notes.append(found.note)
+    return [
+        {
+            "event": "watch",
+            "state": found.state,
+            "how": found.how if found.state != "absent" else None,
+            "path": str(found.path),
+            "note": found.note if action == "status" else None,
+        }
+    ]
 
 
 def _agent_file(project: Project, name: str, action: str) -> dict[str, str | None]:
