@@ -60,4 +60,4 @@ def lives(holding: Holding) -> bool:
     home = holding.common_dir
     if home is None:
         return True
-    return holding.lease.state == "pending" or judge(holding.lease, home).verdict != "gone"
+    return holding.lease.state == "pending" or judge(holding.lease, home, None).verdict != "gone"

@@ -34,6 +34,8 @@ class Pool(NamedTuple):
     settings: Settings
     state_dir: Path | None = None
     common_dir: Path | None = None
+    foreign: bool = False
+    """Whether it is another repository's, whose own settings are not known."""
 
     # ---- reading -------------------------------------------------------------------------
 
@@ -76,7 +78,8 @@ class Pool(NamedTuple):
         """Return what became of the worktree of `lease`."""
         if self.common_dir is None:
             return Finding("unknown", "reserved without a worktree")
-        return judge(lease, self.common_dir, self.settings.env_file)
+        env_file = None if self.foreign else self.settings.env_file
+        return judge(lease, self.common_dir, env_file)
 
     # ---- changing ------------------------------------------------------------------------
 
@@ -321,7 +324,7 @@ class Pool(NamedTuple):
                 forget_lost(self.state_dir, entry)
             elif registry.is_there(located):
                 ledger = other_ledger(located, self.settings)
-                other = self._replace(ledger=ledger, common_dir=located.common_dir)
+                other = self._replace(ledger=ledger, common_dir=located.common_dir, foreign=True)
                 # Another user's, or from a later version: its owner will release what is gone.
                 with suppress(LedgerError):
                     if ledger.peek() is not None:

@@ -29,9 +29,10 @@ class Finding(NamedTuple):
     """Whether `gone` rests on a directory's absence alone, while git still lists it."""
 
 
-def judge(lease: Lease, common_dir: Path, env_file: str = DEFAULT_ENV_FILE) -> Finding:
+def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FILE) -> Finding:
     """Return what became of the worktree of `lease`, in the repository at `common_dir`.
 
+    `env_file` is what its settings call the env file, None if they are not known.
     A lease without a worktree is `unknown`: nothing but a person or its age can end it.
     """
     if lease.path is None:
@@ -49,7 +50,7 @@ def judge(lease: Lease, common_dir: Path, env_file: str = DEFAULT_ENV_FILE) -> F
     return _judge_linked(lease, admin, common_dir, env_file)
 
 
-def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) -> Finding:
+def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | None) -> Finding:
     """Judge a lease whose admin directory exists: still its own, and the tree there?"""
     token = receipt_token(admin)
     named = worktree_of_admin(admin)
@@ -68,10 +69,13 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str) ->
         return Finding("gone", f"this repository is a copy; the worktree belongs to {foreign}")
     replaced = foreign is not None or (named / ".git").is_dir()
     if identity is not None and link is not None and not replaced:
-        if token is None and not is_ours(load_header(named / env_file), lease):
+        header = named / (env_file or DEFAULT_ENV_FILE)
+        if token is None and not is_ours(load_header(header), lease):
             if has_receipt(admin):  # a new worktree has none, so it may well be the lease's
                 seen = Finding("unknown", "its receipt cannot be read", named)
                 return Finding("alive", "its worktree is there", named) if ours else seen
+            if env_file is None:  # it may be the lease's, with the env file under its own name
+                return Finding("unknown", "its receipt is missing", named)
             # An equal inode proves nothing: a new directory often gets the one just freed.
             return Finding("gone", "another worktree has its place")
         return Finding("alive", "its worktree is there", named)

@@ -189,6 +189,19 @@ def test_private_state_directory_stays_private(adw: Adw) -> None:
         assert stat.S_IMODE(entry.stat().st_mode) == 0o600
 
 
+def test_worktree_of_another_whose_receipt_is_lost_keeps_its_slot(adw: Adw, tmp_path: Path) -> None:
+    """Its servers run; that its own settings name the env file is not known to the others."""
+    other = Adw(make_repo(tmp_path / "other"))
+    (other.directory / "adw-worktree.toml").write_text('env_file = ".env.theirs"\n')
+    other("create", "theirs")
+    (other.directory / ".git" / "worktrees" / "theirs" / "adw-worktree.json").unlink()
+    adw("create", "a")
+    adw("reconcile")
+    ledger = json.loads((other.directory / "agents" / "port_allocations.json").read_bytes())
+    assert ledger["theirs"]["slot"] == 0
+    assert slots(other) == {"theirs": 0}
+
+
 def test_ledger_of_another_that_cannot_be_used_keeps_its_slots(adw: Adw, tmp_path: Path) -> None:
     """A link, here: that stops root, too."""
     second = Adw(make_repo(tmp_path / "second"))
