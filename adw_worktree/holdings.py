@@ -78,3 +78,10 @@ def _best_release(holdings: list[Holding]) -> str:
         return "end the processes that hold the ports, or set other bases with the setting services"
     oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
     return f"adw-worktree -C {quote(oldest.repository)} remove {oldest.lease.adw_id}, the oldest"
+
+
+def is_aged(lease: Lease, max_age: timedelta) -> bool:
+    """Whether `lease` has no worktree and is older than `max_age`."""
+    # A time in the future tells only that a clock was set back: just leased, as far as we know.
+    age = max(datetime.now(UTC) - lease.allocated_at, timedelta())
+    return not lease.has_worktree and age >= max_age

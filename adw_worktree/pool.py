@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from . import registry, statedir
 from .errors import AdwIdTaken, LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
-from .holdings import Holding, blocked_slots, exhausted
+from .holdings import Holding, blocked_slots, exhausted, is_aged
 from .ledger import Leases, Ledger
 from .model import Lease, Settings, ports_of
 from .neighbours import forget_lost, is_own, leases_of, lives, other_ledger
@@ -393,10 +393,3 @@ def _require_standing(leases: Leases, lease: Lease) -> Lease:
             f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
         )
     return present
-
-
-def is_aged(lease: Lease, max_age: timedelta) -> bool:
-    """Whether `lease` has no worktree and is older than `max_age`."""
-    # A time in the future tells only that a clock was set back: just leased, as far as we know.
-    age = max(datetime.now(UTC) - lease.allocated_at, timedelta())
-    return not lease.has_worktree and age >= max_age

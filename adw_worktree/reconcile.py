@@ -22,11 +22,10 @@ from .faults import reached
 from .furnish import furnish
 from .gitrepo import admin_directory, list_worktrees, run_git, worktree_of_admin
 from .healing import heal, stale_entries
-from .holdings import Holding
+from .holdings import Holding, is_aged
 from .ledger import Leases, lease_of_env_file, names_slot, tied
 from .leftovers import prune_safe_entry
 from .model import Lease, check_adw_id, ports_of, with_id_characters
-from .pool import is_aged
 from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
