@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "create": ("make a worktree with a slot of ports", ("add", "new")),
     "remove": ("take back a worktree and its slot", ("rm", "delete")),
     "rename": ("give an ADW another id, with the same slot", ()),
+    "finish": ("merge a worktree's branch back, and remove the worktree", ()),
     "restore": ("bring back a worktree that was removed with work in it", ()),
     "list": ("show the repository's worktrees", ("ls",)),
     "status": ("show the pool of this machine", ()),

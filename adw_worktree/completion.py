@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Parsers = Callable[[str | None], argparse.ArgumentParser]
 
-_BRANCH_FLAGS = ("--branch", "--from")
+_BRANCH_FLAGS = ("--branch", "--from", "--into")
 
 
 def complete(

@@ -17,7 +17,7 @@ from .errors import (
     WorktreeInside,
     WorktreeUnavailable,
 )
-from .gitrepo import WorktreeEntry
+from .gitrepo import WorktreeEntry, branch_commit
 from .model import Lease
 from .project import Project
 from .userhooks import require_trusted
@@ -36,6 +36,8 @@ class Consent(NamedTuple):
     stop: bool = False
     """Servers that run inside the worktree."""
     hooks: bool = True
+    landed: str | None = None
+    """The commit of the branch that the caller knows to be elsewhere: only there it is deleted."""
 
 
 class Target(NamedTuple):
@@ -119,6 +121,11 @@ def commits_are_elsewhere(project: Project, entry: WorktreeEntry, consent: Conse
     if entry.branch is None:
         return entry.head is None or is_on_a_ref(project.repo, entry.head)
     if consent.delete_branch == "never":
+        return True
+    if (
+        consent.landed is not None
+        and branch_commit(project.repo.home, entry.branch) == consent.landed
+    ):
         return True
     return is_integrated(project.repo, entry.branch, project.settings.base)
 

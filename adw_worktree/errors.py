@@ -190,6 +190,24 @@ class AdwIdTaken(Refused):
     code = "adw-id-taken"
 
 
+class MergeConflict(Refused):
+    """Two branches change the same, and a person has to say what is meant."""
+
+    code = "merge-conflict"
+
+
+class Diverged(Refused):
+    """The target has moved on, and may not be merged with as it is."""
+
+    code = "diverged"
+
+
+class TargetMoved(Refused):
+    """The branch to merge into moves too fast for us."""
+
+    code = "target-moved"
+
+
 class PathOccupied(Refused):
     """The directory for a new worktree exists and is not empty."""
 

@@ -50,6 +50,7 @@ _REPOSITORY_VARIABLES = frozenset(
 
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 _GRACE_SECONDS = 5.0
+_PATIENCE_SECONDS = 20.0
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
 
@@ -145,10 +146,11 @@ def run_git(
 
     `timeout` is in seconds, None for commands that fill a tree or fetch. `output` is a file
     descriptor that gets what git and its hooks print, instead of the result. `shielded` is for a
-    quick command that locks files which all worktrees share: a kill of our process group lets it
-    end, since nobody could tell the lock it would leave from one that is in use. `watched` says
-    whether locks taken with `held_with_children` last until it ends. Raises GitFailed if git is
-    missing, takes too long, or (with `check`) exits non-zero.
+    quick command that locks files which all worktrees share, or writes to a person's: it is let
+    end when we are ended, or our process group is killed, since nobody could tell the lock it would
+    leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
+    until it ends. Raises GitFailed if git is missing, takes too long, or (with `check`) exits
+    non-zero.
     """
     import subprocess
 
@@ -172,7 +174,7 @@ def run_git(
             try:
                 said, complained = child.communicate(stdin, timeout=timeout)
             except BaseException:
-                _end(child)
+                _end(child, patient=shielded)
                 raise
     except FileNotFoundError as exc:
         if not cwd.is_dir():
@@ -193,10 +195,17 @@ def run_git(
     return GitResult(child.returncode, said or "", complained or "")
 
 
-def _end(child: Popen[str]) -> None:
-    """End a git command so that it takes its lock files and half-made worktrees along."""
+def _end(child: Popen[str], *, patient: bool) -> None:
+    """End a git command so that it takes its lock files and half-made worktrees along.
+
+    `patient` lets it finish first, since half of what it does is worse than all of it.
+    """
     from subprocess import TimeoutExpired
 
+    if patient:
+        with suppress(TimeoutExpired):
+            child.wait(_PATIENCE_SECONDS)
+            return
     child.terminate()
     try:
         child.wait(_GRACE_SECONDS)
@@ -334,6 +343,12 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
 def branch_commit(directory: Path, branch: str) -> str | None:
     """Return the commit of the local branch, or None if there is no such branch."""
     return resolve_commit(directory, f"refs/heads/{branch}")
+
+
+def is_ancestor(directory: Path, commit: str, of: str) -> bool:
+    """Whether `of` has all commits that `commit` has."""
+    command = ["merge-base", "--is-ancestor", commit, of]
+    return run_git(command, directory, check=False).returncode == 0
 
 
 def is_branch_name(directory: Path, name: str) -> bool:

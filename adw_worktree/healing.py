@@ -5,6 +5,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -145,16 +146,28 @@ def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
 
 
 def _tidy_spares(project: Project, admins: Sequence[Path]) -> None:
-    """Sweep a half-made spare away: git fails over its entry in whatever lists worktrees."""
-    for admin in admins:
-        if admin.name.startswith(SPARE) and not _has_content(admin / "commondir"):
-            from .spares import tidy
+    """Sweep a half-made spare away, which git fails over in whatever lists worktrees; and a scratch
+    worktree that a dead process worked in."""
+    half_made = (
+        admin.name.startswith(SPARE) and not _has_content(admin / "commondir") for admin in admins
+    )
+    if not any(half_made) and not _has_lock_of_spare(project):
+        return
+    from .spares import tidy
 
-            try:
-                tidy(project)
-            except (AdwError, OSError) as exc:
-                project.notices.append(f"a half-made spare cannot be swept away yet: {exc}")
-            return
+    try:
+        tidy(project)
+    except (AdwError, OSError) as exc:
+        project.notices.append(f"a half-made spare cannot be swept away yet: {exc}")
+
+
+def _has_lock_of_spare(project: Project) -> bool:
+    """Whether somebody takes a spare or merges just now, or did when he died."""
+    try:
+        names = os.listdir(project.repo.spares_dir)
+    except OSError:
+        return False
+    return any(name.startswith(SPARE) and name.endswith(".lock") for name in names)
 
 
 def _has_content(file: Path) -> bool:

@@ -127,7 +127,7 @@ class Settings(NamedTuple):
     trash_days: float = 7.0
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
     hooks: Mapping[str, HookCommands] = MappingProxyType({})
-    """`pre-create`, `prepare`, `post-create`, `pre-remove`, `post-remove`."""
+    """`pre-create`, `prepare`, `post-create`, `pre-finish`, `pre-remove`, `post-remove`."""
 
 
 class Lease(NamedTuple):

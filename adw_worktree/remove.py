@@ -310,7 +310,9 @@ def _doomed_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> 
     if entry.branch is None or consent.delete_branch == "never":
         return None
     users = [one for one in list_worktrees(project.repo.home) if one.branch == entry.branch]
-    return branch_commit(project.repo.home, entry.branch) if len(users) == 1 else None
+    if len(users) != 1:
+        return None
+    return consent.landed or branch_commit(project.repo.home, entry.branch)
 
 
 def _listed_admin(project: Project, entry: WorktreeEntry) -> Path:

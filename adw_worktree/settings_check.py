@@ -50,11 +50,11 @@ TAKES: Mapping[str, str] = {
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
-    "hooks": "a table of pre-create, prepare, post-create, pre-remove and post-remove",
+    "hooks": "a table of pre-create, prepare, post-create, pre-finish, pre-remove and post-remove",
 }
 """Every key and what it takes, in the words of the error messages."""
 
-MOMENTS = ("pre-create", "prepare", "post-create", "pre-remove", "post-remove")
+MOMENTS = ("pre-create", "prepare", "post-create", "pre-finish", "pre-remove", "post-remove")
 """The keys of `[hooks]`."""
 
 _TAKES_BELOW = {

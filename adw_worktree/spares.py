@@ -93,7 +93,7 @@ def taken(project: Project, path: Path, commit: str) -> Iterator[Spare | None]:
     repo, digest = project.repo, prepare_digest(project)
     nearest = sorted(ready(repo), key=lambda one: (one.commit != commit, one.prepared != digest))
     for spare in nearest if _is_movable(repo, path) else []:
-        with _locked(_lock_of(repo, spare.name)) as ours:
+        with _locked(lock_of(repo, spare.name)) as ours:
             if ours and _unlink(_record(repo, spare.name)):
                 reached("spare.claimed")
                 yield spare
@@ -190,7 +190,7 @@ def fill(project: Project, *, wait: bool = False, output: int | None = None) -> 
 def drop(project: Project) -> int:
     """Remove every spare; return how many there were."""
     with _filling(project, wait=True):
-        return sum(_remove(project, spare.name) for spare in ready(project.repo))
+        return sum(remove(project, spare.name) for spare in ready(project.repo))
 
 
 def tidy(project: Project) -> None:
@@ -206,11 +206,11 @@ def _fill(project: Project, output: int | None) -> Filled:
     dropped = _sweep(project)
     obstacle = _obstacle(project)
     if obstacle is not None:
-        dropped += sum(_remove(project, spare.name) for spare in ready(repo))
+        dropped += sum(remove(project, spare.name) for spare in ready(repo))
         return Filled(dropped=dropped, note=obstacle)
     commit = str(resolve_commit(repo.home, project.settings.base))
     digest = prepare_digest(project)
-    dropped += sum(_remove(project, spare.name) for spare in ready(repo)[wanted:])
+    dropped += sum(remove(project, spare.name) for spare in ready(repo)[wanted:])
     stale = [one for one in ready(repo) if (one.commit, one.prepared) != (commit, digest)]
     refreshed = sum(_refresh(project, spare, commit, digest, output) for spare in stale)
     made = 0
@@ -247,7 +247,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         _save(repo, Spare(path.name, commit, digest))
     except BaseException as exc:
         with suppress(OSError, AdwError):
-            _remove(project, path.name)
+            remove(project, path.name)
         if isinstance(exc, OSError):
             raise FileUnusable.because(f"no spare can be made at {path}", exc) from exc
         raise
@@ -256,7 +256,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
 def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: int | None) -> bool:
     """Bring a spare to `commit`; False if it was taken meanwhile."""
     path = project.repo.spares_dir / spare.name
-    with _locked(_lock_of(project.repo, spare.name)) as ours:
+    with _locked(lock_of(project.repo, spare.name)) as ours:
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
         reached("spare.outdated")
@@ -275,13 +275,13 @@ def _sweep(project: Project) -> int:
     names = {name.lstrip(".").partition(".")[0] for name in _names(repo)}
     for name in names:
         discard_leftover(_record(repo, name))
-        if name in whole and _lock_of(repo, name).exists():
-            with _locked(_lock_of(repo, name)):
+        if name in whole and lock_of(repo, name).exists():
+            with _locked(lock_of(repo, name)):
                 pass  # nobody's, and goes with that
     _discard_half_entries(repo)
     listed = {admin.name for admin in admin_directories(repo.admin_root)}
     names |= {name for name in listed if _leads_here(repo, name)}
-    return sum(_remove(project, name) for name in sorted(names - whole - {"fill"}))
+    return sum(remove(project, name) for name in sorted(names - whole - {"fill"}))
 
 
 def _discard_half_entries(repo: Repository) -> None:
@@ -292,14 +292,16 @@ def _discard_half_entries(repo: Repository) -> None:
 
     for admin in admin_directories(repo.admin_root):
         if admin.name.startswith(SPARE) and is_half_added(admin, repo.spares_dir / admin.name):
-            rmtree(admin)
-            reached("spare.forgotten")
+            with _locked(lock_of(repo, admin.name)) as ours:
+                if ours:  # or a scratch worktree is in the making
+                    rmtree(admin)
+                    reached("spare.forgotten")
 
 
-def _remove(project: Project, name: str) -> bool:
+def remove(project: Project, name: str) -> bool:
     """Remove a spare, or what is left of one; False if somebody is taking it."""
     repo, path = project.repo, project.repo.spares_dir / name
-    with _locked(_lock_of(repo, name)) as ours:
+    with _locked(lock_of(repo, name)) as ours:
         if not ours or ((repo.admin_root / name).exists() and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
         _unlink(_record(repo, name))
@@ -355,7 +357,8 @@ def _record(repo: Repository, name: str) -> Path:
     return repo.spares_dir / f"{name}.json"
 
 
-def _lock_of(repo: Repository, name: str) -> Path:
+def lock_of(repo: Repository, name: str) -> Path:
+    """Return the lock of whoever takes, removes or works in what has that name."""
     return repo.spares_dir / f"{name}.lock"
 
 

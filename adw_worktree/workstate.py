@@ -60,9 +60,14 @@ def uncommitted(worktree: Path) -> Uncommitted:
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
     changed, untracked = _count(run_git(status, worktree).stdout)
     admin = admin_directory(worktree)
-    found = [word for name, word in _UNFINISHED.items() if admin and (admin / name).exists()]
     unpushed = tuple(path for path in _submodules(worktree) if _has_unpushed(worktree / path))
-    return Uncommitted(changed, untracked, found[0] if found else None, unpushed)
+    return Uncommitted(changed, untracked, unfinished(admin) if admin else None, unpushed)
+
+
+def unfinished(git_directory: Path) -> str | None:
+    """Return the operation that waits for its user in the worktree of that git directory."""
+    found = [word for name, word in _UNFINISHED.items() if (git_directory / name).exists()]
+    return found[0] if found else None
 
 
 def is_pruning_safe(repo: Repository, admin: Path) -> bool:
@@ -70,7 +75,7 @@ def is_pruning_safe(repo: Repository, admin: Path) -> bool:
 
     That is an unfinished operation, or the last name of commits on no branch.
     """
-    if any((admin / name).exists() for name in _UNFINISHED):
+    if unfinished(admin):
         return False
     if head_branch(admin) is not None:
         return True
@@ -156,11 +161,15 @@ def is_integrated(repo: Repository, branch: str, base: str) -> bool:
         return True
     targets = {resolve_commit(repo.home, name) for name in (base, "HEAD", "origin/HEAD")}
     return any(
-        target != commit
-        and (_adds_nothing(repo, target, commit) or _is_picked(repo, target, commit))
+        target != commit and is_contained(repo, commit, target)
         for target in targets
         if target is not None
     )
+
+
+def is_contained(repo: Repository, commit: str, target: str) -> bool:
+    """Whether merging `commit` into `target` would bring nothing that is not there."""
+    return _adds_nothing(repo, target, commit) or _is_picked(repo, target, commit)
 
 
 def _adds_nothing(repo: Repository, target: str, commit: str) -> bool:

@@ -74,8 +74,8 @@ def run(args: Namespace) -> Outcome:
     named = _named(project, args.targets)
     target = _meant(named[0], args.directory) if named else args.directory
     gone = remove(project, target, consent, output=2)
-    until = _kept_until(gone, project.settings.trash_days)
-    return Outcome(as_json(gone, until), _text(gone), [*project.notices, *_notes(gone, until)])
+    until = until_of(gone, project.settings.trash_days)
+    return Outcome(as_json(gone, until), as_text(gone), [*project.notices, *notes_of(gone, until)])
 
 
 def _named(project: Project, targets: list[str]) -> list[str]:
@@ -119,10 +119,10 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
         except AdwError as exc:
             failures[name] = exc
             continue
-        until = _kept_until(gone, project.settings.trash_days)
+        until = until_of(gone, project.settings.trash_days)
         removals.append(as_json(gone, until))
-        lines.append(_text(gone))
-        notes += _notes(gone, until)
+        lines.append(as_text(gone))
+        notes += notes_of(gone, until)
     notes += [f"{target} was not removed: {exc.message}" for target, exc in failures.items()]
     data = {
         "removals": removals,
@@ -145,7 +145,8 @@ def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) ->
         raise UsageError("nothing was removed", hint="adw-worktree remove asks again")
 
 
-def _notes(gone: Removed, until: str | None) -> list[str]:
+def notes_of(gone: Removed, until: str | None) -> list[str]:
+    """Return what else a person should know; `until` is when what was kept goes."""
     notes = list(gone.notes)
     notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
     if until is not None and gone.kept is not None:
@@ -154,7 +155,8 @@ def _notes(gone: Removed, until: str | None) -> list[str]:
     return notes
 
 
-def _kept_until(gone: Removed, days: float) -> str | None:
+def until_of(gone: Removed, days: float) -> str | None:
+    """Return until when what was removed can be restored, if it can."""
     return kept_until(gone.kept, days).isoformat() if gone.kept else None
 
 
@@ -177,7 +179,8 @@ def _server(one: Listener) -> dict[str, object]:
     return {"port": one.port, "pid": one.pid, "command": one.command}
 
 
-def _text(gone: Removed) -> str:
+def as_text(gone: Removed) -> str:
+    """Return what a person is told of a removal."""
     lines = [f"removed {gone.path}" if gone.removed else f"{gone.adw_id} had no worktree any more"]
     if gone.released:
         lines.append(f"released slot {gone.released.slot} of {gone.released.adw_id}")

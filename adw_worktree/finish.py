@@ -1,0 +1,213 @@
+"""`finish`: a branch is merged back, and its worktree, slot and branch are taken back.
+
+What holds here: whatever can refuse is asked first, the merge is made where nobody works, and the
+hooks run before the target moves. That is one step; until it is taken everything is as it was, and
+after it the work is in the target, whatever becomes of the removal.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .consent import Consent
+from .errors import AdwError, BranchUnusable, DirtyWorktree, TargetMoved
+from .gitrepo import branch_commit, head_branch, run_git
+from .landing import advance, checked_out_at, require_room, require_still, require_target
+from .merging import Manner, Merged, Sides, Way, merge_aside
+from .model import Lease
+from .overview import require_path
+from .project import Project
+from .remove import Removed, foresee, remove
+from .userhooks import require_trusted, run_hooks
+from .workstate import uncommitted
+
+PRE_FINISH = "pre-finish"
+"""The moment whose commands say whether the branch is fit to be merged: the tests."""
+
+_ATTEMPTS = 20
+
+
+class Terms(NamedTuple):
+    """What the caller asks of a finish."""
+
+    into: str | None = None
+    """None: the branch of the setting `base`."""
+    way: Way | None = None
+    message: str | None = None
+    keep: bool = False
+    """Whether the worktree stays."""
+    stop: bool = False
+    """Whether servers in the worktree are ended."""
+    hooks: bool = True
+
+    @property
+    def manner(self) -> Manner:
+        """How both sides are brought together; a message asks for a commit to bear it."""
+        way = self.way or ("merge" if self.message is not None else None)
+        return Manner(way, self.message, self.hooks)
+
+
+class Finished(NamedTuple):
+    """What a finish did."""
+
+    branch: str
+    into: str
+    way: Way | None
+    """None: the target had all of the branch."""
+    commit: str
+    """Of the target, now."""
+    removed: Removed | None
+    """None if the worktree was to stay."""
+    notes: Sequence[str] = ()
+
+
+def finish(
+    project: Project, lease: Lease, terms: Terms | None = None, *, output: int | None = None
+) -> Finished:
+    """Merge the branch that the worktree of `lease` is on, and remove the worktree.
+
+    `output` is a file descriptor for what hooks print. Raises MergeConflict, HookFailed or another
+    AdwError with everything as it was; if only the removal fails, its error says what was merged.
+    """
+    terms = terms or Terms()
+    path = require_path(project, lease)
+    _require_clean(path, lease)
+    branch = _require_branch(project, lease, path)
+    into = require_target(project, terms.into)
+    if into == branch:
+        raise BranchUnusable(
+            f"{lease.adw_id} is itself on branch {branch}",
+            hint="choose another branch to merge into with --into",
+        )
+    require_still(project, into)
+    _require_permission(project, lease, terms)
+    way_on = _way_on(lease, path, into, terms)
+    merged = merge_aside(project, _sides(project, branch, into), terms.manner, way_on)
+    notes: list[str] = []
+    if merged.way is not None:
+        notes = _judge(project, lease, path, merged, terms, output)
+        merged = _land(project, merged, terms, way_on, output)
+    removed = None if terms.keep else _remove(project, lease, merged, terms, output)
+    if terms.keep and merged.way in ("squash", "rebase"):
+        notes.append(
+            f"{branch} is as it was; to go on from {into}: "
+            f"git -C {shlex.quote(str(path))} reset --keep {shlex.quote(into)}"
+        )
+    return Finished(branch, into, merged.way, merged.commit, removed, notes)
+
+
+def _judge(
+    project: Project, lease: Lease, path: Path, merged: Merged, terms: Terms, output: int | None
+) -> list[str]:
+    """Have the hooks say whether the branch is fit; return what they did not see. Raises
+    HookFailed, or DirtyWorktree if they leave something uncommitted."""
+    into = merged.sides.into
+    place = checked_out_at(project, into)
+    if place is not None:
+        require_room(place, merged)  # before the tests take their time
+    if not terms.hooks or PRE_FINISH not in project.settings.hooks:
+        return []
+    here = lease._replace(path=str(path), branch=merged.sides.branch)
+    variables = {**project.hook_variables(here), "ADW_INTO": into}
+    run_hooks(PRE_FINISH, project.settings, cwd=path, variables=variables, output=output)
+    _require_clean(path, lease)
+    command = ["rev-list", "--count", f"{merged.sides.commit}..{merged.sides.target}"]
+    unseen = int(run_git(command, project.repo.home).stdout)
+    if not unseen:
+        return []
+    commits = "a commit" if unseen == 1 else f"{unseen} commits"
+    return [f"{into} has {commits} that the {PRE_FINISH} hooks ran without"]
+
+
+def _land(
+    project: Project, merged: Merged, terms: Terms, way_on: str, output: int | None
+) -> Merged:
+    """Move the target; where either side moved on, merge anew first. Raises TargetMoved."""
+    for _ in range(_ATTEMPTS):
+        sides = _sides(project, merged.sides.branch, merged.sides.into)
+        if sides != merged.sides:
+            merged = merge_aside(project, sides, terms.manner, way_on)
+        if merged.way is None or advance(project, merged, hooks=terms.hooks, output=output):
+            return merged
+    raise TargetMoved(
+        f"{merged.sides.into} moved on whenever {merged.sides.branch} was merged with it, "
+        f"{_ATTEMPTS} times; nothing was changed",
+        hint="repeat when fewer merge into it",
+    )
+
+
+def _way_on(lease: Lease, path: Path, into: str, terms: Terms) -> str:
+    """Return what a person does to bring both together in the ADW's own worktree."""
+    again = ["adw-worktree", "finish", lease.adw_id]
+    again += ["--into", terms.into] if terms.into is not None else []
+    again += [f"--{terms.way}"] if terms.way is not None else []
+    verb, end = "merge", "solve and commit what conflicts"
+    if terms.way == "rebase":
+        verb, end = "rebase", "solve what conflicts and git rebase --continue"
+    there = shlex.join(["git", "-C", str(path), verb, into])
+    return f"{there}; {end}; then {shlex.join(again)}"
+
+
+def _sides(project: Project, branch: str, into: str) -> Sides:
+    """Return where both branches are now. Raises BranchUnusable if one has no commit."""
+    commit, target = (branch_commit(project.repo.home, name) for name in (branch, into))
+    if commit is None or target is None:
+        raise BranchUnusable(f"branch {branch if commit is None else into} has no commit")
+    return Sides(branch, commit, into, target)
+
+
+def _remove(
+    project: Project, lease: Lease, merged: Merged, terms: Terms, output: int | None
+) -> Removed:
+    """Remove the worktree, with its branch if that is still what was merged."""
+    consent = Consent(
+        delete_branch="integrated",
+        stop=terms.stop,
+        hooks=terms.hooks,
+        landed=merged.sides.commit,
+    )
+    try:
+        return remove(project, lease.adw_id, consent, output=output)
+    except AdwError as exc:
+        at = f"{merged.sides.into} at {merged.commit[:12]}"
+        exc.message = f"{lease.adw_id} is merged into {at}, but its worktree stays: {exc.message}"
+        raise
+
+
+# ---- what is asked first -----------------------------------------------------------------------
+
+
+def _require_branch(project: Project, lease: Lease, path: Path) -> str:
+    """Return the branch that the worktree is on, whichever it was made with."""
+    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
+    if branch is None:
+        raise BranchUnusable(
+            f"the worktree {path} is on no branch",
+            hint=f"git -C {shlex.quote(str(path))} switch -c {lease.adw_id}, then repeat",
+        )
+    return branch
+
+
+def _require_clean(path: Path, lease: Lease) -> None:
+    work = uncommitted(path)
+    if work:
+        raise DirtyWorktree(
+            f"the worktree {path} has uncommitted work: {work}",
+            hint=f"commit it, then adw-worktree finish {lease.adw_id}",
+        )
+
+
+def _require_permission(project: Project, lease: Lease, terms: Terms) -> None:
+    """Raise what would keep hooks from running, or the worktree from being removed."""
+    if terms.hooks:
+        common_dir = project.repo.common_dir
+        require_trusted(project.settings, project.state_dir, common_dir, [PRE_FINISH])
+    if not terms.keep:
+        # What is uncommitted was looked at, and where the commits will be is known.
+        consent = Consent(force=True, hooks=terms.hooks)
+        (prospect,) = foresee(project, [lease.adw_id], consent)
+        if prospect.refusal is not None:
+            raise prospect.refusal
