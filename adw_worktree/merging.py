@@ -24,7 +24,6 @@ from .gitrepo import (
     run_git,
 )
 from .project import Project
-from .scratch import scratch_worktree
 from .workstate import is_contained
 
 Way = Literal["fast-forward", "merge", "squash", "rebase"]
@@ -82,8 +81,7 @@ def merge_aside(project: Project, sides: Sides, manner: Manner, way_on: str) -> 
             "fast-forward only",
             hint=way_on,
         )
-    plain = manner.way is None and not options and policy not in _FALSE
-    if ahead and (plain or (manner.way == "rebase" and _is_linear(repo, sides))):
+    if ahead and not options and _stays(repo, sides, manner, policy):
         return Merged(sides, "fast-forward", sides.commit)
     commit = _combined(project, sides, manner, options, way_on)
     if commit == sides.target:
@@ -108,6 +106,8 @@ def _combined(
     project: Project, sides: Sides, manner: Manner, options: Sequence[str], way_on: str
 ) -> str:
     """Return the commit that git makes of both sides."""
+    from .scratch import scratch_worktree
+
     rebasing = manner.way == "rebase"
     with scratch_worktree(project, sides.commit if rebasing else sides.target) as scratch:
         for command in _commands(project.repo, sides, manner, options):
@@ -170,10 +170,19 @@ def _only(options: Sequence[str]) -> list[str]:
     return ["only"] if "--ff-only" in options else []
 
 
-def _is_linear(repo: Repository, sides: Sides) -> bool:
-    """Whether a rebase would leave the branch as it is, since there are no merges to flatten."""
-    command = ["rev-list", "--merges", "--max-count=1", f"{sides.target}..{sides.commit}"]
-    return not run_git(command, repo.home).stdout.strip()
+def _stays(repo: Repository, sides: Sides, manner: Manner, policy: str) -> bool:
+    """Whether a branch that has all of its target needs no commit made of it."""
+    if manner.way is None:
+        return policy not in _FALSE
+    if manner.way == "squash":
+        return manner.message is None and len(_commits(repo, sides)) == 1
+    return manner.way == "rebase" and not _commits(repo, sides, "--merges")
+
+
+def _commits(repo: Repository, sides: Sides, *which: str) -> list[str]:
+    """Return up to two of the commits that the target lacks."""
+    command = ["rev-list", "--max-count=2", *which, f"{sides.target}..{sides.commit}"]
+    return run_git(command, repo.home).stdout.split()
 
 
 def _merge_message(repo: Repository, sides: Sides) -> str:
@@ -188,8 +197,7 @@ def _squash_message(repo: Repository, sides: Sides, manner: Manner) -> list[str]
     that git lists."""
     if manner.message is not None:
         return ["-m", manner.message]
-    command = ["rev-list", "--max-count=2", f"{sides.target}..{sides.commit}"]
-    commits = run_git(command, repo.home).stdout.split()
+    commits = _commits(repo, sides)
     return ["-C", commits[0]] if len(commits) == 1 else ["--no-edit"]
 
 

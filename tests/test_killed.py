@@ -138,6 +138,16 @@ def with_branch_half_renamed(adw: Adw) -> None:
     git("update-ref", "-d", "refs/heads/a", cwd=adw.directory)
 
 
+def with_commits(adw: Adw) -> None:
+    """An ADW and the branch that it goes into have each a commit that the other lacks."""
+    made(adw, "a")
+    git("branch", "develop", cwd=adw.directory)
+    for tree, name in ((adw.directory / "trees" / "a", "mine"), (adw.directory, "theirs")):
+        (tree / name).write_text("work\n")
+        git("add", name, cwd=tree)
+        git("commit", "--quiet", "-m", name, cwd=tree)
+
+
 def with_trash(adw: Adw) -> None:
     with_work(adw)
     adw("remove", "-f", "-D", "a")
@@ -359,6 +369,13 @@ SCENARIOS = {
     ),
     "remove-old": Scenario(
         ("remove", "b"), with_old_trash, keeps=frozenset({"a", "b"}), dirty=frozenset({"a"})
+    ),
+    "finish": Scenario(
+        ("finish", "a", "--squash"), with_commits, keeps=frozenset({"a", "develop"})
+    ),
+    "finish-elsewhere": Scenario(
+        ("finish", "a", "--merge", "--into", "develop"), with_commits,
+        keeps=frozenset({"a", "develop"}),
     ),
     "restore": Scenario(
         ("restore", "a"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"}), work=True
@@ -621,6 +638,7 @@ SAMPLE = {
     "rename-undone": (33,),
     "rename-half": (6,),
     "restore": (14,),
+    "finish": (3, 8),
     "restore-across": (19,),
     "restore-undone": (30,),
 }
@@ -822,7 +840,7 @@ def test_killed_at_a_random_moment_is_healed(
         else:
             process.kill()
         process.wait()
-        if scenario.words[0] == "remove":
+        if scenario.words[0] in ("remove", "finish"):
             wait_for_orphans(process.pid)
         count("kills")
         try:

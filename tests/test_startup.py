@@ -52,6 +52,11 @@ LOADED = {
     "complete -- remove a": REMOVES
     | _names("commands.remove completion consent remove userhooks workstate"),
     "complete -- create x --from m": OPENS - {"commands"} | {"completion"},
+    "finish b": SHOWS
+    | REMOVES
+    | _names(
+        "commands.finish commands.remove consent finish landing merging remove userhooks workstate"
+    ),
     "restore": REMOVES | {"commands.restore", "restore", "exclude", "furnish"},
     "reconcile --background": HEALS | {"commands.reconcile"},
     "reconcile": ALL | {"commands.reconcile", "commands.list", "reconcile", "overview"},
@@ -63,7 +68,7 @@ LOADED = {
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 
-RUNS_GIT = _names("list create remove rename reconcile hooks doctor trust spares")
+RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor trust spares")
 SLOW = _names(
     "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
     "psutil pydantic random secrets shutil socket ssl subprocess tempfile tomllib unittest"
@@ -92,7 +97,15 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     runs_git = RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background"
     if runs_git or command in ("complete -- remove a", "complete -- create x --from m"):
         allowed |= {"subprocess"}
-    if command in ("create b", "reserve r", "status", "doctor", "remove b", "rename b c"):
+    if command in (
+        "create b",
+        "reserve r",
+        "status",
+        "doctor",
+        "remove b",
+        "rename b c",
+        "finish b",
+    ):
         allowed |= {"socket"}  # to ask whether a port is free
     assert names & SLOW == allowed
 
