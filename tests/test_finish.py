@@ -7,22 +7,53 @@ import os
 import shlex
 import signal
 import subprocess
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, branches, git, make_repo, settle, user_hook, worktrees
+from conftest import (
+    Adw,
+    anywhere,
+    branches,
+    git,
+    make_repo,
+    settle,
+    stress_size,
+    user_hook,
+    worktrees,
+)
 
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
+from adw_worktree.errors import BranchUnusable, DirtyWorktree, Diverged, MergeConflict
+from adw_worktree.finish import Finished, Terms, finish
+from adw_worktree.merging import Way
 from adw_worktree.project import open_project
 
 WAYS = ["merge", "squash", "rebase"]
+NAMES = ["feat/x", "it's", 'a"b', "ü\u2028ö", "$(touch${IFS}ran)", "a;b&c"]
+KINDS = ["changed", "staged", "untracked", "ignored", "directory"]
+PLACES = ["main", "nowhere"]
+
+
+def each(*lists: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return every combination for the big run; for the ordinary one each word of each list."""
+    longest = max(map(len, lists))
+    rows = (tuple(words[row % len(words)] for words in lists) for row in range(longest))
+    return stress_size(list(rows), list(product(*lists)))
 
 
 def begin(adw: Adw, adw_id: str, branch: str | None = None) -> Path:
     """Make a worktree, in this process, and return where it is."""
     return Path(create(open_project(adw.directory), adw_id, Wish(branch=branch)).lease.path or "")
+
+
+def merge_back(adw: Adw, adw_id: str = "a", **terms: Any) -> Finished:
+    """Finish in this process, which is quicker."""
+    project = open_project(adw.directory)
+    return finish(project, project.pool.leases()[adw_id], Terms(**terms))
 
 
 def commit(tree: Path, name: str, text: str) -> str:
@@ -66,7 +97,8 @@ def everything(repo: Path) -> dict[str, Any]:
     for path in worktrees(repo):
         place = Path(path)
         found[path] = {
-            "head": git("symbolic-ref", "--quiet", "HEAD", cwd=place, check=False) or head(place),
+            "commit": head(place),
+            "head": git("symbolic-ref", "--quiet", "HEAD", cwd=place, check=False),
             "index": git("ls-files", "--stage", "-z", cwd=place),
             "status": git("status", "--porcelain", "--untracked-files=all", cwd=place),
             "operations": sorted(
@@ -74,10 +106,18 @@ def everything(repo: Path) -> dict[str, Any]:
             ),
             "files": files_of(place),
         }
-    found["scratch"] = sorted(os.listdir(spares)) if (
-        spares := repo / ".git" / "adw-worktree" / "spares"
-    ).is_dir() else []  # fmt: skip
+    found["scratch"] = scratch_worktrees(repo)
     return found
+
+
+def scratch_worktrees(repo: Path) -> list[str]:
+    """Return what there is of worktrees in which merges are made."""
+    directory = repo / ".git" / "adw-worktree" / "spares"
+    return [path.name for path in directory.glob("spare-*")]
+
+
+def leased(adw: Adw) -> set[str]:
+    return set(open_project(adw.directory).pool.leases())
 
 
 def ignore(repo: Path, pattern: str) -> None:
@@ -100,10 +140,10 @@ def files_of(place: Path) -> dict[str, str]:
 
 
 def assert_gone(adw: Adw, adw_id: str = "a") -> None:
-    assert adw_id not in adw.json("status")["allocations"]
+    assert adw_id not in leased(adw)
     assert not (adw.directory / "trees" / adw_id).exists()
     assert adw_id not in branches(adw.directory)
-    assert not any(Path(path).name.startswith("spare-") for path in worktrees(adw.directory))
+    assert scratch_worktrees(adw.directory) == []
 
 
 # ---- each way, each place ----------------------------------------------------------------------
@@ -133,13 +173,11 @@ def test_all_of_the_work_lands_and_the_worktree_goes(
         git("reset", "--quiet", "--hard", cwd=place)
     before = head(adw.directory, into)
     work = head(tree)
-    done = adw.json("finish", "a", f"--{way}", "--into", into)
-    assert set(done) == {
-        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit", "removed"
-    }  # fmt: skip
-    assert (done["adw_id"], done["merged"], done["into"], done["way"]) == ("a", True, into, way)
-    assert done["commit"] == head(adw.directory, into)
-    assert done["removed"]["branch_deleted"] == "a"
+    done = merge_back(adw, way=way, into=into)
+    assert (done.branch, done.into, done.way) == ("a", into, way)
+    assert done.commit == head(adw.directory, into)
+    assert done.removed is not None
+    assert done.removed.branch_deleted == "a"
     assert_gone(adw)
     listed = git("ls-tree", "-r", "--name-only", into, cwd=adw.directory).split()
     assert {"one", "two", "theirs"} <= set(listed)
@@ -152,14 +190,19 @@ def test_all_of_the_work_lands_and_the_worktree_goes(
         assert git("status", "--porcelain", cwd=worktree) == ""
     if place is not None:
         assert (place / "one").read_text() == "1\n"
-        assert head(place) == done["commit"]
+        assert head(place) == done.commit
 
 
 def test_without_a_way_it_is_a_fast_forward_if_it_can_be(adw: Adw) -> None:
     tree = begin(adw, "a")
     work = commit(tree, "one", "1\n")
     done = adw.json("finish", "a")
+    assert set(done) == {
+        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit", "removed"
+    }  # fmt: skip
+    assert (done["adw_id"], done["merged"], done["into"]) == ("a", True, "main")
     assert (done["way"], done["commit"]) == ("fast-forward", work)
+    assert done["removed"]["branch_deleted"] == "a"
     assert head(adw.directory) == work
     assert_gone(adw)
 
@@ -167,8 +210,8 @@ def test_without_a_way_it_is_a_fast_forward_if_it_can_be(adw: Adw) -> None:
 def test_without_a_way_git_says_what_a_merge_is_called(adw: Adw) -> None:
     diverged(adw)
     git("branch", "develop", cwd=adw.directory)
-    assert adw.json("finish", "a", "--keep", "--into", "develop")["way"] == "merge"
-    assert adw.json("finish", "a")["way"] == "merge"
+    assert merge_back(adw, keep=True, into="develop").way == "merge"
+    assert merge_back(adw).way == "merge"
     assert subjects(adw.directory, "main")[0] == "Merge branch 'a'"
     assert subjects(adw.directory, "develop")[0] == "Merge branch 'a' into develop"
 
@@ -178,23 +221,23 @@ def test_gits_own_settings_hold(adw: Adw, key: str) -> None:
     tree = begin(adw, "a")
     work = commit(tree, "one", "1\n")
     git("config", key, "false" if key == "merge.ff" else "--no-ff", cwd=adw.directory)
-    assert adw.json("finish", "a")["way"] == "merge"
+    assert merge_back(adw).way == "merge"
     assert git("log", "-1", "--format=%P", cwd=adw.directory).split()[1] == work
 
 
-@pytest.mark.parametrize("way", [[], ["--squash"]])
+@pytest.mark.parametrize("way", [None, "squash"])
 def test_where_only_fast_forwards_are_allowed_nothing_else_is_made(
-    adw: Adw, way: list[str]
+    adw: Adw, way: Way | None
 ) -> None:
     """Who sets this wants that what was tested is what lands."""
     tree = diverged(adw)
     git("config", "merge.ff", "only", cwd=adw.directory)
     before = everything(adw.directory)
-    refused = adw.json("finish", "a", *way, code=7)
-    assert refused["error"]["code"] == "diverged"
+    with pytest.raises(Diverged):
+        merge_back(adw, way=way)
     assert everything(adw.directory) == before
     git("merge", "--quiet", "--ff", "-m", "both", "main", cwd=tree)
-    assert adw.json("finish", "a", *way)["merged"]
+    assert merge_back(adw, way=way).way is not None
 
 
 def test_a_squash_of_one_commit_is_that_commit(adw: Adw) -> None:
@@ -204,7 +247,7 @@ def test_a_squash_of_one_commit_is_that_commit(adw: Adw) -> None:
     words = ("commit", "--quiet", "-m", "fix\n\nwhy", "--author", "Somebody <some@example.com>")
     git(*words, cwd=tree)
     commit(adw.directory, "theirs", "3\n")
-    adw("finish", "a", "--squash")
+    merge_back(adw, way="squash")
     told = git("log", "-1", "--format=%an%n%B", cwd=adw.directory).split("\n")
     assert told[:4] == ["Somebody", "fix", "", "why"]
 
@@ -215,12 +258,12 @@ def test_a_squash_of_more_lists_them_or_says_what_it_is_told(adw: Adw) -> None:
         commit(tree, "one", tree.name)
         commit(tree, "two", tree.name)
     git("config", "merge.ff", "false", cwd=adw.directory)  # git would not squash then
-    adw("finish", "a", "--squash")
+    merge_back(adw, way="squash")
     message = git("log", "-1", "--format=%B", cwd=adw.directory)
     assert "one of a" in message
     assert "two of a" in message
     git("merge", "--quiet", "-s", "ours", "-m", "both", "main", cwd=trees[1])
-    adw("finish", "b", "--squash", "-m", "# not a comment")
+    merge_back(adw, "b", way="squash", message="# not a comment")
     assert subjects(adw.directory, "main")[0] == "# not a comment"
 
 
@@ -239,7 +282,7 @@ def test_a_rebase_moves_no_other_branch(adw: Adw) -> None:
     git("branch", "stacked", "a~1", cwd=adw.directory)
     git("config", "rebase.updateRefs", "true", cwd=adw.directory)
     stacked = head(tree, "stacked")
-    adw("finish", "a", "--rebase")
+    merge_back(adw, way="rebase")
     assert head(adw.directory, "stacked") == stacked
 
 
@@ -249,17 +292,17 @@ def test_kept_is_the_worktree_as_it_was(adw: Adw) -> None:
     done = adw("finish", "a", "--squash", "--keep")
     assert "reset --keep main" in done.stderr
     assert head(tree) == head(tree, "a") == work
-    assert "a" in adw.json("status")["allocations"]
-    assert adw.json("finish", "a", "--squash", "--keep")["removed"] is None
+    assert leased(adw) == {"a"}
+    assert merge_back(adw, way="squash", keep=True).removed is None
     hint = done.stderr.split("to go on from main: ")[1].strip()
     subprocess.run(shlex.split(hint), check=True)
     commit(tree, "one", "again\n")
     # One commit on top of main: there is nothing to squash.
-    assert adw.json("finish", "a", "--squash")["way"] == "fast-forward"
+    assert merge_back(adw, way="squash").way == "fast-forward"
     assert (adw.directory / "one").read_text() == "again\n"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", stress_size(["squash", "rebase"], WAYS))
 def test_what_is_there_is_not_merged_again(adw: Adw, way: str) -> None:
     """The removal failed: what merged it has only to be repeated."""
     tree = diverged(adw)
@@ -271,9 +314,9 @@ def test_what_is_there_is_not_merged_again(adw: Adw, way: str) -> None:
     assert tree.is_dir()
     user_hook("pre-remove", "true")
     user_hook("pre-finish", "exit 3")  # there is nothing for it to judge
-    for words in ([f"--{way}", "--keep"], []):
-        again = adw.json("finish", "a", *words)
-        assert (again["merged"], again["way"], again["commit"]) == (False, None, landed)
+    for flag, keep in ((way, True), (None, False)):
+        again = merge_back(adw, way=flag, keep=keep)
+        assert (again.way, again.commit) == (None, landed)
     assert_gone(adw)
 
 
@@ -281,7 +324,7 @@ def test_empty_commits_land_too(adw: Adw) -> None:
     """They change nothing, but somebody made them."""
     tree = begin(adw, "a")
     git("commit", "--quiet", "--allow-empty", "-m", "deploy", cwd=tree)
-    assert adw.json("finish", "a")["way"] == "fast-forward"
+    assert merge_back(adw).way == "fast-forward"
     assert subjects(adw.directory, "main")[0] == "deploy"
 
 
@@ -312,18 +355,17 @@ def test_the_setting_base_says_into_what(adw: Adw, tmp_path: Path) -> None:
     assert adw.json("finish", "a")["into"] == "elsewhere"
 
 
-NO_TARGETS = ["a", "nowhere", "v1", "HEAD", "main~0", "-x", "", "@{-1}", "origin/main"]
-
-
-@pytest.mark.parametrize("into", NO_TARGETS)
-def test_only_another_local_branch_is_a_target(adw: Adw, into: str) -> None:
+def test_only_another_local_branch_is_a_target(adw: Adw) -> None:
     git("tag", "v1", cwd=adw.directory)
     git("update-ref", "refs/remotes/origin/main", "HEAD", cwd=adw.directory)
     commit(begin(adw, "a"), "one", "1\n")
     before = everything(adw.directory)
-    refused = adw.json("finish", "a", f"--into={into}", code=4)
-    assert "--into" in refused["error"]["hint"]
+    for into in ("a", "nowhere", "v1", "HEAD", "main~0", "-x", "", "@{-1}", "origin/main", "x\0"):
+        with pytest.raises(BranchUnusable) as refused:
+            merge_back(adw, into=into)
+        assert "--into" in str(refused.value.hint)
     assert everything(adw.directory) == before
+    assert adw("finish", "a", "--into", "nowhere", code=4).stderr.startswith("error: there is no")
 
 
 def test_a_main_worktree_on_no_branch_is_no_target(adw: Adw) -> None:
@@ -334,20 +376,18 @@ def test_a_main_worktree_on_no_branch_is_no_target(adw: Adw) -> None:
     assert_gone(adw)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(
-    "name", ["feat/x", "it's", 'a"b', "ü\u2028ö", "$(touch${IFS}ran)", "a;b&c"]
-)
+@pytest.mark.parametrize(("name", "way"), each(NAMES, WAYS))
 def test_branches_may_have_any_name(adw: Adw, way: str, name: str) -> None:
     tree = begin(adw, "a", name)
     commit(tree, "one", "1\n")
     git("checkout", "--quiet", "-b", f"{name}-into", cwd=adw.directory)
     commit(adw.directory, "theirs", "3\n")
-    done = adw.json("finish", "a", f"--{way}")
-    assert done["into"] == f"{name}-into"
-    assert done["removed"]["branch_deleted"] == name
+    done = merge_back(adw, way=way)
+    assert done.into == f"{name}-into"
+    assert done.removed is not None
+    assert done.removed.branch_deleted == name
     assert (adw.directory / "one").exists()
-    assert not list(adw.directory.parent.rglob("ran"))
+    assert not anywhere(adw.directory.parent, "ran")
 
 
 def test_a_bare_repository_has_a_target_too(tmp_path: Path) -> None:
@@ -363,10 +403,10 @@ def test_a_bare_repository_has_a_target_too(tmp_path: Path) -> None:
 # ---- refused, with everything as it was --------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", [[], *([f"--{way}"] for way in WAYS)], ids=["default", *WAYS])
-@pytest.mark.parametrize("where", ["main", "nowhere"])
-def test_a_conflict_leaves_everything_as_it_was(adw: Adw, way: list[str], where: str) -> None:
+@pytest.mark.parametrize(("way", "where"), each(["default", *WAYS], PLACES))
+def test_a_conflict_leaves_everything_as_it_was(adw: Adw, way: str, where: str) -> None:
     """A half-made merge in somebody's checkout is work for somebody, or lost."""
+    flags = [] if way == "default" else [f"--{way}"]
     tree = conflicting(adw)
     (adw.directory / "notes").write_text("untracked\n")
     if where == "nowhere":
@@ -374,7 +414,7 @@ def test_a_conflict_leaves_everything_as_it_was(adw: Adw, way: list[str], where:
     git("config", "rerere.enabled", "true", cwd=adw.directory)
     user_hook("pre-finish", f"touch '{adw.directory.parent}/ran'")
     before = everything(adw.directory)
-    refused = adw.json("finish", "a", *way, "--into", "main", code=7)["error"]
+    refused = adw.json("finish", "a", *flags, "--into", "main", code=7)["error"]
     assert refused["code"] == "merge-conflict"
     assert "README" in refused["message"]
     assert everything(adw.directory) == before
@@ -386,10 +426,10 @@ def test_a_conflict_leaves_everything_as_it_was(adw: Adw, way: list[str], where:
     assert (tree / "README").read_text() != "mine\n"
     (tree / "README").write_text("both\n")
     git("add", "README", cwd=tree)
-    onward = ["rebase", "--continue"] if "--rebase" in way else ["commit", "--quiet", "-m", "both"]
+    onward = ["rebase", "--continue"] if way == "rebase" else ["commit", "--quiet", "-m", "both"]
     git("-c", "core.editor=true", *onward, cwd=tree)
-    assert again == ["finish", "a", "--into", "main", *way]
-    assert adw.json(*again)["merged"]
+    assert again == ["finish", "a", "--into", "main", *flags]
+    assert merge_back(adw, into="main", way=None if way == "default" else way).way is not None
     assert git("show", "main:README", cwd=adw.directory) == "both\n"
 
 
@@ -398,8 +438,8 @@ def test_a_conflict_in_many_files_names_some(adw: Adw) -> None:
     for number in range(5):
         commit(tree, f"file{number}", "mine\n")
         commit(adw.directory, f"file{number}", "theirs\n")
-    message = adw.json("finish", "a", code=7)["error"]["message"]
-    assert "file0, file1, file2 and 2 more" in message
+    with pytest.raises(MergeConflict, match="file0, file1, file2 and 2 more"):
+        merge_back(adw)
 
 
 def test_a_failing_hook_leaves_everything_as_it_was(adw: Adw) -> None:
@@ -410,7 +450,7 @@ def test_a_failing_hook_leaves_everything_as_it_was(adw: Adw) -> None:
     assert adw.json("finish", "a", code=9)["error"]["code"] == "hook-failed"
     assert everything(adw.directory) == before
     assert log.read_text() == f"{tree}\na main a\n"
-    adw("finish", "a", "--no-hooks")
+    merge_back(adw, hooks=False)
     assert_gone(adw)
 
 
@@ -419,7 +459,8 @@ def test_what_the_hooks_leave_is_not_lost(adw: Adw) -> None:
     tree = diverged(adw)
     user_hook("pre-finish", "echo 1 >report")
     before = head(adw.directory)
-    assert adw.json("finish", "a", code=7)["error"]["code"] == "dirty-worktree"
+    with pytest.raises(DirtyWorktree):
+        merge_back(adw)
     assert head(adw.directory) == before
     assert (tree / "report").exists()
 
@@ -427,8 +468,7 @@ def test_what_the_hooks_leave_is_not_lost(adw: Adw) -> None:
 def test_what_the_hooks_commit_lands(adw: Adw) -> None:
     diverged(adw)
     user_hook("pre-finish", "echo 1 >formatted; git add formatted; git commit -qm formatted")
-    done = adw("finish", "a")
-    assert "main has a commit that the pre-finish hooks ran without" in done.stderr
+    assert merge_back(adw).notes == ["main has a commit that the pre-finish hooks ran without"]
     assert (adw.directory / "formatted").exists()
     assert_gone(adw)
 
@@ -437,7 +477,7 @@ def test_what_lands_while_the_hooks_run_is_kept(adw: Adw) -> None:
     diverged(adw)
     root = adw.directory
     user_hook("pre-finish", f"cd '{root}' && echo 1 >meanwhile && git add . && git commit -qm mean")
-    adw("finish", "a")
+    merge_back(adw)
     assert {"one", "two", "theirs", "meanwhile"} <= set(os.listdir(root))
     assert git("status", "--porcelain", cwd=root) == ""
     assert_gone(adw)
@@ -468,12 +508,12 @@ def test_uncommitted_work_is_refused(adw: Adw, kind: str) -> None:
     if kind == "staged":
         git("add", "new", cwd=tree)
     before = everything(adw.directory)
-    assert adw.json("finish", "a", code=7)["error"]["code"] == "dirty-worktree"
+    with pytest.raises(DirtyWorktree, match="uncommitted work"):
+        merge_back(adw)
     assert everything(adw.directory) == before
 
 
-@pytest.mark.parametrize("kind", ["changed", "staged", "untracked", "ignored", "directory"])
-@pytest.mark.parametrize("way", ["merge", "squash"])
+@pytest.mark.parametrize(("kind", "way"), each(KINDS, ["merge", "squash"]))
 def test_changes_in_the_targets_checkout_are_never_overwritten(
     adw: Adw, kind: str, way: str
 ) -> None:
@@ -491,9 +531,8 @@ def test_changes_in_the_targets_checkout_are_never_overwritten(
     ran = root.parent / "ran"
     user_hook("pre-finish", f"touch '{ran}'")
     before = everything(root)
-    refused = adw.json("finish", "a", f"--{way}", code=7)["error"]
-    assert refused["code"] == "dirty-worktree"
-    assert name.partition("/")[0] in refused["message"]
+    with pytest.raises(DirtyWorktree, match=name.partition("/")[0]):
+        merge_back(adw, way=way)
     assert everything(root) == before
     assert not ran.exists(), "tests of what cannot land"
 
@@ -506,7 +545,7 @@ def test_changes_that_are_not_in_the_way_stay(adw: Adw) -> None:
     (adw.directory / "staged").write_text("staged\n")
     git("add", "staged", cwd=adw.directory)
     git("config", "merge.autoStash", "true", cwd=adw.directory)
-    adw("finish", "a")
+    merge_back(adw)
     assert (adw.directory / "other").read_text() == "days of work\n"
     status = git("status", "--porcelain", cwd=adw.directory)
     assert status == " M other\nA  staged\n?? new\n"
@@ -526,8 +565,8 @@ def test_a_target_on_which_something_is_in_progress_is_refused(adw: Adw, operati
         git("bisect", "start", "HEAD", "HEAD~1", cwd=root)
         git("checkout", "--quiet", "--detach", cwd=root)
     before = everything(root)
-    refused = adw.json("finish", "b", "--into", "main", code=7)["error"]
-    assert "in progress" in refused["message"]
+    with pytest.raises(DirtyWorktree, match="in progress"):
+        merge_back(adw, "b", into="main")
     assert everything(root) == before
 
 
@@ -548,7 +587,8 @@ def test_a_branch_without_a_commit_is_refused(adw: Adw) -> None:
     git("symbolic-ref", "HEAD", "refs/heads/unborn", cwd=tree)
     git("rm", "--quiet", "-r", "--cached", ".", cwd=tree)
     (tree / "README").unlink()
-    assert adw.json("finish", "a", code=4)["error"]["code"] == "branch-unusable"
+    with pytest.raises(BranchUnusable, match="no commit"):
+        merge_back(adw)
 
 
 @pytest.mark.parametrize("why", ["locked", "inside", "untrusted", "out of sight"])
@@ -571,8 +611,8 @@ def test_what_keeps_the_worktree_from_going_is_found_before_the_merge(adw: Adw, 
     adw("finish", "a", *(["--into", "b"] if why == "out of sight" else []), code=code)
     assert git("for-each-ref", cwd=root) == before
     if why != "out of sight":
-        adw("finish", "a", "--keep")
-        assert head(root) != before
+        merge_back(adw, keep=True)
+        assert git("for-each-ref", cwd=root) != before
 
 
 def test_work_that_is_committed_during_the_removal_stays(adw: Adw) -> None:
@@ -584,7 +624,7 @@ def test_work_that_is_committed_during_the_removal_stays(adw: Adw) -> None:
     assert subjects(adw.directory, "a")[0] == "late"
 
 
-@pytest.mark.parametrize("hook", ["pre-merge-commit", "commit-msg"])
+@pytest.mark.parametrize("hook", stress_size(["commit-msg"], ["commit-msg", "pre-merge-commit"]))
 def test_gits_hooks_judge_a_merge_commit(adw: Adw, hook: str) -> None:
     diverged(adw)
     file = adw.directory / ".git" / "hooks" / hook
@@ -594,7 +634,7 @@ def test_gits_hooks_judge_a_merge_commit(adw: Adw, hook: str) -> None:
     before = everything(adw.directory)
     assert "not on a Friday" in adw("finish", "a", code=4).stderr
     assert everything(adw.directory) == before
-    adw("finish", "a", "--no-hooks")
+    merge_back(adw, hooks=False)
     assert_gone(adw)
 
 
@@ -604,14 +644,14 @@ def test_gits_post_merge_runs_where_the_target_is_checked_out(adw: Adw) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(f"#!/bin/sh\npwd >>'{log}'\n")
     file.chmod(0o755)
-    adw("finish", "a")
+    merge_back(adw)
     assert log.read_text() == f"{adw.directory}\n"
 
 
 # ---- many, and the end of them -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["main", "nowhere"])
+@pytest.mark.parametrize("where", stress_size(["main"], PLACES))
 def test_many_at_once_lose_nothing(adw: Adw, where: str) -> None:
     """Two that began from the same commit would each drop what the other merged."""
     names = [f"a{number}" for number in range(8)]
@@ -632,7 +672,30 @@ def test_many_at_once_lose_nothing(adw: Adw, where: str) -> None:
     assert git("status", "--porcelain", cwd=adw.directory) == ""
     assert branches(adw.directory) == {"main"} | ({"other"} if where == "nowhere" else set())
     assert worktrees(adw.directory) == [str(adw.directory)]
-    assert adw.json("status")["allocations"] == {}
+    assert leased(adw) == set()
+
+
+STEPS = ["scratch.directory", "scratch.locked", "merge.before", "merge.after", "land.before",
+         "land.after", "retire.admin"]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", stress_size(["merge.after", "land.after"], STEPS))
+def test_killed_it_has_merged_all_or_nothing(adw: Adw, step: str) -> None:
+    """And the next command has nothing left to sweep up; a second finish finishes."""
+    work = head(diverged(adw))
+    before = everything(adw.directory)
+    adw("finish", "a", code=-signal.SIGKILL, ADW_FAULT=f"{step}=kill")
+    adw("list")
+    landed = head(adw.directory) != before[str(adw.directory)]["commit"]
+    assert landed == (step in ("land.after", "retire.admin"))
+    assert git("status", "--porcelain", cwd=adw.directory) == ""
+    assert scratch_worktrees(adw.directory) == []
+    if not landed:
+        assert everything(adw.directory) == before
+    if step != "retire.admin":  # by then it is the removal that goes on
+        assert adw.json("finish", "a")["merged"] is not landed
+    assert git("log", "--merges", "--format=%P", cwd=adw.directory).split()[1:] == [work]
+    assert_gone(adw)
 
 
 def test_asked_to_end_while_files_are_written_the_checkout_is_whole(
