@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .consent import Consent
-from .errors import AdwError, BranchUnusable, DirtyWorktree, TargetMoved
+from .errors import AdwError, BranchUnusable, DirtyWorktree, TargetMoved, UnknownAdw
 from .gitrepo import branch_commit, head_branch, run_git
 from .landing import advance, checked_out_at, require_room, require_still, require_target
 from .merging import Manner, Merged, Sides, Way, merge_aside
@@ -171,6 +171,8 @@ def _remove(
     )
     try:
         return remove(project, lease.adw_id, consent, output=output)
+    except UnknownAdw:  # another finish of the same came before
+        return Removed(False, lease.adw_id, None, None, None)
     except AdwError as exc:
         at = f"{merged.sides.into} at {merged.commit[:12]}"
         exc.message = f"{lease.adw_id} is merged into {at}, but its worktree stays: {exc.message}"

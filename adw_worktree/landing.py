@@ -7,6 +7,7 @@ where it is checked out the files move along with it, past no change of anybody'
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
@@ -49,6 +50,8 @@ def require_target(project: Project, wanted: str | None) -> str:
 
 def _default_target(project: Project) -> str:
     base, home = project.settings.base, project.repo.home
+    if is_branch_name(home, base) and branch_commit(home, base) is not None:
+        return base
     if base == "HEAD":
         on = head_branch(project.repo.common_dir)
         if on is None:
@@ -121,7 +124,10 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
 
 def require_room(place: Path, merged: Merged) -> None:
     """Raise DirtyWorktree if files of a person's would be overwritten at `place`."""
-    names = [name for name in _obstacles(place, merged) if name]
+    between = (merged.sides.target, merged.commit)
+    names = _differing(place, *between) & _differing(place, "HEAD")
+    added = _differing(place, "--diff-filter=A", *between)
+    names |= {name for name in added if os.path.lexists(place / name)}
     if names:
         raise DirtyWorktree(
             f"{place} has changes of its own in what the merge changes: {named(sorted(names))}",
@@ -129,14 +135,41 @@ def require_room(place: Path, merged: Merged) -> None:
         )
 
 
-def _obstacles(place: Path, merged: Merged) -> set[str]:
-    """Return the files that differ between old and new, and that somebody changed or made."""
-    between = [merged.sides.target, merged.commit]
-    diff = ["diff", "--name-only", "--no-renames", "-z"]
-    touched = set(run_git([*diff, *between], place).stdout.split("\0"))
-    changed = set(run_git([*diff, "HEAD"], place).stdout.split("\0"))
-    added = run_git([*diff, "--diff-filter=A", *between], place).stdout.split("\0")
-    return touched & changed | {name for name in added if name and os.path.lexists(place / name)}
+def _differing(place: Path, *what: str) -> set[str]:
+    """Return the files in which git finds a difference."""
+    command = ["diff", "--name-only", "--no-renames", "-z", *what]
+    return set(run_git(command, place).stdout.split("\0")) - {""}
+
+
+def _put_back(place: Path, merged: Merged) -> None:
+    """Take back what a fast-forward wrote that failed half-way, on a full disk say: git does not.
+
+    Nothing was in its way when it began; so what holds the new content, or the beginning of it, is
+    its work and nobody's. Anything else stays.
+    """
+    between = (merged.sides.target, merged.commit)
+    changed = _differing(place, *between) & _differing(place, "HEAD")
+    for name in changed | _differing(place, "--diff-filter=A", *between):
+        if _is_begun(place / name, place, f"{merged.commit}:{name}"):
+            (place / name).unlink()
+            with suppress(OSError):
+                os.removedirs((place / name).parent)
+    # All that was new is gone by now, and has made room.
+    missing = "".join(f"{name}\0" for name in changed if not os.path.lexists(place / name))
+    run_git(["checkout-index", "--quiet", "-z", "--stdin"], place, stdin=missing, check=False)
+
+
+def _is_begun(file: Path, place: Path, blob: str) -> bool:
+    """Whether the file holds what git would write for `blob`, or the beginning of it."""
+    if not file.is_file() and not file.is_symlink():
+        return False
+    whole = run_git(["cat-file", "--filters", blob], place, check=False)
+    if file.is_symlink():
+        return whole.returncode == 0 and whole.stdout == os.readlink(file)
+    # Compared as `run_git` reads; what git was writing may end within a character.
+    with file.open(encoding="utf-8", errors="surrogateescape") as begun:
+        text = begun.read().rstrip("".join(map(chr, range(0xDC80, 0xDD00))))
+    return whole.returncode == 0 and whole.stdout.startswith(text)
 
 
 def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None) -> bool:
@@ -151,6 +184,8 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
             return False
         require_still(project, sides.into)
         place = checked_out_at(project, sides.into)
+        if place is not None:
+            require_room(place, merged)
         command = (
             [*NO_HOOKS, *_FAST_FORWARD, merged.commit]
             if place is not None
@@ -164,7 +199,8 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
             if branch_commit(repo.home, sides.into) != sides.target:
                 return False
             if place is not None:
-                require_room(place, merged)
+                _put_back(place, merged)
+                require_room(place, merged)  # changed since the look before
             raise git_failure(["git", *command], done.returncode, done.stderr)
     if place is not None and hooks:
         # Not under the lock: it may install what the merge brought.

@@ -30,8 +30,11 @@ Way = Literal["fast-forward", "merge", "squash", "rebase"]
 
 _FALSE = ("false", "no", "off", "0")
 _NAMED_FILES = 3
-# A resolution that rerere records here would be missed where the person resolves it.
-_OPTIONS = ("-c", "rerere.enabled=false", "-c", "rebase.updateRefs=false")
+_OPTIONS = ("-c", "rerere.enabled=false",  # what it records here is missed where it is resolved
+            "-c", "rebase.updateRefs=false",
+            # Nothing in the background: it would work in what goes at once.
+            "-c", "core.fsmonitor=false", "-c", "gc.auto=0",
+            "-c", "maintenance.auto=false")  # fmt: skip
 
 
 class Sides(NamedTuple):

@@ -19,6 +19,7 @@ from conftest import (
     branches,
     git,
     make_repo,
+    mounted,
     settle,
     stress_size,
     user_hook,
@@ -102,7 +103,9 @@ def everything(repo: Path) -> dict[str, Any]:
             "index": git("ls-files", "--stage", "-z", cwd=place),
             "status": git("status", "--porcelain", "--untracked-files=all", cwd=place),
             "operations": sorted(
-                name for name in os.listdir(git_directory(place)) if name.isupper()
+                name
+                for name in os.listdir(git_directory(place))
+                if name.isupper() and name != "ORIG_HEAD"
             ),
             "files": files_of(place),
         }
@@ -646,6 +649,32 @@ def test_gits_post_merge_runs_where_the_target_is_checked_out(adw: Adw) -> None:
     file.chmod(0o755)
     merge_back(adw)
     assert log.read_text() == f"{adw.directory}\n"
+
+
+def test_a_disk_that_fills_up_leaves_the_targets_checkout_as_it_was(tmp_path: Path) -> None:
+    """Git leaves the half of the files that it had written; they look like somebody's work."""
+    with mounted(tmp_path / "small", "6m") as small:
+        adw = Adw(make_repo(small / "repo"))
+        commit(adw.directory, "gone", "1\n")
+        commit(adw.directory, "sub/changed", "before\n" * 9000)
+        tree = begin(adw, "a")
+        (tree / "gone").unlink()
+        for number in range(5):
+            (tree / "sub" / f"big{number}").write_bytes(os.urandom(250_000))
+        (tree / "link").symlink_to("README")
+        (tree / "README").write_text("changed\n")
+        (tree / "sub" / "changed").write_text("after\n" * 9000)
+        git("add", ".", cwd=tree)
+        git("commit", "--quiet", "-m", "big", cwd=tree)
+        before = everything(adw.directory)
+        room = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
+        (small / "ballast").write_bytes(b"0" * (room - 700_000))
+        failed = adw("finish", "a", code=4)
+        assert "git merge failed" in failed.stderr
+        (small / "ballast").unlink()
+        assert everything(adw.directory) == before
+        assert merge_back(adw).way == "fast-forward"
+        assert (adw.directory / "README").read_text() == "changed\n"
 
 
 # ---- many, and the end of them -----------------------------------------------------------------
