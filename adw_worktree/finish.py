@@ -15,12 +15,13 @@ from typing import NamedTuple
 from .consent import Consent
 from .errors import AdwError, BranchUnusable, DirtyWorktree, TargetMoved, UnknownAdw
 from .gitrepo import branch_commit, head_branch, run_git
-from .landing import advance, checked_out_at, require_room, require_still, require_target
+from .landing import advance, require_room
 from .merging import Manner, Merged, Sides, Way, merge_aside
 from .model import Lease
 from .overview import require_path
 from .project import Project
 from .remove import Removed, foresee, remove
+from .target import checked_out_at, require_still, require_target
 from .userhooks import require_trusted, run_hooks
 from .workstate import uncommitted
 

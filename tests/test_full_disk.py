@@ -156,6 +156,12 @@ def unmerged(adw: Adw) -> None:
     git("commit", "--quiet", "-m", "work", cwd=adw.directory / "trees" / "a")
 
 
+def diverged(adw: Adw) -> None:
+    """Commit in `a`, and on the branch that it goes into."""
+    unmerged(adw)
+    git("commit", "--quiet", "--allow-empty", "-m", "later", cwd=adw.directory)
+
+
 def nothing(_: Adw) -> None:
     pass
 
@@ -169,6 +175,8 @@ COMMANDS: dict[str, tuple[list[str], Callable[[Adw], None]]] = {
     "remove": (["remove", "a", "-d"], nothing),
     "remove with work": (["remove", "a", "-f"], work),
     "remove with commits": (["remove", "a", "-D"], unmerged),
+    "finish": (["finish", "a"], unmerged),
+    "finish with a merge": (["finish", "a", "--squash"], diverged),
     "restore": (["restore", "a"], trashed),
     "rename": (["rename", "b", "d"], nothing),
     "discard": (["restore", "a", "--discard"], trashed),
@@ -211,15 +219,18 @@ def troubles(
         found.append("work was lost")
     after = {key: one["slot"] for key, one in adw.json("status")["allocations"].items()}
     if "new" in before and not [
-        place for place in (repo / "trees" / "a", *repo.glob(".git/adw-worktree/trash/*/tree"))
+        place for place in (repo, repo / "trees/a", *repo.glob(".git/adw-worktree/trash/*/tree"))
         if (place / "new").exists()
     ]:  # fmt: skip
         found.append("removed work was lost")
-    leaving = {words[1]} if words[0] in ("remove", "release", "restore") else set()
+    leaving = {words[1]} if words[0] in ("remove", "release", "restore", "finish") else set()
     if "d" in after:
         leaving.add("b")
         if after["d"] != before["b"]:
             found.append(f"d has not the slot of b: {before} became {after}: {ran.stderr}")
+    can_write = fault.who != "git" or not fault.lasts  # or git cannot put back either
+    if words[0] == "finish" and can_write and git("status", "--porcelain", cwd=repo):
+        found.append(f"the target's checkout is not as it was: {ran.stderr}")
     for adw_id in ("a", "b", "r"):
         if after.get(adw_id) != before[adw_id] and adw_id not in leaving:
             found.append(f"{adw_id} lost its lease: {before} became {after}: {ran.stderr}")
@@ -289,7 +300,7 @@ def inject(root: Path, shim: Path, name: str, fault: Fault) -> tuple[list[str], 
     words, upset = COMMANDS[name]
     before = {key: one.slot for key, one in open_project(adw.directory).pool.leases().items()}
     upset(adw)
-    if upset in (work, unmerged, trashed) and name != "discard":
+    if upset in (work, unmerged, diverged, trashed) and name != "discard":
         before["new"] = 0
     ran, counted = run_with(adw, shim, fault, words)
     return troubles(adw, words, ran, before, fault), counted

@@ -55,7 +55,8 @@ LOADED = {
     "finish b": SHOWS
     | REMOVES
     | _names(
-        "commands.finish commands.remove consent finish landing merging remove userhooks workstate"
+        "commands.finish commands.remove consent finish landing merging remove target userhooks "
+        "workstate"
     ),
     "restore": REMOVES | {"commands.restore", "restore", "exclude", "furnish"},
     "reconcile --background": HEALS | {"commands.reconcile"},
