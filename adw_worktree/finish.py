@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .consent import Consent
-from .errors import AdwError, BranchUnusable, DirtyWorktree, TargetMoved, UnknownAdw
+from .errors import (
+    AdwError,
+    BranchUnusable,
+    DirtyWorktree,
+    TargetMoved,
+    UnknownAdw,
+    WorktreeUnavailable,
+)
 from .gitrepo import branch_commit, head_branch, run_git
 from .landing import advance, require_room
 from .merging import Manner, Merged, Sides, Way, merge_aside
@@ -91,7 +98,7 @@ def finish(
     if merged.way is not None:
         notes = _judge(project, lease, path, merged, terms, output)
         merged = _land(project, merged, terms, way_on, output)
-    removed = None if terms.keep else _remove(project, lease, merged, terms, output)
+    removed = None if terms.keep else _remove(project, lease, path, merged, terms, output)
     if terms.keep and merged.way in ("squash", "rebase"):
         notes.append(
             f"{branch} is as it was; to go on from {into}: "
@@ -161,7 +168,7 @@ def _sides(project: Project, branch: str, into: str) -> Sides:
 
 
 def _remove(
-    project: Project, lease: Lease, merged: Merged, terms: Terms, output: int | None
+    project: Project, lease: Lease, path: Path, merged: Merged, terms: Terms, output: int | None
 ) -> Removed:
     """Remove the worktree, with its branch if that is still what was merged."""
     consent = Consent(
@@ -172,9 +179,10 @@ def _remove(
     )
     try:
         return remove(project, lease.adw_id, consent, output=output)
-    except UnknownAdw:  # another finish of the same came before
-        return Removed(False, lease.adw_id, None, None, None)
     except AdwError as exc:
+        gone = isinstance(exc, (UnknownAdw, WorktreeUnavailable)) and not path.exists()
+        if gone:  # another finish of the same came before
+            return Removed(False, lease.adw_id, None, None, None)
         at = f"{merged.sides.into} at {merged.commit[:12]}"
         exc.message = f"{lease.adw_id} is merged into {at}, but its worktree stays: {exc.message}"
         raise

@@ -704,6 +704,20 @@ def test_many_at_once_lose_nothing(adw: Adw, where: str) -> None:
     assert leased(adw) == set()
 
 
+def test_two_of_the_same_at_once_merge_once(adw: Adw) -> None:
+    work = head(diverged(adw))
+    started = [adw.start("finish", "a") for _ in range(2)]
+    codes = []
+    for process in started:
+        out, err = process.communicate(timeout=120)
+        codes.append(process.returncode)
+        assert process.returncode in (0, 4, 6, 7), out + err
+        assert "bug" not in err
+    assert 0 in codes
+    assert git("log", "--merges", "--format=%P", cwd=adw.directory).split()[1:] == [work]
+    assert_gone(adw)
+
+
 STEPS = ["scratch.directory", "scratch.locked", "merge.before", "merge.after", "land.before",
          "land.after", "retire.admin"]  # fmt: skip
 
