@@ -291,11 +291,12 @@ def _discard_half_entries(repo: Repository) -> None:
     from .leftovers import is_half_added
 
     for admin in admin_directories(repo.admin_root):
-        if admin.name.startswith(SPARE) and is_half_added(admin, repo.spares_dir / admin.name):
-            with _locked(lock_of(repo, admin.name)) as ours:
-                if ours:  # or a scratch worktree is in the making
-                    rmtree(admin)
-                    reached("spare.forgotten")
+        if not admin.name.startswith(SPARE) or (admin / "index").exists():
+            continue
+        with _locked(lock_of(repo, admin.name)) as ours:  # or a scratch worktree is in the making
+            if ours and is_half_added(admin, repo.spares_dir / admin.name):
+                rmtree(admin)
+                reached("spare.forgotten")
 
 
 def remove(project: Project, name: str) -> bool:
