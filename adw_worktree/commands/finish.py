@@ -6,10 +6,8 @@ from argparse import ArgumentParser, Namespace
 
 from ..errors import UsageError
 from ..finish import Finished, Terms, finish
-from ..healing import heal
 from ..output import Outcome
-from ..overview import require_lease
-from ..project import open_project
+from ..overview import find_lease
 from .remove import as_json, as_text, notes_of, until_of
 
 EPILOG = """\
@@ -55,9 +53,7 @@ def run(args: Namespace) -> Outcome:
         stop=args.stop,
         hooks=not args.no_hooks,
     )
-    project = open_project(args.directory)
-    heal(project)
-    lease = require_lease(project, args.adw_id, args.directory)
+    project, lease = find_lease(args.directory, args.adw_id)
     done = finish(project, lease, terms, output=2)
     gone = done.removed
     until = until_of(gone, project.settings.trash_days) if gone else None
