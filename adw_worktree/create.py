@@ -19,6 +19,7 @@ from .envfile import write
 from .errors import (
     AdwError,
     BranchUnusable,
+    DatabaseFailed,
     FileUnusable,
     GitFailed,
     HookFailed,
@@ -110,7 +111,11 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
             f"{lease.adw_id} has slot {lease.slot}, not {wish.slot}",
             hint=f"adw-worktree remove {lease.adw_id}, then create it with --slot {wish.slot}",
         )
-    lease = lease._replace(path=str(finding.path))
+    held = lease._replace(path=str(finding.path))
+    lease = _ensure_database(project, held)
+    if lease != held:
+        project.pool.update(lease)
+        write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     notes = furnish(project, lease, finding.path)
     return Created(False, lease, finding.path / project.settings.env_file, notes)
 
@@ -179,6 +184,7 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     _run_hooks(project, "pre-create", lease, project.repo.home, plan.hooks, output)
     if plan.new_branch and plan.branch is not None:
         lease = _make_branch(project, plan, lease)
+    lease = _ensure_database(project, lease)
     lease, spare = _add(project, plan, lease)
     env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
     reached("env.written")
@@ -216,8 +222,20 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
             )
             project.pool.update(lease)
         undo_creation(project, lease, plan.made_parents)
+        if project.settings.postgres is not None and not isinstance(cause, DatabaseFailed):
+            from .databases import sweep_databases
+
+            sweep_databases(project)
     except (AdwError, OSError) as exc:
         cause.add_note(f"not all of it could be undone: {exc}; adw-worktree reconcile")
+
+
+def _ensure_database(project: Project, lease: Lease) -> Lease:
+    if project.settings.postgres is None:
+        return lease
+    from .databases import ensure_database
+
+    return ensure_database(project, lease)
 
 
 def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:

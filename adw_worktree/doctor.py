@@ -54,6 +54,8 @@ def _leases(project: Project) -> Iterator[Problem]:
     for action in [*done.released, *done.repaired, *done.adopted]:
         message = f"{action.adw_id}: {action.kind}: {action.reason}"
         yield Problem(f"needs-{action.kind}", message, "adw-worktree reconcile")
+    for _, exc in done.failed:
+        yield Problem(exc.code, exc.message, exc.hint or "adw-worktree reconcile")
     for action in done.kept:
         lost = action.seen is None and action.lease is not None and action.lease.has_worktree
         if lost and action.lease is not None and action.lease.state == "active":

@@ -135,6 +135,7 @@ def _table(lease: Lease, repo_name: str) -> dict[str, str]:
         "branch": lease.branch or "",
         "path": lease.path or "",
         "repo": repo_name,
+        "database": lease.database or "",
         "compose_project": _compose_project(repo_name, lease),
         "service_ports": "\n".join(f"{name}={port}" for name, port in ports.items()),
         **{f"ports.{service}": str(port) for service, port in lease.ports.items()},

@@ -97,6 +97,13 @@ def is_disk_failure(error: OSError) -> bool:
     return error.errno in _REMEDIES
 
 
+class DatabaseFailed(AdwError):
+    """The database server cannot be reached, or does not do what it is asked."""
+
+    code = "database-failed"
+    exit_code = 3
+
+
 class NotARepository(AdwError):
     """The directory is in no git repository."""
 
@@ -212,6 +219,12 @@ class PathOccupied(Refused):
     """The directory for a new worktree exists and is not empty."""
 
     code = "path-occupied"
+
+
+class DatabaseTaken(Refused):
+    """There is a database of that name, and it is somebody else's."""
+
+    code = "database-taken"
 
 
 class WorktreeUnavailable(Refused):

@@ -85,6 +85,21 @@ class EnvValue(NamedTuple):
     """Whether a file of the repository asked for it, so that it needs approval."""
 
 
+class Postgres(NamedTuple):
+    """How an ADW gets a database of its own."""
+
+    url: str = "postgresql:///"
+    """The server, as programs are told of it; what it leaves out is libpq's to know."""
+    template: str = "template1"
+    """The database that others are made from."""
+    database: str = "{repo}_{slot}"
+    """Template of a database's name."""
+    variable: str = "DATABASE_URL"
+    """What the url is called in the env file."""
+    asked: tuple[str, ...] = ()
+    """What of it a file of the repository asks for, `postgres.url=…`, so that it needs approval."""
+
+
 class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
@@ -128,6 +143,8 @@ class Settings(NamedTuple):
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
     hooks: Mapping[str, HookCommands] = MappingProxyType({})
     """`pre-create`, `prepare`, `post-create`, `pre-finish`, `pre-remove`, `post-remove`."""
+    postgres: Postgres | None = None
+    """How each ADW gets a database; None: it gets none."""
 
 
 class Lease(NamedTuple):
@@ -159,6 +176,8 @@ class Lease(NamedTuple):
     still there. None if the branch was there before."""
     reserved: bool | None = None
     """Of a pending lease: whether the slot was reserved before, so that undoing keeps it."""
+    database: str | None = None
+    """Name of the database that was made for it; the name in the settings may change."""
 
     @property
     def backend(self) -> int:

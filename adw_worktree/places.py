@@ -59,7 +59,7 @@ def worktree_path(
     named = (branch or adw_id).replace("/", "-")
     values = {"adw_id": adw_id, "branch": named, "repo": repo_name, "home": str(home)}
     start = home.parent if bare else home
-    path = Path(os.path.normpath(start / _render(settings.worktree_path, values)))
+    path = Path(os.path.normpath(start / fill(settings.worktree_path, values)))
     inner = path.relative_to(start) if path.is_relative_to(start) else path
     if home.is_relative_to(path) or in_git_directory(inner.parts):
         raise _misplaced(path, "would replace the repository or lie inside its .git directory")
@@ -70,7 +70,7 @@ def worktree_path(
 
 def branch_name(settings: Settings, adw_id: str) -> str:
     """Return the branch that a new worktree of `adw_id` gets."""
-    return _render(settings.branch_name, {"adw_id": adw_id})
+    return fill(settings.branch_name, {"adw_id": adw_id})
 
 
 def ledger_path(settings: Settings, *, home: Path, common_dir: Path, bare: bool) -> Path:
@@ -130,7 +130,7 @@ def _misplaced(path: Path, reason: str) -> SettingsError:
     return SettingsError(f"worktree_path: {path} {reason}", hint="choose another worktree_path")
 
 
-def _render(template: str, values: Mapping[str, str]) -> str:
+def fill(template: str, values: Mapping[str, str]) -> str:
     """Fill the placeholders in one pass, so that a value with braces stays what it is."""
     return re.sub(PLACEHOLDER, lambda found: values.get(found[1], found[0]), template)
 

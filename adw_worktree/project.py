@@ -12,7 +12,7 @@ from .envfile import further_lines, value_lines
 from .errors import HookUntrusted, SettingsError
 from .gitrepo import Repository, admin_directory, run_git
 from .ledger import Leases, Ledger, attach_worktrees, recover_leases
-from .model import EnvValue, Lease, Settings, port_variable
+from .model import EnvValue, Lease, Postgres, Settings, port_variable
 from .pool import Pool
 from .settings import load_settings
 
@@ -88,7 +88,10 @@ class Project(NamedTuple):
             "ADW_REPO": str(self.repo.home),
         }
         ports = {port_variable(name): str(port) for name, port in lease.ports.items()}
-        return variables | ports
+        url = self._database_variables(lease)
+        if url and self.unapproved_lines():  # the variable's name may be the repository's
+            url = {}
+        return variables | ports | url
 
     def env_text(self, lease: Lease) -> str:
         """Return the env file of `lease`.
@@ -98,8 +101,21 @@ class Project(NamedTuple):
         from .envfile import render
 
         template = self.require_template()
-        values = {**self._values_for_compose(lease), **self.settings.values}
+        url = {
+            name: EnvValue(text.replace("{", "{{").replace("}", "}}"))
+            for name, text in self._database_variables(lease).items()
+        }
+        values = {**self._values_for_compose(lease), **url, **self.settings.values}
         return render(lease, repo_name=self.name, template=template, values=values)
+
+    def _database_variables(self, lease: Lease) -> dict[str, str]:
+        """Return what programs find the lease's database by, if it has one."""
+        postgres = self.settings.postgres
+        if postgres is None or lease.database is None or not lease.has_worktree:
+            return {}
+        from .database_url import program_url
+
+        return {postgres.variable: program_url(postgres.url, lease.database)}
 
     def _values_for_compose(self, lease: Lease) -> dict[str, EnvValue]:
         """Return what has docker compose read the env file, wherever it is called from.
@@ -122,7 +138,18 @@ class Project(NamedTuple):
         return parse_variables(self.env_text(lease))
 
     def require_template(self) -> str | None:
-        """Return the repository's own template, if it brings one.
+        """Return the repository's own template, if it brings one. Raises as `require_approved`."""
+        self.require_approved()
+        return self.template()
+
+    def require_postgres(self) -> Postgres | None:
+        """Return how an ADW gets a database, None if it gets none. Raises as `require_approved`."""
+        if self.settings.postgres is not None:
+            self.require_approved()
+        return self.settings.postgres
+
+    def require_approved(self) -> None:
+        """Hold what files of the repository want in the env file to what a person approved.
 
         Variables beyond ports and the usual names could run code in whatever is started with them.
         Raises HookUntrusted if nobody approved those that files of the repository ask for,
@@ -135,7 +162,6 @@ class Project(NamedTuple):
                 f"the settings of {self.repo.home} set variables that nobody has approved: {names}",
                 hint="adw-worktree trust",
             )
-        return self.template()
 
     def unapproved_lines(self) -> list[str]:
         """Return the lines of the env file that the repository asks for and nobody approved."""
@@ -149,10 +175,11 @@ class Project(NamedTuple):
         return [] if approved else lines
 
     def requested_template(self) -> str:
-        """Return what files of the repository want in the env file: a template and values."""
+        """Return what files of the repository want in the env file: template, values, database."""
         values = self.settings.values
         asked = {name: value for name, value in values.items() if value.from_repository}
-        return "\n".join([self.template() or "", *value_lines(asked)])
+        database = self.settings.postgres.asked if self.settings.postgres is not None else ()
+        return "\n".join([self.template() or "", *value_lines(asked), *database])
 
 
 def require_inside(repo: Repository, path: Path, what: str) -> None:

@@ -10,12 +10,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import TypeVar
 
 from . import spares, trash
+from .actions import Action, Kind, Reconciled, Seen
 from .atomic import write_atomically
 from .creators import abandoned
-from .envfile import Header, is_ours, load_header
+from .envfile import is_ours, load_header
 from .errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
 from .exclude import ensure_excluded
 from .faults import reached
@@ -32,59 +33,6 @@ from .verdict import Finding
 from .workstate import are_pruning_safe
 
 T = TypeVar("T")
-Kind = Literal[
-    "undo",
-    "finish",
-    "release",
-    "prune",
-    "move",
-    "refresh",
-    "receipt",
-    "env",
-    "reassign",
-    "adopt",
-    "keep",
-]
-
-
-class Seen(NamedTuple):
-    """A linked worktree as it was found."""
-
-    path: Path
-    admin: Path
-    branch: str | None
-    header: Header | None
-    """What its env file says of itself."""
-    told: Lease | None = None
-    """The lease that its receipt or, failing that, its env file tells of."""
-    has_receipt: bool = True
-
-
-class Action(NamedTuple):
-    """One thing to do, or to leave as it is, and why."""
-
-    kind: Kind
-    adw_id: str
-    slot: int | None
-    reason: str
-    path: Path | None = None
-    lease: Lease | None = None
-    seen: Seen | None = None
-
-
-class Reconciled(NamedTuple):
-    """What a pass did, or with `check` would do."""
-
-    released: list[Action]
-    kept: list[Action]
-    repaired: list[Action]
-    adopted: list[Action]
-    failed: list[tuple[Action, AdwError]]
-
-    @property
-    def found_something(self) -> bool:
-        """Whether there was anything to do."""
-        return bool(self.released or self.repaired or self.adopted or self.failed)
 
 
 def reconcile(
@@ -123,10 +71,10 @@ def reconcile(
     result = Reconciled([], [], [], [], [])
     for action in actions:
         if dry_run:
-            _file_under(result, action)
+            result.file(action)
             continue
         try:
-            _file_under(result, apply_action(project, action))
+            result.file(apply_action(project, action))
         except AdwError as exc:
             result.failed.append((action, exc))
         except OSError as exc:
@@ -137,6 +85,10 @@ def reconcile(
         spares.tidy(project)
         trash.purge(project.repo, project.settings.trash_days)
         project.pool.forget_lost()
+    if project.settings.postgres is not None:
+        from .databases import sweep_into
+
+        sweep_into(project, result, actions if dry_run else None)
     return result
 
 
@@ -382,12 +334,3 @@ def _settle(project: Project, lease: Lease, seen: Seen) -> None:
     ensure_excluded(project, seen.path)
     write_receipt(seen.admin, lease)
     furnish(project, lease, seen.path)
-
-
-def _file_under(result: Reconciled, action: Action) -> None:
-    heading = {
-        "release": result.released,
-        "keep": result.kept,
-        "adopt": result.adopted,
-    }.get(action.kind, result.repaired)
-    heading.append(action)

@@ -52,6 +52,7 @@ class Removed(NamedTuple):
     kept: trash.Entry | None = None
     """What `restore` can bring back, since it held work."""
     notes: Sequence[str] = ()
+    database_dropped: str | None = None
 
 
 def remove(
@@ -72,9 +73,11 @@ def remove(
     if found is None:
         return _already_gone(project, target, healed)
     if found.entry is None:
-        return _release_only(project, found.lease, consent)
-    work = require_consent(project, found, found.entry, consent)
-    return _remove(project, found, found.entry, work, consent, output)
+        gone = _release_only(project, found.lease, consent)
+    else:
+        work = require_consent(project, found, found.entry, consent)
+        gone = _remove(project, found, found.entry, work, consent, output)
+    return _without_database(project, gone)
 
 
 class Prospect(NamedTuple):
@@ -204,6 +207,20 @@ def _describe(
         removed_at=trash.now(),
         kept=kept,
     )
+
+
+def _without_database(project: Project, gone: Removed) -> Removed:
+    """Drop the database that went with it, or keep it with what `restore` can bring back."""
+    if gone.released is None or gone.released.database is None:
+        return gone
+    if project.settings.postgres is None:
+        note = f"the database {gone.released.database} stays: the settings have no [postgres] now"
+        return gone._replace(notes=[*gone.notes, note])
+    from .databases import drop_leaked
+
+    removed = gone.released if gone.removed else None
+    dropped = gone.released.database in drop_leaked(project, removed)
+    return gone._replace(database_dropped=gone.released.database if dropped else None)
 
 
 # ---- what is meant -----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -93,6 +94,10 @@ def discard(project: Project, name: str) -> Entry:
             trash.forget(project.repo, entry)
         except OSError as exc:
             raise FileUnusable.because(f"{entry.name} cannot be deleted", exc) from exc
+    if project.settings.postgres is not None:
+        from .databases import drop_leaked
+
+        drop_leaked(project)
     return entry
 
 
@@ -180,6 +185,11 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
             (directory / _ADMIN).rename(admin)
             reached("restore.admin")
     lease = _lease(project, entry, worktree, admin)
+    if project.settings.postgres is not None:
+        from .databases import ensure_database
+
+        lease = ensure_database(project, lease)
+        project.pool.update(lease)
     write_receipt(admin, lease)
     notes += furnish(project, lease, worktree)
     trash.forget(repo, entry, "restoring")
@@ -244,7 +254,8 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
 def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease:
     """Return the lease of the worktree that is back: its old slot if that is free."""
     assert entry.adw_id is not None
-    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
+    # The token that it had: its database, if it has one, is known by that.
+    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", _token(entry))
     draft = tied(fresh, worktree, admin)
     pool = project.pool
     present = pool.leases().get(entry.adw_id)
@@ -258,6 +269,11 @@ def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease
         return pool.reserve(entry.adw_id, wanted=entry.slot, draft=draft)
     except SlotUnavailable:
         return pool.reserve(entry.adw_id, draft=draft)
+
+
+def _token(entry: Entry) -> str:
+    whole = re.fullmatch("[0-9a-f]{32}", entry.token or "")
+    return whole[0] if whole else os.urandom(16).hex()
 
 
 def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = "_schema"
 # Fields that are left out of the file while their value is None.
-_OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device")
+_OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device", "database")
 _PENDING = ("new_branch_at", "reserved")
 _TOKEN = r"[0-9a-f]{32}"
 _COMMIT = r"[0-9a-f]{40,64}"
@@ -33,6 +33,7 @@ _SERVICE = r"[a-z][a-z0-9-]{0,31}"
 _TEXT = r"[^\0]{1,4096}"
 _PATH = r"/[^\0]{0,4095}"
 _ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
+_DATABASE = r"[a-z0-9_]{1,63}"
 
 
 # Reading a ledger again checks only what is new in it.
@@ -197,6 +198,7 @@ def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
             (_COMMIT, entry.get("new_branch_at", "0" * 40)),
             (_PATH, entry.get("path", "/")),
             (_TEXT, entry.get("branch", "x")),
+            (_DATABASE, entry.get("database", "x")),
             *((_SERVICE, name) for name in entry.get("services", {})),
         ]
         return (
@@ -336,6 +338,7 @@ def _define_record() -> type[BaseModel]:
         new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
 
         reserved: bool | None = None
+        database: Annotated[str, Field(pattern=rf"^{_DATABASE}$")] | None = None
 
         @field_validator("allocated_at", mode="before")
         @classmethod

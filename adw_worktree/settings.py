@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SettingsError
-from .model import DEFAULT_SERVICES, Settings
+from .model import DEFAULT_SERVICES, Postgres, Settings
 from .places import base_directory
 from .settings_check import TAKES, Layer, check_port_ranges, checked, plain, variable_source
 
 _PROJECT_FILE = "adw-worktree.toml"
 _MAX_FILE_BYTES = 1024 * 1024
-_TABLES = ("hooks", "values")
+_TABLES = ("hooks", "values", "postgres")
 """Keys that no variable can set."""
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -43,14 +43,23 @@ def load_settings(
     sources: dict[str, str] = {}
     for layer in layers:
         for key, value in checked(layer).items():
-            # Services and hooks are laid over one another name by name.
+            # Tables are laid over one another name by name.
             values[key] = {**values.get(key, {}), **value} if isinstance(value, dict) else value
             sources[key] = layer.source
     if "services" in values:
         values["services"] = {**DEFAULT_SERVICES, **values["services"]}
+    if "postgres" in values:
+        values["postgres"] = _postgres(values["postgres"])
     settings = Settings(**values)
     check_port_ranges(settings, sources)
     return settings
+
+
+def _postgres(table: Mapping[str, tuple[Any, bool]]) -> Postgres | None:
+    """Return what a table asks for, by key the value and whether the repository gave it."""
+    given = {key: value for key, (value, _) in table.items()}
+    asked = [f"postgres.{key}={given[key]}" for key, (_, theirs) in table.items() if theirs]
+    return Postgres(**given, asked=tuple(sorted(asked))) if given.pop("enabled") else None
 
 
 def _repository_layers(home: Path | None, bare: bool) -> list[Layer]:

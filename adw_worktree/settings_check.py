@@ -16,6 +16,7 @@ from .settings_rules import (
     LISTS,
     MAX_PORT,
     PORT_TABLES,
+    POSTGRES,
     SPANS,
     TEXTS,
     WRITERS,
@@ -51,11 +52,15 @@ TAKES: Mapping[str, str] = {
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
     "hooks": "a table of pre-create, prepare, post-create, pre-finish, pre-remove and post-remove",
+    "postgres": "a table of url, template, database, variable and enabled",
 }
 """Every key and what it takes, in the words of the error messages."""
 
 MOMENTS = ("pre-create", "prepare", "post-create", "pre-finish", "pre-remove", "post-remove")
 """The keys of `[hooks]`."""
+
+_ENABLED = "enabled"
+_KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
 
 _TAKES_BELOW = {
     "values": "a text; it may have {slot}, {adw_id}, {branch} or {ports.backend} in it",
@@ -65,6 +70,7 @@ _TAKES_BELOW = {
     "include": "a pattern as in .gitignore",
     "link": "a pattern as in .gitignore",
     "hooks": COMMANDS,
+    "postgres": "a text, and enabled true or false",
 }
 _MAX_SHOWN = 80
 
@@ -99,6 +105,10 @@ def checked(layer: Layer) -> dict[str, Any]:
         values["values"] = {
             name: EnvValue(text, layer.from_repository) for name, text in values["values"].items()
         }
+    if "postgres" in values:
+        # A table without it asks for databases, too.
+        table = {_ENABLED: True, **values["postgres"]}
+        values["postgres"] = {key: (value, layer.from_repository) for key, value in table.items()}
     return values
 
 
@@ -131,7 +141,17 @@ def _plain_value(key: str, value: object) -> object:
         return {check_variable(name): check_value(text) for name, text in value.items()}
     if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
         return {moment: commands(asked) for moment, asked in value.items()}
+    if key == "postgres" and isinstance(value, dict):
+        return {name: _postgres_value(name, one) for name, one in value.items()}
     raise ValueError(key)
+
+
+def _postgres_value(name: str, value: object) -> str | bool:
+    if name == _ENABLED and isinstance(value, bool):
+        return value
+    if name in POSTGRES and isinstance(value, str):
+        return POSTGRES[name](value)
+    raise ValueError(name)
 
 
 def _validated(layer: Layer) -> dict[str, Any]:
@@ -144,9 +164,9 @@ def _validated(layer: Layer) -> dict[str, Any]:
         raise _wrong(layer, exc.errors(include_url=False)[0]) from exc
     values = {key: getattr(model, key) for key in model.model_fields_set}
     values |= {key: tuple(values[key]) for key in LISTS if key in values}
-    if "hooks" in values:
-        given = values["hooks"]
-        values["hooks"] = {
+    for key in _KEYS_BELOW.keys() & values.keys():
+        given = values[key]
+        values[key] = {
             name.replace("_", "-"): getattr(given, name) for name in given.model_fields_set
         }
     return values
@@ -171,7 +191,7 @@ def _wrong(layer: Layer, error: ErrorDetails) -> SettingsError:
 def _unknown(source: str, key: str, where: Sequence[str]) -> SettingsError:
     import difflib
 
-    names = list(TAKES) if len(where) == 1 else list(MOMENTS)
+    names = list(TAKES if len(where) == 1 else _KEYS_BELOW[where[0]])
     near = difflib.get_close_matches(where[-1][:_MAX_SHOWN], names, n=1)
     guess = f"did you mean {near[0]}? " if near else ""
     if where == ["tool"]:
@@ -202,6 +222,10 @@ def _layer_model() -> type[BaseModel]:
     hooks: dict[str, Any] = {
         moment.replace("-", "_"): (asked, Field(default=(), alias=moment)) for moment in MOMENTS
     }
+    postgres: dict[str, Any] = {
+        _ENABLED: (bool, True),
+        **{key: (checked_by(check), "") for key, check in POSTGRES.items()},
+    }
     service = checked_by(check_service)
     fields: dict[str, Any] = {
         **{key: (checked_by(check), "") for key, check in TEXTS.items()},
@@ -215,6 +239,7 @@ def _layer_model() -> type[BaseModel]:
         **{key: table(service, numbers(span)) for key, span in PORT_TABLES.items()},
         "values": table(checked_by(check_variable), checked_by(check_value)),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
+        "postgres": (create_model("Postgres", __config__=strict, **postgres), None),
     }
     return create_model("Layer", __config__=strict, **fields)
 

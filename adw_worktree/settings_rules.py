@@ -132,6 +132,21 @@ def check_variable(value: str) -> str:
     return value
 
 
+def _check_server(value: str) -> str:
+    _check_text(value)
+    from .database_url import check_url
+
+    return check_url(value)
+
+
+def _check_database(value: str) -> str:
+    _check_text(value)
+    _check_placeholders(value, ["repo", "adw_id", "slot", "branch"])
+    if not re.search(r"\{(adw_id|slot|branch)\}", value):
+        raise ValueError("needs {slot}, {adw_id} or {branch}, or all would share one database")
+    return value
+
+
 def check_value(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(value)
@@ -168,6 +183,13 @@ def _check_writer(value: str) -> str:
 
 WRITERS = ("compose", "direnv", "mise", "procfile", "vite", "vscode")
 """Programs for which `create` can write a file beside the env file (`programs.py`)."""
+POSTGRES: Mapping[str, Callable[[str], str]] = {
+    "url": _check_server,
+    "template": _check_argument,
+    "database": _check_database,
+    "variable": check_variable,
+}
+"""The texts in `[postgres]`."""
 COMMANDS = 'a command line, or a list of command lines and argument lists (["npm", "ci"])'
 TEXTS: Mapping[str, Callable[[str], str]] = {
     "worktree_path": _check_worktree_path,

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from . import background
 from .atomic import write_atomically
-from .errors import AdwError, GitFailed, InvalidAdwId
+from .errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
 from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, held, try_lock
@@ -136,6 +136,26 @@ def interrupted(repo: Repository) -> list[tuple[str, Way]]:
             if name.endswith(f".{way}"):
                 moving.append((name.removesuffix(f".{way}"), way))
     return moving
+
+
+def tokens(repo: Repository) -> set[str]:
+    """Return the lease tokens of all that is kept, or that is on its way in or out.
+
+    Raises FileUnusable if there is something that does not tell.
+    """
+    found: set[str] = set()
+    for name in _names(repo):
+        directory = place(repo, name)
+        if name.endswith((".deleting", ".lock", ".stuck")) or not directory.is_dir():
+            continue
+        entry = load(directory)
+        if entry is None and (directory / _RECORD).exists():
+            raise FileUnusable(f"{directory} cannot be read", hint=f"look into {directory}")
+        if entry is None and not directory.is_dir():
+            return tokens(repo)  # it went on its way since
+        if entry is not None and entry.kept and entry.token is not None:
+            found.add(entry.token)
+    return found
 
 
 def abandoned(repo: Repository) -> list[tuple[str, Way]]:

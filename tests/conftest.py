@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import postgres_server
 import pytest
 
 # The real home, before any test is sealed: nothing may write there.
@@ -66,7 +67,7 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Give the test a home of its own, and git no configuration but what is written here."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("GIT_", "ADW_", "XDG_")) or name == "PYTEST_ADDOPTS":
+        if name.startswith(("GIT_", "ADW_", "XDG_", "PG")) or name == "PYTEST_ADDOPTS":
             monkeypatch.delenv(name)
     settings = {
         "HOME": str(home),
@@ -221,6 +222,22 @@ def user_hook(moment: str, command: str) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(f'[hooks]\n{moment} = ["""{command}"""]\n')
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_server_is_left() -> Iterator[None]:
+    yield
+    postgres_server.discard_all()
+
+
+@pytest.fixture
+def postgres() -> Iterator[postgres_server.Server]:
+    """Return a running PostgreSQL server; skip the test where none is installed."""
+    if postgres_server.programs() is None:
+        pytest.skip("PostgreSQL is not installed")
+    server = postgres_server.running()
+    yield server
+    server.clear()
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ def test_json_keys_of_every_command(adw: Adw) -> None:
         ("trust",): {"trusted", "commands", "variables"},
         ("restore",): {"kept"},
         ("remove", "a"): {
-            "removed", "adw_id", "path", "released", "branch_deleted", "stopped", "listening",
-            "kept_until",
+            "removed", "adw_id", "path", "released", "branch_deleted", "database_dropped",
+            "stopped", "listening", "kept_until",
         },
     }  # fmt: skip
     for command, keys in expected.items():

@@ -30,6 +30,7 @@ def test_create_makes_worktree_lease_and_env_file(adw: Adw) -> None:
     path = adw.directory / "trees" / "fix-login"
     assert set(made) == {
         "schema_version", "ok", "created", "adw_id", "slot", "ports", "path", "branch", "env_file",
+        "database",
     }  # fmt: skip
     assert made["ok"] is True
     assert made["created"] is True

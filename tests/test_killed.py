@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import postgres_server
 import psutil
 import pytest
 from conftest import (
@@ -303,6 +304,30 @@ def with_lost_repository(adw: Adw) -> None:
     subprocess.run(["rm", "-rf", str(other.directory)], check=True)
 
 
+def with_postgres(adw: Adw) -> None:
+    server = postgres_server.running()
+    server.clear()
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    template = postgres_server.SEEDED
+    config.write_text(f'[postgres]\nurl = "{server.url}"\ntemplate = "{template}"\n')
+
+
+def with_postgres_and_a(adw: Adw) -> None:
+    with_postgres(adw)
+    made(adw, "a")
+
+
+def with_postgres_and_work(adw: Adw) -> None:
+    with_postgres(adw)
+    with_work(adw)
+
+
+def with_postgres_and_trash(adw: Adw) -> None:
+    with_postgres_and_work(adw)
+    adw("remove", "-f", "a")
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A command, and what is there before it."""
@@ -434,6 +459,22 @@ SCENARIOS = {
     "trust": Scenario(("trust", "--yes"), with_requests, wish=Wish(hooks=False)),
 }  # fmt: skip
 
+if postgres_server.programs() is not None:
+    SCENARIOS |= {
+        "create-with-postgres": Scenario(("create", "a"), with_postgres),
+        "remove-with-postgres": Scenario(
+            ("remove", "a"), with_postgres_and_a, keeps=frozenset({"a"})
+        ),
+        "remove-forced-with-postgres": Scenario(
+            ("remove", "-f", "a"), with_postgres_and_work, keeps=frozenset({"a"}),
+            dirty=frozenset({"a"}), work=True,
+        ),
+        "restore-with-postgres": Scenario(
+            ("restore", "a"), with_postgres_and_trash, keeps=frozenset({"a"}),
+            dirty=frozenset({"a"}), work=True,
+        ),
+    }  # fmt: skip
+
 
 # ---- what has to hold --------------------------------------------------------------------------
 
@@ -515,8 +556,9 @@ def spares_of(repo: Path) -> set[str]:
 
 def assert_heals(adw: Adw, scenario: Scenario) -> None:
     adw("list")
-    if scenario.words[0] == "reconcile" or "spare" in scenario.before.__name__:
-        adw("reconcile")  # what was in disorder before, and spares
+    before = scenario.before.__name__
+    if scenario.words[0] == "reconcile" or "spare" in before or "postgres" in before:
+        adw("reconcile")  # what was in disorder before, spares and databases
     assert_in_order(adw, scenario.keeps, scenario.dirty)
     if scenario.work:
         assert_work_is_there(adw)
@@ -524,6 +566,23 @@ def assert_heals(adw: Adw, scenario: Scenario) -> None:
         assert_named_alike(adw)
     create(open_project(adw.directory), scenario.adw_id, scenario.wish)
     assert_in_order(adw, scenario.keeps, scenario.dirty)
+    if "postgres" in before:
+        assert_databases_are_those_needed(adw)
+
+
+def assert_databases_are_those_needed(adw: Adw) -> None:
+    """Each worktree has one, each kept one in the trash, and there is no other."""
+    leases = open_project(adw.directory).pool.leases().values()
+    kept = adw.json("restore")["kept"]
+
+    def only_needed() -> bool:
+        # A server goes on with what a killed command asked for.
+        adw("reconcile")
+        there = postgres_server.running().databases()
+        used = {lease.database for lease in leases}
+        return used <= there and len(there - used) == len(kept)
+
+    settle(only_needed, "leases, trash and databases")
 
 
 def assert_work_is_there(adw: Adw) -> None:
@@ -618,7 +677,10 @@ def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
         directory = fresh_home()
         reached |= set(run_traced(put_in_place(directory, scenario), scenario, directory / "t"))
     # A dead process's litter is taken away by the command after it.
-    assert set(POINTS) - reached == {"atomic.discarded"}
+    unreached = {"atomic.discarded"}
+    if postgres_server.programs() is None:
+        unreached |= {point for point in POINTS if point.startswith("database")}
+    assert set(POINTS) - reached == unreached
 
 
 SAMPLE = {

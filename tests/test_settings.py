@@ -15,7 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from adw_worktree.errors import SettingsError
-from adw_worktree.model import DEFAULT_SERVICES, HookCommands, Settings
+from adw_worktree.model import DEFAULT_SERVICES, HookCommands, Postgres, Settings
 from adw_worktree.places import (
     branch_name,
     ledger_path,
@@ -102,7 +102,8 @@ def test_the_documentation_lists_every_key_with_its_variable() -> None:
     lines = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8").splitlines()
     rows = {line.split("|")[1].strip(): line for line in lines if line.startswith("| `")}
     for key in TAKES:
-        assert key in ("hooks", "values") or f"| `ADW_{key.upper()}` |" in rows[f"`{key}`"]
+        variable = "–" if key in ("hooks", "values", "postgres") else f"`ADW_{key.upper()}`"
+        assert f"| {variable} |" in rows[f"`{key}`"]
     assert {f"`{moment}`" for moment in MOMENTS} | {"`hooks`"} <= set(rows)
 
 
@@ -200,6 +201,27 @@ def test_services_and_hooks_are_laid_over_one_another_by_name(
         "pre-create": HookCommands(("a",), from_repository=True),
         "post-create": HookCommands((("d", "e f"), "g"), from_repository=False),
     }
+
+
+def test_postgres_is_laid_over_key_by_key_and_what_the_repository_asks_is_known(
+    home: Path, environ: dict[str, str]
+) -> None:
+    write_own(home, "[postgres]\nurl = 'postgresql://theirs/'\ntemplate = 'dev'")
+    loaded = load_settings(home, environ=environ).postgres
+    assert loaded == Postgres(
+        url="postgresql://theirs/",
+        template="dev",
+        asked=(
+            "postgres.enabled=True",
+            "postgres.template=dev",
+            "postgres.url=postgresql://theirs/",
+        ),
+    )
+    write_user(environ, "[postgres]\nurl = 'postgresql://mine/'")
+    loaded = load_settings(home, environ=environ).postgres
+    assert loaded == Postgres("postgresql://mine/", "dev", asked=("postgres.template=dev",))
+    write_user(environ, "[postgres]\nenabled = false")
+    assert load_settings(home, environ=environ).postgres is None
 
 
 def test_user_file_can_silence_a_hook_of_the_repository(
@@ -339,6 +361,16 @@ def test_without_home_there_is_no_user_file(home: Path) -> None:
         ("write = ['vite:.git']", "write.0"),
         ("container_ports.backend = 0", "container_ports.backend"),
         ("container_ports.Backend = 80", "container_ports.Backend"),
+        ("postgres = true", "postgres"),
+        ("postgres.enabled = 1", "postgres.enabled"),
+        ("postgres.url = 5432", "postgres.url"),
+        ("postgres.url = 'localhost'", "postgres.url"),
+        ("postgres.url = 'postgresql://h/?dbname=x'", "postgres.url"),
+        ("postgres.template = ''", "postgres.template"),
+        ("postgres.database = 'app'", "postgres.database"),
+        ("postgres.database = '{slot}{path}'", "postgres.database"),
+        ("postgres.variable = 'a-b'", "postgres.variable"),
+        ("postgres.host = 'h'", "postgres.host"),
         ("hooks = 'make'", "hooks"),
         ("hooks.post-create = 3", "hooks.post-create"),
         ("hooks.post-create = ''", "hooks.post-create"),
@@ -372,6 +404,7 @@ def test_a_wrong_type_says_what_is_allowed_and_what_was_given(
         ("env-file = 'x'", "env_file"),
         ("[hooks]\npost_create = 'x'", "post-create"),
         ("[hooks]\npostcreate = 'x'", "post-create"),
+        ("[postgres]\ntemplates = 'x'", "template"),
     ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(
@@ -382,7 +415,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(
     assert error.message.startswith(f"{path}: unknown key ")
     assert error.hint is not None
     assert error.hint.startswith(f"did you mean {meant}? The keys are ")
-    assert all(key in error.hint for key in (MOMENTS if "hooks" in text else TAKES))
+    below = {"[hooks]": MOMENTS, "[postgres]": ("url", "template", "database", "variable")}
+    assert all(key in error.hint for key in below.get(text.partition("\n")[0], TAKES))
 
 
 def test_the_pyproject_heading_in_the_own_file_is_explained(

@@ -30,7 +30,7 @@ HEALS = OPENS | _names("healing creators hookfile stamp")
 SHOWS = HEALS | {"overview"}
 REMOVES = HEALS | _names("retire trash background worktrees")
 CREATES = HEALS | _names("creation exclude furnish userhooks worktrees")
-ALL = REMOVES | CREATES | _names("leftovers spares workstate")
+ALL = REMOVES | CREATES | _names("actions leftovers spares workstate")
 
 LOADED = {
     "--version": BASE,

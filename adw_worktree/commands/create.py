@@ -99,6 +99,7 @@ def as_json(made: Created) -> dict[str, object]:
         "path": lease.path,
         "branch": lease.branch,
         "env_file": str(made.env_file),
+        "database": lease.database,
     }
 
 
@@ -107,6 +108,9 @@ def _text(made: Created) -> str:
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     verb = "created" if made.created else "already there:"
     branch = f"branch {lease.branch}" if lease.branch else "detached"
-    return (
-        f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})\nslot {lease.slot}: {ports}"
-    )
+    lines = [
+        f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})",
+        f"slot {lease.slot}: {ports}",
+    ]
+    lines += [f"database {lease.database}"] if lease.database else []
+    return "\n".join(lines)

@@ -15,7 +15,7 @@ from ..project import Project, open_project
 from ..stamp import observe, stamp_file, write_stamp
 
 if TYPE_CHECKING:
-    from ..reconcile import Action, Reconciled
+    from ..actions import Action, Reconciled
 
 EPILOG = """\
 examples:

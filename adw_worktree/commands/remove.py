@@ -169,6 +169,7 @@ def as_json(gone: Removed, until: str | None) -> dict[str, object]:
         "path": str(gone.path) if gone.path else None,
         "released": {"slot": released.slot, "ports": dict(released.ports)} if released else None,
         "branch_deleted": gone.branch_deleted,
+        "database_dropped": gone.database_dropped,
         "kept_until": until,
         "stopped": [_server(one) for one in gone.stopped],
         "listening": [_server(one) for one in gone.listening],
@@ -186,6 +187,8 @@ def as_text(gone: Removed) -> str:
         lines.append(f"released slot {gone.released.slot} of {gone.released.adw_id}")
     if gone.branch_deleted:
         lines.append(f"deleted branch {gone.branch_deleted}")
+    if gone.database_dropped:
+        lines.append(f"dropped database {gone.database_dropped}")
     lines += [f"ended {_who(one)} on port {one.port}" for one in gone.stopped]
     return "\n".join(lines)
 

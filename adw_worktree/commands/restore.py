@@ -53,8 +53,10 @@ def run(args: Namespace) -> Outcome:
         "path": lease.path,
         "branch": lease.branch,
         "env_file": str(back.env_file),
+        "database": lease.database,
     }
     text = f"restored {lease.adw_id} at {lease.path}, slot {lease.slot}"
+    text += f"\ndatabase {lease.database}" if lease.database else ""
     return Outcome(data, text, [*project.notices, *back.notes])
 
 

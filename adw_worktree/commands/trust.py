@@ -74,7 +74,10 @@ def describe(commands: dict[str, list[str | list[str]]]) -> str:
 
 def _variables(lines: list[str]) -> str:
     """Return the lines of the env template that need approval, as a person should read them."""
-    return "\n".join(f"  variable: {printable(line)}" for line in lines)
+    return "\n".join(
+        f"  {'setting' if line.startswith('postgres.') else 'variable'}: {printable(line)}"
+        for line in lines
+    )
 
 
 def _ask(project: Project, asked: str, *, as_json: bool) -> None:
