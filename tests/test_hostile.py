@@ -469,6 +469,7 @@ def test_pending_lease_of_a_foreign_ledger_destroys_nothing(adw: Adw, command: s
         {"ports": {"backend": 31003, "frontend": 31103, "x;$(touch ran)": 31203}},
         {"adw_id": "../a"},
         {"inode": "1"},
+        {"database": "app?host=elsewhere"},
     ],
     ids=str,
 )
