@@ -42,7 +42,7 @@ def ensure_database(project: Project, lease: Lease) -> Lease:
     """Have a database for `lease`, if the settings ask for one; return the lease with its name.
 
     It is made from the template, unless it is there or came out of the trash with its worktree.
-    Raises DatabaseFailed, DatabaseTaken, SettingsError, HookUntrusted.
+    Raises DatabaseFailed, DatabaseTaken, HookUntrusted.
     """
     wish = project.require_postgres()
     if wish is None:
@@ -65,7 +65,7 @@ def sweep_databases(
 
     `removed` is the lease of a worktree just removed, whose database is ours wherever we were when
     it was made. With `doomed`, the tokens of leases that would be released, nothing is changed.
-    Raises DatabaseFailed, SettingsError, HookUntrusted, and what keeps us from knowing.
+    Raises DatabaseFailed, HookUntrusted, and what keeps us from knowing.
     """
     wish = project.require_postgres()
     if wish is None:
@@ -187,14 +187,12 @@ def _living(project: Project) -> set[str]:
 
     Raises FileUnusable if there is one whose token cannot be told.
     """
-    leases = project.pool.leases().values()
-    tokens = {lease.token for lease in leases}
-    leased = {lease.admin_id for lease in leases}
+    tokens = {lease.token for lease in project.pool.leases().values()}
     for admin in admin_directories(project.repo.admin_root):
         token = receipt_token(admin)
         if token is not None:
             tokens.add(token)
-        elif has_receipt(admin) and admin.name not in leased:
+        elif has_receipt(admin):
             raise FileUnusable(
                 f"the receipt in {admin} cannot be read, and so no database is dropped",
                 hint="adw-worktree reconcile, once it can be",

@@ -15,7 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from .database_url import named_in, server_url
-from .errors import AdwError, DatabaseFailed, DatabaseTaken, SettingsError
+from .errors import AdwError, DatabaseFailed, DatabaseTaken
 from .faults import reached
 
 if TYPE_CHECKING:
@@ -95,12 +95,14 @@ class Server(NamedTuple):
         """Make the database `name` from `template`.
 
         Raises DatabaseTaken if there is one of that name, DatabaseFailed if the template cannot be
-        copied; nothing is left then.
+        copied; nothing is left then. Raises Changed if another process makes it, too.
         """
         try:
             self._copy(template, mark.resting_name)
             reached("database.copied")
             self.put_to_use(self._found(mark.resting_name), name, mark)
+        except Changed:
+            raise  # another process is at it, for the same worktree
         except BaseException:
             with suppress(Exception):  # it is swept later, if it cannot be dropped now
                 self._give_up_command()
@@ -197,6 +199,8 @@ class Server(NamedTuple):
         try:
             # The server itself waits five seconds for those who are connected to the template.
             self._run("CREATE DATABASE {} TEMPLATE {}", name, template)
+        except (errors.DuplicateDatabase, errors.UniqueViolation) as exc:
+            raise Changed(f"the database {name} is being made by another process") from exc
         except errors.ObjectInUse as exc:
             raise DatabaseFailed(
                 f"the database {template} cannot be copied while somebody is connected to it: "
@@ -247,11 +251,11 @@ def taken(name: str, owner: str | None = None) -> DatabaseTaken:
 
 @contextmanager
 def connected(url: str, template: str) -> Iterator[Server]:
-    """Connect to the server of `url`. Raises SettingsError without psycopg, else DatabaseFailed."""
+    """Connect to the server of `url`. Raises DatabaseFailed, also without psycopg."""
     try:
         import psycopg  # noqa: F401
     except ImportError as exc:
-        raise SettingsError(
+        raise DatabaseFailed(
             f"[postgres] needs psycopg, which cannot be loaded: {_line(exc)}",
             hint=f"{quote(sys.executable)} -m pip install 'psycopg[binary]>=3.1'",
         ) from exc

@@ -57,9 +57,10 @@ def load_settings(
 
 def _postgres(table: Mapping[str, tuple[Any, bool]]) -> Postgres | None:
     """Return what a table asks for, by key the value and whether the repository gave it."""
+    asked = [f"postgres.{key}={value}" for key, (value, theirs) in table.items() if theirs]
     given = {key: value for key, (value, _) in table.items()}
-    asked = [f"postgres.{key}={given[key]}" for key, (_, theirs) in table.items() if theirs]
-    return Postgres(**given, asked=tuple(sorted(asked))) if given.pop("enabled") else None
+    enabled = given.pop("enabled")
+    return Postgres(**given, asked=tuple(sorted(asked))) if enabled else None
 
 
 def _repository_layers(home: Path | None, bare: bool) -> list[Layer]:

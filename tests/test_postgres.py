@@ -213,6 +213,16 @@ def test_many_at_once_get_one_each(adw: Adw, server: Server) -> None:
     assert server.databases() == set()
 
 
+def test_several_that_make_what_is_missing_make_it_once(adw: Adw, server: Server) -> None:
+    of_user("")
+    made(adw)
+    of_user(asked(server))
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: adw.json("create", "a")["database"], range(3)))
+    assert server.databases() == set(found)
+    assert word(server, found[0]) == ["grown"]
+
+
 # ---- nothing is left ---------------------------------------------------------------------------
 
 
@@ -281,7 +291,7 @@ def test_a_leak_is_named_by_a_dry_run_and_dropped_by_reconcile(adw: Adw, server:
         assert str(lease.database) in planned["repaired"][0]["reason"]
     adw("list")  # which releases the slot, and connects to no server
     assert server.databases() == {lease.database}
-    assert [one["code"] for one in adw.json("doctor", code=10)["problems"]] == ["needs-drop"]
+    assert "needs-drop" in {one["code"] for one in adw.json("doctor", code=10)["problems"]}
     assert [one["action"] for one in adw.json("reconcile")["repaired"]] == ["drop"]
     assert server.databases() == set()
 
