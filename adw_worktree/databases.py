@@ -9,6 +9,7 @@ none is dropped. Whoever is connected sweeps, so that what a dead process left g
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection
 from contextlib import suppress
 from hashlib import sha256
@@ -18,14 +19,15 @@ from typing import NamedTuple
 from . import trash
 from .actions import Action, Reconciled
 from .database_url import database_name, is_plain_name
-from .errors import AdwError, FileUnusable, HookUntrusted
+from .errors import AdwError, DatabaseTaken, FileUnusable, HookUntrusted
 from .model import Lease, Postgres
-from .postgres import Changed, Mark, Marked, Server, connected, plainly, taken
+from .postgres import Changed, Mark, Marked, Server, connected, plainly
 from .project import Project
 from .receipts import admin_directories, has_receipt, receipt_token
 from .registry import identity_of
 
-_ATTEMPTS = 5
+_PAUSE_SECONDS = 0.05
+_OTHER_NAME = 'choose another name with database in [postgres], such as "{repo}_{adw_id}"'
 _MACHINE_ID = Path("/etc/machine-id")
 
 
@@ -48,14 +50,16 @@ def ensure_database(project: Project, lease: Lease) -> Lease:
     if wish is None:
         return lease
     with connected(wish.url, wish.template) as server:
-        with suppress(AdwError):  # it is `reconcile` that tells
-            _sweep(project, server)
-        for _ in range(_ATTEMPTS):
+        deadline = time.monotonic() + project.settings.lock_timeout
+        while True:
+            with suppress(AdwError):  # it is `reconcile` that tells
+                _sweep(project, server)
             try:
                 return lease._replace(database=_ensure(project, server, wish, lease))
-            except Changed as exc:
-                changed = exc
-        raise changed
+            except Changed:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
 
 
 def sweep_databases(
@@ -117,16 +121,34 @@ def _ensure(project: Project, server: Server, wish: Postgres, lease: Lease) -> s
     name = lease.database or _name(project, wish, lease)
     marked = server.marked()
     found = next((one for one in marked if _is_of(one, lease, mark.repo)), None)
-    if found is None:
-        if server.has(name):
-            raise taken(name, next((one.mark.adw_id for one in marked if one.name == name), None))
-        server.make(wish.template, name, mark)
-        return name
-    if not found.rests and is_plain_name(found.name):
+    if found is not None and not found.rests and is_plain_name(found.name):
         name = found.name  # where a person, or the ledger before it was lost, had it
-    if found.name != name or found.mark != mark or found.closed:
+    if found is None or found.name != name:
+        _require_free(project, server, name, marked)
+    if found is None:
+        server.make(wish.template, name, mark)
+    elif found.name != name or found.mark != mark or found.closed:
         server.put_to_use(found, name, mark)
     return name
+
+
+def _require_free(project: Project, server: Server, name: str, marked: list[Marked]) -> None:
+    """Raise DatabaseTaken if another database has the name, Changed if that is on its way out."""
+    if not server.has(name):
+        return
+    holder = next((one.mark for one in marked if one.name == name), None)
+    if holder is None:
+        raise DatabaseTaken(
+            f"there is a database {name} that adw-worktree did not make",
+            hint=f"{_OTHER_NAME}; or rename that one",
+        )
+    if holder.repo == _repository(project) and holder.token not in _living(project):
+        # A `remove` gives back the slot, and with it the name, before it drops the database.
+        raise Changed(f"the database {name} of {holder.adw_id} cannot be dropped yet")
+    raise DatabaseTaken(
+        f"the database {name} is that of the ADW {holder.adw_id}",
+        hint=f"adw-worktree reconcile drops it if nothing needs it; or {_OTHER_NAME}",
+    )
 
 
 def _is_of(one: Marked, lease: Lease, repo: str) -> bool:

@@ -15,7 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from .database_url import named_in, server_url
-from .errors import AdwError, DatabaseFailed, DatabaseTaken
+from .errors import AdwError, DatabaseFailed
 from .faults import reached
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ class Server(NamedTuple):
     def make(self, template: str, name: str, mark: Mark) -> None:
         """Make the database `name` from `template`.
 
-        Raises DatabaseTaken if there is one of that name, DatabaseFailed if the template cannot be
-        copied; nothing is left then. Raises Changed if another process makes it, too.
+        Raises DatabaseFailed, with nothing left, if the template cannot be copied; Changed if
+        another process makes it, too, or there is one of that name by now.
         """
         try:
             self._copy(template, mark.resting_name)
             reached("database.copied")
             self.put_to_use(self._found(mark.resting_name), name, mark)
         except Changed:
-            raise  # another process is at it, for the same worktree
+            raise  # another process may be at it, for the same worktree
         except BaseException:
             with suppress(Exception):  # it is swept later, if it cannot be dropped now
                 self._give_up_command()
@@ -110,10 +110,7 @@ class Server(NamedTuple):
             raise
 
     def put_to_use(self, found: Marked, name: str, mark: Mark) -> None:
-        """Have a database of ours be called `name` and bear `mark`.
-
-        Raises DatabaseTaken, Changed.
-        """
+        """Have a database of ours be called `name` and bear `mark`. Raises Changed."""
         with self._unchanged(found):
             self._run("COMMENT ON DATABASE {} IS {}", found.name, text=mark.comment)
             self._run("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", found.name)
@@ -223,7 +220,7 @@ class Server(NamedTuple):
         try:
             self._run("ALTER DATABASE {} RENAME TO {}", old, new)
         except errors.DuplicateDatabase as exc:
-            raise taken(new) from exc
+            raise Changed(f"there is a database {new} by now") from exc
 
     def _run(self, command: LiteralString, *names: str, text: str | None = None) -> None:
         """Run a command with these names in it, and a text where one belongs."""
@@ -233,20 +230,6 @@ class Server(NamedTuple):
         if command.count("{}") > len(names):
             parts.append(Literal(text))
         self.connection.execute(SQL(command).format(*parts))
-
-
-def taken(name: str, owner: str | None = None) -> DatabaseTaken:
-    """Return the error for a name that is not free; `owner` is the ADW that has it, if one has."""
-    other = 'choose another name with database in [postgres], such as "{repo}_{adw_id}"'
-    if owner is None:
-        return DatabaseTaken(
-            f"there is a database {name} that adw-worktree did not make",
-            hint=f"{other}; or rename that one",
-        )
-    return DatabaseTaken(
-        f"the database {name} is that of the ADW {owner}",
-        hint=f"adw-worktree reconcile drops it if nothing needs it; or {other}",
-    )
 
 
 @contextmanager

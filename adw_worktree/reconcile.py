@@ -109,7 +109,7 @@ def look(project: Project) -> list[Seen]:
     for entry in list_worktrees(project.repo.home):
         admin = admin_directory(entry.path)
         # A copy of a repository lists the worktrees of the original.
-        if admin is None or not admin.is_dir() or not admin.parent.samefile(admin_root):
+        if admin is None or not admin.is_dir() or not _is_in(admin, admin_root):
             continue
         if project.repo.is_spare(entry.path):
             continue
@@ -118,6 +118,13 @@ def look(project: Project) -> list[Seen]:
         header = load_header(entry.path / project.settings.env_file)
         seen.append(Seen(entry.path, admin, entry.branch, header, told, receipt is not None))
     return seen
+
+
+def _is_in(admin: Path, admin_root: Path) -> bool:
+    try:
+        return admin.parent.samefile(admin_root)
+    except FileNotFoundError:  # git removes the directory with the last worktree
+        return False
 
 
 # ---- the plan ----------------------------------------------------------------------------------

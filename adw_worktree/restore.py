@@ -33,7 +33,7 @@ from .faults import reached
 from .furnish import furnish
 from .gitrepo import admin_directory, branch_commit, list_worktrees
 from .ledger import tied
-from .model import Lease, check_adw_id
+from .model import Lease, check_adw_id, ports_of
 from .project import Project, require_inside
 from .receipts import RECEIPT, write_receipt
 from .retire import aside_of, copy_across
@@ -254,16 +254,19 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
 def _lease(project: Project, entry: Entry, worktree: Path, admin: Path) -> Lease:
     """Return the lease of the worktree that is back: its old slot if that is free."""
     assert entry.adw_id is not None
-    # The token that it had: its database, if it has one, is known by that.
-    fresh = Lease(entry.adw_id, -1, {}, datetime.now(UTC), "active", _token(entry))
-    draft = tied(fresh, worktree, admin)
-    pool = project.pool
+    pool, slot = project.pool, entry.slot or 0
     present = pool.leases().get(entry.adw_id)
-    if present is not None and not present.has_worktree:
+    if present is not None and present.has_worktree:
+        return present
+    ports = ports_of(slot, project.settings.services)
+    # The token that it had: its database, if it has one, is known by that.
+    fresh = Lease(entry.adw_id, slot, ports, datetime.now(UTC), "active", _token(entry))
+    draft = tied(fresh, worktree, admin)
+    write_receipt(admin, draft)  # first: a lease without one is that of a worktree that is gone
+    if present is not None:
         pool.upgrade(present, draft)
         present = draft._replace(slot=present.slot, ports=present.ports)
         pool.update(present)
-    if present is not None:
         return present
     try:
         return pool.reserve(entry.adw_id, wanted=entry.slot, draft=draft)

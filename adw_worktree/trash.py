@@ -146,14 +146,16 @@ def tokens(repo: Repository) -> set[str]:
     found: set[str] = set()
     for name in _names(repo):
         directory = place(repo, name)
-        if name.endswith((".deleting", ".lock", ".stuck")) or not directory.is_dir():
+        if name.endswith((".deleting", ".lock", ".stuck")):
             continue
+        if not (directory / _RECORD).exists() and directory.exists():
+            continue  # on its way in, and its lease still there
         entry = load(directory)
-        if entry is None and (directory / _RECORD).exists():
-            raise FileUnusable(f"{directory} cannot be read", hint=f"look into {directory}")
-        if entry is None and not directory.is_dir():
+        if entry is None and not (directory / _RECORD).exists():
             return tokens(repo)  # it went on its way since
-        if entry is not None and entry.kept and entry.token is not None:
+        if entry is None:
+            raise FileUnusable(f"{directory} cannot be read", hint=f"look into {directory}")
+        if entry.kept and entry.token is not None:
             found.add(entry.token)
     return found
 
