@@ -193,6 +193,17 @@ def test_the_name_is_kept_when_the_setting_or_the_branch_changes(adw: Adw, serve
     assert server.databases() == set()
 
 
+def test_a_renamed_adw_keeps_its_database(adw: Adw, server: Server) -> None:
+    of_user(asked(server, 'database = "{adw_id}"'))
+    write_word(server, made(adw).database)
+    adw("rename", "a", "b")
+    assert "/a?" in variable(adw, adw_id="b")
+    assert made(adw, "b").database == "a"
+    assert reconciled(adw) == []
+    assert word(server, "a") == ["written"]
+    assert removed(adw, "b").database_dropped == "a"
+
+
 def test_hooks_find_it_and_values_can_name_it(adw: Adw, server: Server) -> None:
     psql = server.programs / "psql"
     hook = f"""[hooks]\npost-create = '{psql} -Xqc "CREATE TABLE migrated()" "$DB"'\n"""
