@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, git
+from conftest import Adw, git, settle
 
 Serve = Callable[[Sequence[str], Path], subprocess.Popen[bytes]]
 
@@ -333,3 +333,16 @@ def test_a_program_in_a_directory_of_its_own(adw: Adw) -> None:
     said = output_of(direnv, "exec", ".", "sh", "-c", "echo $FRONTEND_PORT", cwd=tree / "web")
     assert said == f"{made['ports']['frontend']}\n"
     assert git("status", "--porcelain", cwd=tree) == ""
+
+
+def test_a_tmux_window_has_the_variables(adw: Adw, tmp_path: Path) -> None:
+    tmux = f"{need('tmux')} -f /dev/null -S {tmp_path}/tmux"
+    output_of("sh", "-c", f"{tmux} new-session -d 'sleep 60'", cwd=adw.directory)
+    told = tmp_path / "told"
+    inside = f"{adw.command[0]} -m adw_worktree run -- sh -c 'echo $ADW_ID $PWD >{told}'"
+    try:
+        adw("create", "a", "--run", f'{tmux} new-window "{inside}"'.replace("$", "\\$"))
+        settle(lambda: told.exists() and told.read_text() != "", "the window did not open")
+    finally:
+        output_of("sh", "-c", f"{tmux} kill-server", cwd=adw.directory)
+    assert told.read_text() == f"a {adw.directory}/trees/a\n"

@@ -21,6 +21,7 @@ examples:
   adw-worktree create fix-login --from origin/main
   adw-worktree create review-12 --pr 12
   adw-worktree create fix-login --run claude
+  adw-worktree create fix-login --run 'tmux new-window "adw-worktree run -- claude"'
   cd "$(adw-worktree create fix-login --json | jq -r .path)" """
 
 
