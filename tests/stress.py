@@ -37,6 +37,9 @@ FILES = (
     "test_world_moves.py",
     "test_spares.py",
     "test_unwritable.py",
+    "test_rename.py",
+    "test_finish.py",
+    "test_postgres.py",
 )
 
 
