@@ -54,6 +54,19 @@ _SHELL_OWN = (
 
 # `${…}` is no placeholder of ours; the line it stands in decides whether it may stay.
 _TOKEN = r"\$\{[^{}]*\}|\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]"
+PLACEHOLDERS: Mapping[str, str] = {
+    "header": "the comment by which the file is recognised, alone on its line",
+    "adw_id": "the ADW id",
+    "slot": "the slot",
+    "branch": "the branch, empty if it is detached",
+    "path": "the worktree's path",
+    "repo": "the repository's name",
+    "compose_project": "a project name for docker compose, the machine's only one",
+    "service_ports": "a line NAME_PORT=… for each service, alone on its line",
+    "ports.NAME": "the port of that service",
+}
+"""What a template may have in braces, and what stands there then."""
+
 # Several lines each, so they stand alone on theirs.
 _BLOCK = r"[ ]*\{(header|service_ports)\}"
 # What a template may set without anybody's approval: names and values that load no code.

@@ -56,8 +56,18 @@ TAKES: Mapping[str, str] = {
 }
 """Every key and what it takes, in the words of the error messages."""
 
-MOMENTS = ("pre-create", "prepare", "post-create", "pre-finish", "pre-remove", "post-remove")
-"""The keys of `[hooks]`."""
+MOMENTS: Mapping[str, str] = {
+    "pre-create": "in the main worktree, before branch and worktree are made; "
+    "if it fails, nothing is made",
+    "prepare": "in the new worktree, when its files are there, or ahead of time in a spare; "
+    "if it fails, everything is undone",
+    "post-create": "in the new worktree, when it and its env file are complete; "
+    "if it fails, everything is undone",
+    "pre-finish": "in the worktree, before `finish` merges; if it fails, nothing is merged",
+    "pre-remove": "in the worktree, before anything is removed; if it fails, nothing is",
+    "post-remove": "in the main worktree, when the worktree is gone; if it fails, that is said",
+}
+"""The keys of `[hooks]`, and when and where each one's commands run."""
 
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
@@ -296,5 +306,10 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
+def variable_of(key: str) -> str:
+    """Return the variable that sets `key`."""
+    return f"ADW_{key.upper()}"
+
+
 def variable_source(key: str) -> str:
-    return f"the variable ADW_{key.upper()}"
+    return f"the variable {variable_of(key)}"

@@ -21,10 +21,14 @@ import pytest
 
 from adw_worktree import __version__
 from adw_worktree.resources import shipped_text
+from scripts.manpage import write_pages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAME = f"adw_worktree-{__version__}"
 INFO = f"{NAME}.dist-info"
+MAN_PAGES = {
+    f"{NAME}.data/data/share/man/man1/{name}" for name in ("adw-worktree.1", "git-adw-worktree.1")
+}
 FOLDERS = [
     ".ci",
     ".github",
@@ -93,10 +97,18 @@ def test_wheel_has_the_package_with_hooks_and_templates_and_nothing_else(
     shipped = {f"adw_worktree/_shipped/{name}" for name in files_of("hooks", "templates")}
     told = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     assert set(wheel.namelist()) == (
-        files_of("adw_worktree") | shipped | {f"{INFO}/{name}" for name in told}
+        files_of("adw_worktree") | shipped | {f"{INFO}/{name}" for name in told} | MAN_PAGES
     )
     assert "adw_worktree/py.typed" in wheel.namelist()
     assert {Path(name).parent.name for name in shipped} == {"hooks", "templates"}
+
+
+def test_wheel_has_the_man_pages_of_this_very_command_line(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    for page in write_pages(tmp_path):
+        shipped = wheel.read(f"{NAME}.data/data/share/man/man1/{page.name}")
+        assert shipped == page.read_bytes()
 
 
 def test_sdist_has_all_that_a_build_and_a_test_run_need_and_no_litter(dist: Path) -> None:
