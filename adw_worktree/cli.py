@@ -135,7 +135,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], trailing: list[str] | None) -> int:
     parser = build_parser(chosen=_command_of(words))
-    args = parser.parse_args(words)
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        prog = f"{parser.prog} {args.command or ''}".rstrip()
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)}", hint=f"{prog} --help")
     if args.command is None:
         parser.print_help()
         return 0
@@ -247,7 +250,7 @@ def _canonical(word: str) -> str:
     near = get_close_matches(word, COMMANDS, n=1)
     raise UsageError(
         f"{word!r} is not a command",
-        hint=f"adw-worktree {near[0]}?" if near else "adw-worktree --help lists them",
+        hint=f"adw-worktree {near[0]} --help" if near else "adw-worktree help",
     )
 
 
@@ -259,7 +262,10 @@ def _directory(named: str | None) -> Path:
     try:
         return Path(named or ".").absolute()
     except FileNotFoundError as exc:
-        raise NotARepository("the working directory does not exist any more") from exc
+        raise NotARepository(
+            "the working directory does not exist any more",
+            hint="go into one that does, and repeat",
+        ) from exc
 
 
 def _forget_repository() -> None:

@@ -135,7 +135,10 @@ def _check_whole(text: str) -> None:
             hint="in the template, write {header} on a line of its own, once or not at all",
         )
     if len(text.encode()) > _MAX_BYTES:
-        raise SettingsError(f"the env file would be larger than {_MAX_BYTES} bytes")
+        raise SettingsError(
+            f"the env file would be larger than {_MAX_BYTES} bytes",
+            hint="shorten the template or the values",
+        )
 
 
 def _table(lease: Lease, repo_name: str) -> dict[str, str]:
@@ -214,7 +217,10 @@ def _value(token: re.Match[str], table: Mapping[str, str], where: str) -> str:
     if name not in table:
         raise SettingsError(f"{where}: unknown placeholder {{{_shown(name)[1:-1]}}}", hint=known)
     if re.fullmatch(_BLOCK, text):
-        raise SettingsError(f"{where}: {{{name}}} is several lines and must stand alone on its own")
+        raise SettingsError(
+            f"{where}: {{{name}}} is several lines, and something stands beside it",
+            hint=f"put {{{name}}} on a line of its own",
+        )
     return table[name]
 
 

@@ -32,7 +32,8 @@ class AdwError(Exception):
     """A failure that has no code of its own.
 
     Subclasses set `code` (stable, for programs) and `exit_code` (the process's).
-    The message states one fact with the names in it; the hint, if there is one, stands alone.
+    The message states one fact with the names in it. The hint says what to do next and stands
+    alone: a command in it can be pasted, and ends with the hint or before ` (`, `, ` or `; `.
     """
 
     code = "error"

@@ -46,7 +46,7 @@ def check_adw_id(adw_id: str) -> str:
     if ".." in adw_id or adw_id.endswith((".", ".lock")):
         raise InvalidAdwId(
             f"{shown} is not a valid ADW id",
-            hint="git allows no branch name with '..', or one that ends in '.' or '.lock'",
+            hint="a branch cannot have '..' in its name, nor end in '.' or '.lock'",
         )
     return adw_id
 

@@ -96,7 +96,10 @@ class Layer(NamedTuple):
 def checked(layer: Layer) -> dict[str, Any]:
     """Return the values that `layer` sets. Raises SettingsError for the first that is wrong."""
     if not isinstance(layer.table, dict):
-        raise SettingsError(f"{layer.source} must be a table, not {_shown(layer.table)}")
+        raise SettingsError(
+            f"{layer.source} must be a table, not {_shown(layer.table)}",
+            hint="write it as a heading, and the keys below it; adw-worktree help settings",
+        )
     values = plain_values(layer.table)
     if values is None:
         values = _validated(layer)
@@ -195,7 +198,10 @@ def _wrong(layer: Layer, error: ErrorDetails) -> SettingsError:
         )
     if layer.source == variable_source("services") and len(where) == 1:
         takes = "names and first ports, such as backend=9100,frontend=9200"
-    return SettingsError(f"{layer.source}: {key} must be {takes}, not {_shown(error['input'])}")
+    return SettingsError(
+        f"{layer.source}: {key} must be {takes}, not {_shown(error['input'])}",
+        hint="adw-worktree help settings",
+    )
 
 
 def _unknown(source: str, key: str, where: Sequence[str]) -> SettingsError:

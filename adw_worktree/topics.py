@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from . import errors, model
+from . import become, errors, model
 from .envfile import PLACEHOLDERS
 from .model import Settings
 from .resources import shipped_text
@@ -69,10 +69,11 @@ def _json() -> list[Block]:
 
 
 def _failures() -> Iterator[type[errors.AdwError]]:
-    """Yield every error that the command line can report, in the order of `errors.py`."""
-    for one in vars(errors).values():
-        if isinstance(one, type) and issubclass(one, errors.AdwError):
-            yield one
+    """Yield every error that the command line can report, in the order in which they stand."""
+    for module in (errors, become):
+        for one in vars(module).values():
+            if isinstance(one, type) and one.__module__ == module.__name__:
+                yield one
 
 
 def _sentence(described: type) -> str:

@@ -108,7 +108,8 @@ def test_the_exit_codes_are_those_of_the_failures_and_of_the_readme() -> None:
     failures = [errors.AdwError]
     for one in failures:
         failures += one.__subclasses__()
-    assert {one.exit_code for one in failures} <= set(errors.EXIT_CODES)
+    own = {one.exit_code for one in failures if one.__module__ == errors.__name__}
+    assert own <= set(errors.EXIT_CODES)
     listed = " · ".join(f"{code} {what}" for code, what in errors.EXIT_CODES.items())
     assert f"\n{listed}. `run` has" in README.read_text()
 
@@ -119,8 +120,7 @@ def test_the_json_topic_has_the_code_of_every_failure(adw: Adw) -> None:
     for one in failures:
         failures += one.__subclasses__()
     for one in failures:
-        if one.__module__ == errors.__name__:
-            assert f"\n  {one.code} " in told
+        assert f"\n  {one.code} " in told
 
 
 def test_the_placeholders_that_are_explained_are_those_that_there_are() -> None:

@@ -31,8 +31,8 @@ SHOWS = HEALS | {"overview"}
 REMOVES = HEALS | _names("retire trash background worktrees")
 CREATES = HEALS | _names("creation exclude furnish userhooks worktrees")
 HELPS = _names(
-    "commands commands.help topics settings settings_check settings_rules places envfile atomic "
-    "resources"
+    "atomic become commands commands.help envfile places resources settings settings_check "
+    "settings_rules topics"
 )
 ALL = REMOVES | CREATES | _names("actions leftovers spares workstate")
 
