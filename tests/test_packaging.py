@@ -18,6 +18,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import git
 
 from adw_worktree import __version__
 from adw_worktree.resources import shipped_text
@@ -41,9 +42,11 @@ FOLDERS = [
     "tests",
 ]
 FILES = [
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Containerfile",
     "LICENSE",
     "README.md",
     "install.sh",
@@ -51,6 +54,8 @@ FILES = [
     "pyproject.toml",
     "test.sh",
 ]
+# Read before any test is sealed, which takes ADW_* away.
+_DIST = os.environ.get("ADW_DIST")
 LITTER = ["trees/a/file", "agents/port_allocations.json", ".env.ports", "build/old.py", "secret"]
 """What lies in a checkout that is worked in."""
 
@@ -67,7 +72,12 @@ def files_of(*folders: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist, and from it the wheel, of a copy of the checkout with litter in it."""
+    """Build the sdist, and from it the wheel, of a copy of the checkout with litter in it.
+
+    `nox -s build` has built them, and says where.
+    """
+    if _DIST is not None:
+        return Path(_DIST)
     source = tmp_path_factory.mktemp("source")
     for folder in FOLDERS:
         if (CHECKOUT / folder).is_dir():
@@ -116,6 +126,15 @@ def test_sdist_has_all_that_a_build_and_a_test_run_need_and_no_litter(dist: Path
         names = {name.removeprefix(f"{NAME}/") for name in opened.getnames()}
     present = {name for name in FILES if (CHECKOUT / name).is_file()}
     assert names == files_of(*FOLDERS) | present | {"PKG-INFO"}
+
+
+def test_sdist_has_what_is_committed_and_no_more(dist: Path) -> None:
+    """A file of the developer's own that is uploaded cannot be called back."""
+    if _DIST is None or not (CHECKOUT / ".git").exists() or git("status", "-s", cwd=CHECKOUT):
+        pytest.skip("what is built here is no release")
+    with tarfile.open(dist / f"{NAME}.tar.gz") as opened:
+        names = {name.removeprefix(f"{NAME}/") for name in opened.getnames()}
+    assert names == {*git("ls-files", cwd=CHECKOUT).split(), "PKG-INFO"}
 
 
 def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> None:
