@@ -148,7 +148,7 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     assert sorted(needed) == [
         "gitpython>=3.1.43",
         "platformdirs>=4",
-        "psutil>=5.9.6",
+        "psutil>=6",
         "pydantic>=2.7",
     ]
     classifiers = metadata.get_all("Classifier", [])
