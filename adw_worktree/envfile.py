@@ -170,7 +170,10 @@ def _header_line(lease: Lease) -> str:
         f" worktree={_quoted(lease.admin_id or '')} token={lease.token}"
     )
     if not re.fullmatch(_HEADER, line):
-        raise SettingsError(f"the lease of {_shown(lease.adw_id)} cannot be told in an env file")
+        raise SettingsError(
+            f"the lease of {_shown(lease.adw_id)} cannot be told in an env file",
+            hint="adw-worktree doctor",
+        )
     return line
 
 
@@ -179,7 +182,9 @@ def _quoted(admin_id: str) -> str:
     try:
         raw = admin_id.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as exc:
-        raise SettingsError(f"{_shown(admin_id)} cannot be the name of a worktree") from exc
+        raise SettingsError(
+            f"{_shown(admin_id)} cannot be the name of a worktree", hint="adw-worktree doctor"
+        ) from exc
     return re.sub(rb"[^A-Za-z0-9._-]", lambda found: b"%%%02X" % found[0][0], raw).decode()
 
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import Adw, git, make_repo, user_hook
 
 from adw_worktree.cli import COMMANDS, build_parser
-from adw_worktree.errors import UsageError
+from adw_worktree.errors import AdwError, UsageError
 from adw_worktree.topics import TOPICS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -175,6 +175,29 @@ def test_hints_are_found() -> None:
     assert f"adw-worktree remove {VALUE} --unlock" in told
     assert f"adw-worktree restore {VALUE} --as ADW_ID" in told
     assert "adw-worktree trust" in told
+
+
+SPEAK_FOR_THEMSELVES = {
+    ("gitrepo", "GitFailed"),  # git's own last words
+    ("remove", "UsageError"),  # a person said no
+    ("trust", "UsageError"),
+    ("watch", "AdwError"),  # what was noticed, for the log
+}
+
+
+def test_every_failure_says_what_to_do_next() -> None:
+    failures = [AdwError]
+    for failure in failures:
+        failures += failure.__subclasses__()
+    names = {failure.__name__ for failure in failures}
+    silent = {
+        (path.stem, node.func.id)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+        if not any(keyword.arg == "hint" for keyword in node.keywords)
+    }
+    assert silent == SPEAK_FOR_THEMSELVES
 
 
 @pytest.mark.parametrize(("where", "hint"), HINTS, ids=[where for where, _ in HINTS])
