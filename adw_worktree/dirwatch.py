@@ -76,7 +76,7 @@ def require_library() -> None:
     except ImportError as exc:
         raise LibraryMissing(
             "watching directories needs the library watchdog, which is not installed",
-            hint=f"{quote(sys.executable)} -m pip install 'watchdog>=7'",
+            hint=f"{quote(sys.executable)} -m pip install 'watchdog>=7.1'",
         ) from exc
 
 
