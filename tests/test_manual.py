@@ -55,7 +55,7 @@ def need(program: str, version: str) -> None:
 def render(roff: str) -> str:
     need("groff", "GNU groff version 1.2")
     done = subprocess.run(
-        ["groff", "-ww", "-Kutf8", "-man", "-Tutf8", "-rLL=200n", "-P-cbou"],
+        ["groff", "-ww", "-Kutf8", "-man", "-Tutf8", "-rLL=200n", "-rHY=0", "-P-cbou"],
         input=roff,
         capture_output=True,
         text=True,
