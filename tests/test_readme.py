@@ -26,7 +26,7 @@ _PIP_CONFIG = os.environ.get("PIP_CONFIG_FILE", str(Path.home() / ".config" / "p
 
 
 @pytest.fixture
-def programs(tmp_path: Path, sealed_env: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Put adw-worktree and git-adw-worktree on PATH, and return the directory with them."""
     programs = tmp_path / "venv" / "bin"
     if _DIST is None:
@@ -37,7 +37,7 @@ def programs(tmp_path: Path, sealed_env: Path, monkeypatch: pytest.MonkeyPatch) 
             (programs / name).chmod(0o755)
     else:
         [wheel] = Path(_DIST).glob("*.whl")
-        assert list(sealed_env.iterdir()) == []
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
         monkeypatch.setenv("PIP_CONFIG_FILE", _PIP_CONFIG)
         subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", programs.parent], check=True)
         pip = [str(programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
