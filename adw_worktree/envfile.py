@@ -61,6 +61,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "branch": "the branch, empty if it is detached",
     "path": "the worktree's path",
     "repo": "the repository's name",
+    "database": "the ADW's database, empty if it has none",
     "compose_project": "a project name for docker compose, the machine's only one",
     "service_ports": "a line NAME_PORT=… for each service, alone on its line",
     "ports.NAME": "the port of that service",

@@ -15,7 +15,7 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
         0: "done",
         1: "unexpected",
         2: "usage or an invalid ADW id",
-        3: "settings or ledger unusable",
+        3: "settings, ledger or database server unusable",
         4: "not a git repository, or git failed",
         5: "pool exhausted",
         6: "no such ADW or worktree",

@@ -37,7 +37,9 @@ NAMES = {name for name, (_, aliases) in COMMANDS.items() for name in (name, *ali
 def commands_in(text: str, *, program: str = "adw-worktree") -> Iterator[list[str]]:
     """Yield the words of each command that `text` names, up to where a reader sees its end."""
     for found in re.finditer(rf"(?<![\w./@-]){program}(?= |$|[`,;])", text):
-        line = re.split(r"[`\n]|, |; | \(|[.:]?$", text[found.end() :])[0]
+        before = text[: found.start()][-1:]
+        ends = rf"|{before}" if before in ("'", '"') else ""
+        line = re.split(rf"[`\n]|, |; | \(|[.:]?${ends}", text[found.end() :])[0]
         words = shlex.shlex(line, posix=True, punctuation_chars=True)
         words.whitespace_split = True
         yield _before_punctuation(words)
