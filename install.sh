@@ -6,6 +6,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd -P)
 venv=${XDG_DATA_HOME:-$HOME/.local/share}/adw-worktree/venv
 bin=$HOME/.local/bin
+# Where `man` looks by itself, given that $bin is on PATH.
+man=$HOME/.local/share/man/man1
 
 # What another installer has put there stays.
 for program in adw-worktree git-adw-worktree; do
@@ -22,6 +24,12 @@ sh "$here/scripts/make-venv.sh" "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$here"
 for program in adw-worktree git-adw-worktree; do
     ln -sf "$venv/bin/$program" "$bin/$program"
+    # A page that somebody else put there stays.
+    ours=$venv/share/man/man1/$program.1
+    page=$man/$program.1
+    if [ ! -e "$page" ] || [ "$(readlink "$page")" = "$ours" ]; then
+        mkdir -p "$man" && ln -sf "$ours" "$page"
+    fi
 done
 echo "installed $("$bin/adw-worktree" --version) in $bin"
 case ":$PATH:" in

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +14,9 @@ import nox
 
 nox.options.sessions = ["tests", "lint", "types", "build"]
 nox.options.reuse_existing_virtualenvs = True
+
+LINTERS = {"bench", "lint", "types"}
+"""The extras that no test needs."""
 
 
 @nox.session
@@ -38,17 +43,58 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdist and wheel; the wheel must run in an empty venv, outside of the checkout."""
-    session.install("build[virtualenv]", "virtualenv")
-    session.run("python", "-m", "build", "--outdir", "dist")
-    wheel = max(Path("dist").glob("*.whl"), key=lambda path: path.stat().st_mtime)
-    with tempfile.TemporaryDirectory() as empty:
-        session.run("python", "-m", "virtualenv", "--quiet", f"{empty}/venv")
-        programs = Path(empty) / "venv" / "bin"
-        python = str(programs / "python")
-        session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
-        with session.chdir(empty):
-            session.run(str(programs / "adw-worktree"), "--version", external=True)
+    """Build sdist and wheel, twice the same; check them, and run the README's first minute."""
+    session.install("-e", ".[test]", "build[virtualenv]>=1.2.1", "twine>=6.1", "virtualenv")
+    dist = Path("dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    # The same time in every archive that is made of a commit, wherever and whenever it is made.
+    now = {"SOURCE_DATE_EPOCH": _commit_time()}
+    session.run("python", "-m", "build", "--outdir", str(dist), env=now)
+    [sdist] = dist.glob("*.tar.gz")
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.unpack_archive(sdist, scratch)
+        again = Path(scratch, "dist")
+        source = Path(scratch, sdist.name.removesuffix(".tar.gz"))
+        session.run("python", "-m", "build", "--outdir", str(again), str(source), env=now)
+        for built in again.iterdir():
+            if built.read_bytes() != (dist / built.name).read_bytes():
+                session.error(f"{built.name} is another one when it is built from the sdist")
+    session.run("python", "-m", "twine", "check", "--strict", *map(str, dist.iterdir()))
+    # What is in them, and that the wheel works by itself.
+    tests = ["tests/test_packaging.py", "tests/test_readme.py"]
+    session.run("pytest", *tests, env={"ADW_DIST": str(dist.absolute())})
+
+
+def _commit_time() -> str:
+    """Return when HEAD was committed, in seconds; of no checkout, what hatchling takes itself."""
+    asked = ["git", "log", "-1", "--format=%ct"]
+    told = subprocess.run(asked, check=False, capture_output=True, text=True)
+    return told.stdout.strip() or "1580601600"
+
+
+@nox.session(python="3.11", default=False)
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the oldest Python and the lowest versions that pyproject.toml allows."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    extras = sorted(project["optional-dependencies"].keys() - LINTERS)
+    asked = [*project["dependencies"]]
+    for extra in extras:
+        asked += project["optional-dependencies"][extra]
+    # Ours, as in "adw-worktree[watch]", has no bound; an extra or a marker cannot be constrained.
+    plain = [re.sub(r"\[.*?\]|[,;<].*", "", one) for one in asked if ">=" in one]
+    lowest = "\n".join(plain).replace(">=", "==")
+    with tempfile.TemporaryDirectory() as scratch:
+        constraints = Path(scratch, "constraints.txt")
+        constraints.write_text(lowest)
+        session.install("-c", str(constraints), "-e", f".[{','.join(extras)}]")
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"], default=False)
+def pythons(session: nox.Session) -> None:
+    """Run the tests with each Python that is there."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session

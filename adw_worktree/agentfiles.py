@@ -223,7 +223,10 @@ def _content(path: Path) -> bytes | None:
 def _write(path: Path, data: bytes) -> None:
     try:
         if path.is_symlink():
-            raise FileUnusable(f"{path} is a symbolic link", hint="put our part in by hand")
+            raise FileUnusable(
+                f"{path} is a symbolic link, through which nothing is written",
+                hint="put a file in its place, and repeat",
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
         write_atomically(path, data, mode=mode)

@@ -33,6 +33,10 @@ def become(words: Sequence[str], directory: Path, variables: Mapping[str, str]) 
     try:
         os.execvpe(words[0], list(words), {**os.environ, **variables})
     except FileNotFoundError as exc:
-        raise CommandNotFound(f"{words[0]}: command not found") from exc
+        raise CommandNotFound(
+            f"{words[0]}: command not found", hint="see whether it is installed, and on PATH"
+        ) from exc
     except (OSError, ValueError) as exc:
-        raise CommandNotExecutable(f"{words[0]} cannot be run: {exc}") from exc
+        raise CommandNotExecutable(
+            f"{words[0]} cannot be run: {exc}", hint="make it executable, and repeat"
+        ) from exc

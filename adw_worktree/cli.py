@@ -17,7 +17,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from .errors import AdwError, FileUnusable, NotARepository, UsageError, is_disk_failure
+from .errors import (
+    EXIT_CODES,
+    AdwError,
+    FileUnusable,
+    NotARepository,
+    Unexpected,
+    UsageError,
+    is_disk_failure,
+)
 from .faults import require_valid
 from .gitrepo import clean_environment
 from .output import print_error, print_outcome
@@ -46,6 +54,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "shell-init": ("print what a shell needs for `adw` and completion", ()),
     "trust": ("approve the commands that a repository's settings ask for", ()),
     "doctor": ("say what is wrong, and what mends it", ()),
+    "help": ("explain a command, or a topic such as exit-codes", ()),
 }
 
 _EPILOG = """\
@@ -54,9 +63,10 @@ examples:
   adw-worktree run fix-login -- npm run dev
   adw-worktree list
   adw-worktree remove fix-login
+  adw-worktree help            # commands and topics
 
-exit codes: 0 done, 1 unexpected, 2 usage, 3 settings or ledger, 4 git, 5 pool exhausted,
-6 no such ADW, 7 refused, 8 locked for too long, 9 hook failed, 10 check found something"""
+exit codes:
+""" + "\n".join(f"  {code:<2}  {what}" for code, what in EXIT_CODES.items())
 
 
 class Terminated(BaseException):
@@ -67,7 +77,12 @@ class Terminated(BaseException):
         self.signum = signum
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are ours."""
+
+    commands: argparse._SubParsersAction[Parser]
+    """Of the whole command line's: the parsers of the commands, by name."""
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"{self.prog} --help")
 
@@ -120,11 +135,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], trailing: list[str] | None) -> int:
     parser = build_parser(chosen=_command_of(words))
-    args = parser.parse_args(words)
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        prog = f"{parser.prog} {args.command or ''}".rstrip()
+        raise UsageError(f"unrecognized arguments: {' '.join(rest)}", hint=f"{prog} --help")
     if args.command is None:
         parser.print_help()
         return 0
     args.trailing = trailing
+    args.parser_of = parser_of
     args.directory = _directory(args.directory)
     outcome = _module(_canonical(args.command)).run(args)
     print_outcome(outcome, as_json=args.json)
@@ -138,17 +157,17 @@ def _complete(words: list[str]) -> int:
     from .completion import complete
     from .output import Outcome
 
-    text = complete(words, COMMANDS, lambda chosen: build_parser(chosen=chosen))
+    text = complete(words, COMMANDS, parser_of)
     print_outcome(Outcome({}, text, exact=bool(text)), as_json=False)
     return 0
 
 
-def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
+def build_parser(*, chosen: str | None) -> Parser:
     """Return the parser of the `chosen` command; of all of them if it is "*".
 
     If it is None they are only listed, without their arguments.
     """
-    parser = _Parser(
+    parser = Parser(
         prog="adw-worktree",
         description="A git worktree and a slot of ports for every agent workflow (ADW).",
         epilog=_EPILOG,
@@ -159,8 +178,8 @@ def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     # With `prog`, or argparse would load what it needs to print help.
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=_Parser, prog=parser.prog
+    parser.commands = commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=Parser, prog=parser.prog
     )
     for name, (summary, aliases) in COMMANDS.items():
         if chosen not in (None, name, "*"):
@@ -184,6 +203,13 @@ def build_parser(*, chosen: str | None) -> argparse.ArgumentParser:
                 help="print one JSON document",
             )
     return parser
+
+
+def parser_of(name: str | None) -> argparse.ArgumentParser:
+    """Return the parser of the command `name`; of the whole command line if it is None."""
+    if name is None:
+        return build_parser(chosen=None)
+    return build_parser(chosen=_canonical(name)).commands.choices[name]
 
 
 class _Version(argparse.Action):
@@ -224,7 +250,7 @@ def _canonical(word: str) -> str:
     near = get_close_matches(word, COMMANDS, n=1)
     raise UsageError(
         f"{word!r} is not a command",
-        hint=f"adw-worktree {near[0]}?" if near else "adw-worktree --help lists them",
+        hint=f"adw-worktree {near[0]} --help" if near else "adw-worktree help",
     )
 
 
@@ -236,7 +262,10 @@ def _directory(named: str | None) -> Path:
     try:
         return Path(named or ".").absolute()
     except FileNotFoundError as exc:
-        raise NotARepository("the working directory does not exist any more") from exc
+        raise NotARepository(
+            "the working directory does not exist any more",
+            hint="go into one that does, and repeat",
+        ) from exc
 
 
 def _forget_repository() -> None:
@@ -302,8 +331,7 @@ def _report_bug(error: Exception, *, as_json: bool) -> int:
         told = report.name
     except OSError:  # a full disk may be what made us stumble
         told = f"this:\n{story}"
-    unexpected = AdwError(
+    unexpected = Unexpected(
         f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {told}"
     )
-    unexpected.code = "unexpected"
     return _report(unexpected, as_json=as_json)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import AdwError
 
 if TYPE_CHECKING:
     from .ledger import Leases
 
-Parsers = Callable[[str | None], argparse.ArgumentParser]
+Parsers = Callable[[str], argparse.ArgumentParser]
 
 _BRANCH_FLAGS = ("--branch", "--from", "--into")
 
@@ -51,7 +51,12 @@ def _candidates(
     if before[-1] in _BRANCH_FLAGS:
         yield from _branches(directory)
         return
-    actions = _actions(parsers(name), name)
+    if name == "help":
+        from .topics import TOPICS
+
+        yield from ((key, summary) for key, (summary, _) in commands.items())
+        yield from ((key, topic.summary) for key, topic in TOPICS.items())
+    actions = [one for one in parsers(name)._actions if one.help != argparse.SUPPRESS]
     if current.startswith("-"):
         for action in actions:
             yield from ((flag, action.help or "") for flag in action.option_strings)
@@ -61,14 +66,6 @@ def _candidates(
             yield from ((str(choice), "") for choice in action.choices)
         elif "ADW_ID" in str(action.metavar) and name not in ("create", "reserve"):
             yield from _adw_ids(directory)
-
-
-def _actions(parser: argparse.ArgumentParser, name: str) -> list[argparse.Action]:
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            chosen: Any = action.choices[name]
-            return [one for one in chosen._actions if one.help != argparse.SUPPRESS]
-    return []
 
 
 def _directory(before: Sequence[str]) -> tuple[Path, list[str]]:

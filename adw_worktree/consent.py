@@ -71,9 +71,10 @@ def require_consent(
             require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
     again = f"adw-worktree remove {target.name}"
     if target.inside:
+        inside = quote(str(target.inside[0]))
         raise WorktreeInside(
             f"the worktree {target.inside[0]} lies inside {entry.path}",
-            hint=f"adw-worktree remove {quote(str(target.inside[0]))}, or git worktree move it",
+            hint=f"adw-worktree remove {inside}, or git worktree move {inside} NEW_PATH",
         )
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""
@@ -94,7 +95,7 @@ def dirty(
 ) -> DirtyWorktree:
     """Return the refusal of a worktree with uncommitted work."""
     days = project.settings.trash_days
-    price = f"; restore can bring it back for {days:g} days" if days else " to lose it"
+    price = f"; restore can bring it back for {days:g} days" if days else "; it is lost then"
     return DirtyWorktree(
         f"the worktree {entry.path} has uncommitted work: {work}",
         hint=f"commit it, or adw-worktree remove {target.name} --force{price}",
@@ -108,11 +109,11 @@ def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, aga
         head = str(entry.head)[:12]
         raise UnmergedBranch(
             f"the worktree {entry.path} is detached at {head}, a commit on no branch",
-            hint=f"git branch NAME {head}, or {again} -D to lose it",
+            hint=f"git branch NAME {head}, or {again} -D; the commit is lost then",
         )
     raise UnmergedBranch(
         f"branch {entry.branch} has commits that are nowhere else",
-        hint=f"merge it, leave out -d to keep it, or {again} -D to lose them",
+        hint=f"merge it, leave out -d to keep it, or {again} -D; they are lost then",
     )
 
 
@@ -135,9 +136,10 @@ def unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
     if lease.state == "pending":
         return WorktreeUnavailable(
             f"another process is making the worktree of {lease.adw_id}",
-            hint="wait until it is done",
+            hint="wait until it is done, and repeat",
         )
     return WorktreeUnavailable(
         f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
-        hint=f"adw-worktree reconcile, or adw-worktree remove {lease.adw_id} --force to give it up",
+        hint="adw-worktree reconcile, or to give it up: "
+        f"adw-worktree remove {lease.adw_id} --force",
     )

@@ -109,7 +109,8 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     if wish.slot is not None and wish.slot != lease.slot:
         raise UsageError(
             f"{lease.adw_id} has slot {lease.slot}, not {wish.slot}",
-            hint=f"adw-worktree remove {lease.adw_id}, then create it with --slot {wish.slot}",
+            hint=f"adw-worktree remove {lease.adw_id} && "
+            f"adw-worktree create {lease.adw_id} --slot {wish.slot}",
         )
     held = lease._replace(path=str(finding.path))
     lease = _ensure_database(project, held)
@@ -260,7 +261,7 @@ def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | Non
         add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
     admin = admin_directory(plan.path)
     if admin is None:
-        raise GitFailed(f"git made no worktree at {plan.path}")
+        raise GitFailed(f"git made no worktree at {plan.path}", hint="adw-worktree doctor")
     lease = tied(lease, plan.path, admin)
     write_receipt(admin, lease)
     reached("receipt.written")
@@ -300,7 +301,7 @@ def _finish_hooks(
         if hook_status != 0:
             raise HookFailed(
                 f"git's post-checkout hook failed in {plan.path} (exit status {hook_status})",
-                hint="mend the hook, or create with --no-hooks or --keep",
+                hint="mend the hook, or repeat with --no-hooks or --keep",
             )
         if plan.hooks and PREPARE in project.settings.hooks:
             _prepare(project, plan, spare, output)

@@ -48,9 +48,9 @@ class Plan(NamedTuple):
 def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan:
     """Return what to make. Raises the error of whatever makes it impossible."""
     if wish.detach and wish.branch is not None:
-        raise UsageError("--detach and --branch exclude each other")
+        raise UsageError("--detach and --branch exclude each other", hint="leave one of them out")
     if wish.pr is not None and wish.base is not None:
-        raise UsageError("--pr and --from exclude each other")
+        raise UsageError("--pr and --from exclude each other", hint="leave one of them out")
     branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
     path = free_path(project, adw_id, branch, wish.path)
     base, commit, new_branch = _start(project, branch, wish, token)
@@ -62,7 +62,10 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
     """Return base, commit, and whether the branch is to be made."""
     home = project.repo.worktree or project.repo.home
     if branch is not None and not is_branch_name(home, branch):
-        raise BranchUnusable(f"{branch!r} is no name that git takes for a branch")
+        raise BranchUnusable(
+            f"{branch!r} is no name that git takes for a branch",
+            hint="choose another with --branch",
+        )
     base = wish.base or project.settings.base
     of_remotes = [] if wish.base or wish.pr or branch is None else _remote_branches(project, branch)
     asked = [f"refs/heads/{branch or ''}", base, *of_remotes]
@@ -85,7 +88,8 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
     if there is None or base.startswith("-"):
         raise BranchUnusable(
             f"{base} names no commit in {home}",
-            hint="choose one with --from; an empty repository needs a first commit",
+            hint="choose another with --from; an empty repository needs a first commit: "
+            "git commit --allow-empty -m first",
         )
     return base, _usable(project, there), branch is not None
 
@@ -140,15 +144,21 @@ def free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | 
         require_inside(project.repo, path, "the worktree")
     path = path.parent.resolve() / path.name
     if path.is_relative_to(project.repo.common_dir):
-        raise UsageError(f"the path {path} lies inside git's own directory")
+        raise UsageError(
+            f"the path {path} lies inside git's own directory", hint="choose another with --path"
+        )
     if any(character in str(path) for character in "\n\r\0"):
-        raise UsageError(f"the path {str(path)!r} has a line break in it")
+        raise UsageError(
+            f"the path {str(path)!r} has a line break in it", hint="choose another with --path"
+        )
     try:
         occupied = path.is_symlink() or (
             path.exists() and (not path.is_dir() or any(path.iterdir()))
         )
     except OSError as exc:
-        raise PathOccupied(f"{path} cannot be looked into: {exc.strerror}") from exc
+        raise PathOccupied(
+            f"{path} cannot be looked into: {exc.strerror}", hint="choose another place with --path"
+        ) from exc
     if occupied:
         raise PathOccupied(
             f"{path} exists and is not empty",
@@ -200,10 +210,13 @@ def _remote(project: Project) -> str:
             return project.settings.remote
         raise GitFailed(
             f"{project.repo.home} has no remote called {project.settings.remote!r}",
-            hint="git remote add, or another name with the setting remote",
+            hint=f"git remote add {quote(project.settings.remote)} URL, or choose another "
+            "with the setting remote",
         )
     if not names:
-        raise GitFailed(f"{project.repo.home} has no remote to fetch from", hint="git remote add")
+        raise GitFailed(
+            f"{project.repo.home} has no remote to fetch from", hint="git remote add origin URL"
+        )
     return "origin" if "origin" in names else names[0]
 
 

@@ -90,7 +90,7 @@ def drop_leaked(project: Project, removed: Lease | None = None) -> list[str]:
     except AdwError as exc:
         failures = [exc.message]
     project.notices.extend(
-        f"a database stays for now: {why}; adw-worktree reconcile drops it" for why in failures
+        f"a database stays for now: {why}; to drop it: adw-worktree reconcile" for why in failures
     )
     return [one.name for one in leaked if one.failure is None]
 
@@ -147,7 +147,7 @@ def _require_free(project: Project, server: Server, name: str, marked: list[Mark
         raise Changed(f"the database {name} of {holder.adw_id} cannot be dropped yet")
     raise DatabaseTaken(
         f"the database {name} is that of the ADW {holder.adw_id}",
-        hint=f"adw-worktree reconcile drops it if nothing needs it; or {_OTHER_NAME}",
+        hint=f"adw-worktree reconcile (drops it if nothing needs it), or {_OTHER_NAME}",
     )
 
 

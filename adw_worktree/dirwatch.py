@@ -76,7 +76,7 @@ def require_library() -> None:
     except ImportError as exc:
         raise LibraryMissing(
             "watching directories needs the library watchdog, which is not installed",
-            hint=f"{quote(sys.executable)} -m pip install 'watchdog>=7'",
+            hint=f"{quote(sys.executable)} -m pip install 'watchdog>=7.1'",
         ) from exc
 
 
@@ -156,7 +156,7 @@ class DirectoryWatch:
         if failure is not None:
             raise AdwError(
                 f"what changes in directories is not told any more: {failure!r}",
-                hint="start adw-worktree watch again",
+                hint="start it again: adw-worktree watch",
             ) from failure
         return changes._replace(mounts=self._mounts in ready)
 

@@ -17,6 +17,7 @@ from .gitrepo import Repository, admin_directory, git_failure, list_worktrees, r
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 _NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
 # Settings that change what a repository is, or that this reading does not know to be harmless.
+_ELSEWHERE = "adw-worktree -C DIR …, with DIR inside a repository"
 _UNUSUAL = rb"(?im)\[include|^[ \t]*worktree(config)?\b|bare[ \t]*=(?![ \t]*false)"
 
 
@@ -28,9 +29,11 @@ def find_repository(directory: Path) -> Repository:
     try:
         present = directory.is_dir()
     except OSError as exc:  # a name that is too long
-        raise NotARepository(f"{directory} cannot be looked into: {exc.strerror}") from exc
+        raise NotARepository(
+            f"{directory} cannot be looked into: {exc.strerror}", hint=_ELSEWHERE
+        ) from exc
     if not present:
-        raise NotARepository(f"the directory {directory} does not exist")
+        raise NotARepository(f"the directory {directory} does not exist", hint=_ELSEWHERE)
     return _read(directory.resolve()) or _ask_git(directory)
 
 
@@ -40,10 +43,7 @@ def _ask_git(directory: Path) -> Repository:
     if answer.returncode != 0:
         if "safe.directory" in answer.stderr:
             raise git_failure(["git", "rev-parse"], answer.returncode, answer.stderr)
-        raise NotARepository(
-            f"{directory} is not inside a git repository",
-            hint="adw-worktree -C DIR …, with DIR inside a repository",
-        )
+        raise NotARepository(f"{directory} is not inside a git repository", hint=_ELSEWHERE)
     # The path comes first and may hold newlines; the two booleans are the last two lines.
     common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
     common_dir = Path(common).resolve()
@@ -58,7 +58,7 @@ def repository_at(common_dir: Path) -> Repository:
     """
     found = find_repository(common_dir)
     if found.common_dir != common_dir.resolve():
-        raise NotARepository(f"{common_dir} is not a git directory")
+        raise NotARepository(f"{common_dir} is not a git directory", hint=_ELSEWHERE)
     return found
 
 

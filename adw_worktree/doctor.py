@@ -38,7 +38,7 @@ def examine(project: Project) -> list[Problem]:
             problems.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
         except OSError as exc:
             message = f"{exc.filename} cannot be looked into: {exc.strerror}"
-            problems.append(Problem("file-unusable", message, "make it readable"))
+            problems.append(Problem("file-unusable", message, f"make {exc.filename} readable"))
     return problems
 
 
@@ -89,9 +89,9 @@ def _hooks(project: Project) -> Iterator[Problem]:
         if one.state == "refused":
             continue  # said when they were installed; nothing here can mend it
         if one.state == "damaged":
-            yield Problem(
-                "hook-damaged", f"{one.path} needs a person: {one.note}", "see the message"
-            )
+            message = f"{one.path} needs a person: {one.note}"
+            fix = f"mend {one.path} by hand, then: adw-worktree hooks install"
+            yield Problem("hook-damaged", message, fix)
         elif one.state != "installed":
             message = f"the {one.event} hook is {one.state}"
             yield Problem("hook-missing", message, "adw-worktree hooks install")

@@ -54,6 +54,20 @@ _SHELL_OWN = (
 
 # `${…}` is no placeholder of ours; the line it stands in decides whether it may stay.
 _TOKEN = r"\$\{[^{}]*\}|\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]"
+PLACEHOLDERS: Mapping[str, str] = {
+    "header": "the comment by which the file is recognised, alone on its line",
+    "adw_id": "the ADW id",
+    "slot": "the slot",
+    "branch": "the branch, empty if it is detached",
+    "path": "the worktree's path",
+    "repo": "the repository's name",
+    "database": "the ADW's database, empty if it has none",
+    "compose_project": "a project name for docker compose, the machine's only one",
+    "service_ports": "a line NAME_PORT=… for each service, alone on its line",
+    "ports.NAME": "the port of that service",
+}
+"""What a template may have in braces, and what stands there then."""
+
 # Several lines each, so they stand alone on theirs.
 _BLOCK = r"[ ]*\{(header|service_ports)\}"
 # What a template may set without anybody's approval: names and values that load no code.
@@ -122,7 +136,10 @@ def _check_whole(text: str) -> None:
             hint="in the template, write {header} on a line of its own, once or not at all",
         )
     if len(text.encode()) > _MAX_BYTES:
-        raise SettingsError(f"the env file would be larger than {_MAX_BYTES} bytes")
+        raise SettingsError(
+            f"the env file would be larger than {_MAX_BYTES} bytes",
+            hint="shorten the template or the values",
+        )
 
 
 def _table(lease: Lease, repo_name: str) -> dict[str, str]:
@@ -154,7 +171,10 @@ def _header_line(lease: Lease) -> str:
         f" worktree={_quoted(lease.admin_id or '')} token={lease.token}"
     )
     if not re.fullmatch(_HEADER, line):
-        raise SettingsError(f"the lease of {_shown(lease.adw_id)} cannot be told in an env file")
+        raise SettingsError(
+            f"the lease of {_shown(lease.adw_id)} cannot be told in an env file",
+            hint="adw-worktree doctor",
+        )
     return line
 
 
@@ -163,7 +183,9 @@ def _quoted(admin_id: str) -> str:
     try:
         raw = admin_id.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as exc:
-        raise SettingsError(f"{_shown(admin_id)} cannot be the name of a worktree") from exc
+        raise SettingsError(
+            f"{_shown(admin_id)} cannot be the name of a worktree", hint="adw-worktree doctor"
+        ) from exc
     return re.sub(rb"[^A-Za-z0-9._-]", lambda found: b"%%%02X" % found[0][0], raw).decode()
 
 
@@ -201,7 +223,10 @@ def _value(token: re.Match[str], table: Mapping[str, str], where: str) -> str:
     if name not in table:
         raise SettingsError(f"{where}: unknown placeholder {{{_shown(name)[1:-1]}}}", hint=known)
     if re.fullmatch(_BLOCK, text):
-        raise SettingsError(f"{where}: {{{name}}} is several lines and must stand alone on its own")
+        raise SettingsError(
+            f"{where}: {{{name}}} is several lines, and something stands beside it",
+            hint=f"put {{{name}}} on a line of its own",
+        )
     return table[name]
 
 

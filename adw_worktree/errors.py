@@ -7,14 +7,33 @@ Errors are raised where the reason is known and caught once, in the command line
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+EXIT_CODES: Mapping[int, str] = MappingProxyType(
+    {
+        0: "done",
+        1: "unexpected",
+        2: "usage or an invalid ADW id",
+        3: "settings, ledger or database server unusable",
+        4: "not a git repository, or git failed",
+        5: "pool exhausted",
+        6: "no such ADW or worktree",
+        7: "refused because work would be lost",
+        8: "a lock is held too long",
+        9: "a hook failed",
+        10: "`--check` or `doctor` found something",
+    }
+)
+"""What each exit code of the command line says; `run` has its command's own."""
 
 
 class AdwError(Exception):
-    """A foreseeable failure.
+    """A failure that has no code of its own.
 
     Subclasses set `code` (stable, for programs) and `exit_code` (the process's).
-    The message states one fact with the names in it; the hint, if there is one, stands alone.
+    The message states one fact with the names in it. The hint says what to do next and stands
+    alone: a command in it can be pasted, and ends with the hint or before ` (`, `, ` or `; `.
     """
 
     code = "error"
@@ -24,6 +43,12 @@ class AdwError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class Unexpected(AdwError):
+    """A mistake of ours; the hint names the report."""
+
+    code = "unexpected"
 
 
 class UsageError(AdwError):
@@ -112,7 +137,10 @@ class NotARepository(AdwError):
 
 
 class GitFailed(AdwError):
-    """A git command exited non-zero. `argv`, `returncode` and `stderr` say which and why."""
+    """A git command exited non-zero.
+
+    `argv`, `returncode` and `stderr` say which and why.
+    """
 
     code = "git-failed"
     exit_code = 4

@@ -181,7 +181,9 @@ def _parse(wish: str) -> tuple[str, int, str]:
     if point not in (*POINTS, _ANY) or action not in (*_SIGNALS, *_ERRORS):
         raise UsageError(f"{VARIABLE} is {wish!r}: no POINT[:N]=ACTION", hint=f"unset {VARIABLE}")
     if count and (not count.isdecimal() or int(count) < 1):
-        raise UsageError(f"{VARIABLE} is {wish!r}: {count!r} is no count from 1 on")
+        raise UsageError(
+            f"{VARIABLE} is {wish!r}: {count!r} is no count from 1 on", hint=f"unset {VARIABLE}"
+        )
     return point, int(count or 1), action
 
 

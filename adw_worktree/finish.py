@@ -163,7 +163,10 @@ def _sides(project: Project, branch: str, into: str) -> Sides:
     """Return where both branches are now. Raises BranchUnusable if one has no commit."""
     commit, target = (branch_commit(project.repo.home, name) for name in (branch, into))
     if commit is None or target is None:
-        raise BranchUnusable(f"branch {branch if commit is None else into} has no commit")
+        raise BranchUnusable(
+            f"branch {branch if commit is None else into} has no commit",
+            hint="commit something on it, and repeat",
+        )
     return Sides(branch, commit, into, target)
 
 

@@ -28,6 +28,7 @@ CONFIG_GIT = (2, 54)
 _EXCLUDE_BEGIN = b"# >>> adw-worktree hooks >>>\n"
 _EXCLUDE_END = b"# <<< adw-worktree hooks <<<\n"
 _LOCK_SECONDS = 30.0
+_HINT = "make its directory writable, and repeat"
 
 State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
@@ -66,7 +67,9 @@ def install(
             else:
                 _install_in_files(repo, blocks)
     except OSError as exc:
-        raise GitFailed(f"the hook {exc.filename} cannot be written: {exc.strerror}") from exc
+        raise GitFailed(
+            f"the hook {exc.filename} cannot be written: {exc.strerror}", hint=_HINT
+        ) from exc
     return status(repo)
 
 
@@ -83,7 +86,9 @@ def uninstall(repo: Repository) -> list[HookState]:
                 hookfile.take_out(directory / event)
             _show_again(repo)
     except OSError as exc:
-        raise GitFailed(f"the hook {exc.filename} cannot be taken out: {exc.strerror}") from exc
+        raise GitFailed(
+            f"the hook {exc.filename} cannot be taken out: {exc.strerror}", hint=_HINT
+        ) from exc
     return status(repo)
 
 

@@ -178,17 +178,27 @@ def run_git(
                 raise
     except FileNotFoundError as exc:
         if not cwd.is_dir():
-            raise GitFailed(f"the directory {cwd} does not exist", argv=argv) from exc
+            raise GitFailed(
+                f"the directory {cwd} does not exist",
+                hint="go into one that does, and repeat",
+                argv=argv,
+            ) from exc
         raise GitFailed(
             "git was not found", hint="install git 2.36 or later and put it on PATH", argv=argv
         ) from exc
     except ValueError as exc:  # a NUL byte in an argument
-        raise GitFailed(f"git cannot be given {args[-1]!r}", argv=argv) from exc
+        raise GitFailed(
+            f"git cannot be given {args[-1]!r}", hint="leave out the NUL character", argv=argv
+        ) from exc
     except OSError as exc:
-        raise GitFailed(f"git could not be started: {exc.strerror}", argv=argv) from exc
+        raise GitFailed(
+            f"git could not be started: {exc.strerror}", hint="git version", argv=argv
+        ) from exc
     except subprocess.TimeoutExpired as exc:
         raise GitFailed(
-            f"git {_verb(args)} in {cwd} took longer than {timeout:.0f} seconds", argv=argv
+            f"git {_verb(args)} in {cwd} took longer than {timeout:.0f} seconds",
+            hint="see what it waits for, and repeat",
+            argv=argv,
         ) from exc
     if check and child.returncode != 0:
         raise git_failure(argv, child.returncode, complained or "")
@@ -367,4 +377,7 @@ def git_version(directory: Path) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in words[2].split(".")[:3] if part.isdigit())
     except (IndexError, ValueError) as exc:
-        raise AdwError(f"git says of its version only {' '.join(words)!r}") from exc
+        raise AdwError(
+            f"git says of its version only {' '.join(words)!r}",
+            hint="put git 2.36 or later first on PATH",
+        ) from exc

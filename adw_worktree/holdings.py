@@ -71,13 +71,11 @@ def _best_release(holdings: list[Holding]) -> str:
     """Return the command that would free the most: aged reservations, else the oldest worktree."""
     reserved = [holding for holding in holdings if not holding.lease.has_worktree]
     if reserved:
-        return (
-            f"adw-worktree reconcile --all --max-age 24 would look at {len(reserved)} reservations"
-        )
+        return f"adw-worktree reconcile --all --max-age 24 (looks at {len(reserved)} reservations)"
     if not holdings:
         return "end the processes that hold the ports, or set other bases with the setting services"
     oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)
-    return f"adw-worktree -C {quote(oldest.repository)} remove {oldest.lease.adw_id}, the oldest"
+    return f"adw-worktree -C {quote(oldest.repository)} remove {oldest.lease.adw_id} (the oldest)"
 
 
 def is_aged(lease: Lease, max_age: timedelta) -> bool:

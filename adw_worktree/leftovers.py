@@ -84,7 +84,9 @@ def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | Non
 def take_up(project: Project, lease: Lease) -> bool:
     """Undo what the dead `create` behind `lease` left; keep it, and say so, if it holds work."""
     if not drop_fetched(project, lease.token):
-        raise GitFailed(f"git cannot delete the ref refs/adw-worktree/{lease.token}")
+        raise GitFailed(
+            f"git cannot delete the ref refs/adw-worktree/{lease.token}", hint=_dead_lock(project)
+        )
     if _has_work(project, lease):
         project.pool.update(lease._replace(state="active", new_branch_at=None, reserved=None))
         return True
@@ -203,8 +205,12 @@ def _discard_branch(project: Project, lease: Lease) -> None:
     if branch_commit(project.repo.home, lease.branch) == lease.new_branch_at:
         raise GitFailed(
             f"git cannot delete the branch {lease.branch}",
-            hint=f"look for a lock file that a dead git left under {project.repo.common_dir}/refs",
+            hint=_dead_lock(project),
         )
+
+
+def _dead_lock(project: Project) -> str:
+    return f"look for a lock file that a dead git left under {project.repo.common_dir}/refs"
 
 
 def _discard_directories(made: list[Path]) -> None:

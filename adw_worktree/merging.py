@@ -124,7 +124,7 @@ def _combined(
                 return sides.target
         commit = resolve_commit(scratch, "HEAD")
     if commit is None:
-        raise GitFailed(f"git left no commit of {sides.branch} and {sides.into}")
+        raise GitFailed(f"git left no commit of {sides.branch} and {sides.into}", hint="repeat it")
     return commit
 
 
@@ -166,7 +166,11 @@ def _merge_options(repo: Repository, into: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as exc:
-        raise GitFailed(f"git's setting branch.{into}.mergeOptions is {text!r}: {exc}") from exc
+        setting = f"branch.{into}.mergeOptions"
+        raise GitFailed(
+            f"git's setting {setting} is {text!r}: {exc}",
+            hint=f"mend it, or git config --unset {shlex.quote(setting)}",
+        ) from exc
 
 
 def _only(options: Sequence[str]) -> list[str]:

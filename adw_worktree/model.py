@@ -46,7 +46,7 @@ def check_adw_id(adw_id: str) -> str:
     if ".." in adw_id or adw_id.endswith((".", ".lock")):
         raise InvalidAdwId(
             f"{shown} is not a valid ADW id",
-            hint="git allows no branch name with '..', or one that ends in '.' or '.lock'",
+            hint="a branch cannot have '..' in its name, nor end in '.' or '.lock'",
         )
     return adw_id
 
@@ -104,15 +104,17 @@ class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
     worktree_path: str | None = None
-    """Template of a worktree's path, relative to the main worktree; None: `trees/{adw_id}`."""
+    """Template of a worktree's path, relative to the main worktree; without it,
+    `trees/{adw_id}`."""
     ledger: str | None = None
-    """The ledger, relative to the main worktree; None: `agents/port_allocations.json`."""
+    """The ledger, relative to the main worktree; without it,
+    `agents/port_allocations.json`."""
     branch_name: str = "{adw_id}"
     """Template of a new worktree's branch."""
     base: str = "HEAD"
     """What a new branch starts from."""
     remote: str | None = None
-    """Where `--pr` fetches from; None: the only remote, or `origin`."""
+    """Where `--pr` fetches from; without it, the only remote, or `origin`."""
     env_file: str = DEFAULT_ENV_FILE
     """Name of the generated file in each worktree."""
     template: str | None = None
@@ -142,9 +144,9 @@ class Settings(NamedTuple):
     trash_days: float = 7.0
     """Days for which a worktree removed with work in it can be restored; 0: not at all."""
     hooks: Mapping[str, HookCommands] = MappingProxyType({})
-    """`pre-create`, `prepare`, `post-create`, `pre-finish`, `pre-remove`, `post-remove`."""
+    """Commands to run around `create`, `finish` and `remove`."""
     postgres: Postgres | None = None
-    """How each ADW gets a database; None: it gets none."""
+    """How each ADW gets a database; without it, none does."""
 
 
 class Lease(NamedTuple):

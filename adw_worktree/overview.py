@@ -110,7 +110,7 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
             return leases[adw_id]
         raise UnknownAdw(
             f"no ADW called {adw_id!r} in {project.repo.home}",
-            hint="adw-worktree list shows those that there are",
+            hint="adw-worktree list",
         )
     current = project.current_lease(leases)
     if current is not None:

@@ -273,7 +273,7 @@ class Pool(NamedTuple):
                 f"slot {slot} is outside the pool", hint=f"choose 0 to {self.settings.slots - 1}"
             )
         ports = set(ports_of(slot, self.settings.services).values())
-        hint = "adw-worktree status shows which slots are free"
+        hint = "adw-worktree status"
         if slot in taken or ports & taken_ports:
             holders = [
                 Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()

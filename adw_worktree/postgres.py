@@ -267,7 +267,9 @@ def plainly() -> Iterator[None]:
             "ALTER DATABASE … IS_TEMPLATE true",
         ) from exc
     except psycopg.Error as exc:
-        raise DatabaseFailed(f"the database server says: {_line(exc)}") from exc
+        raise DatabaseFailed(
+            f"the database server says: {_line(exc)}", hint="mend that on the server, and repeat"
+        ) from exc
 
 
 @contextmanager

@@ -70,12 +70,15 @@ class Project(NamedTuple):
         path = self.repo.home / self.settings.template
         try:
             if not path.resolve().is_relative_to(self.repo.home.resolve()):
-                raise SettingsError(f"the template {path} lies outside of the repository")
+                raise SettingsError(
+                    f"the template {path} lies outside of the repository",
+                    hint="choose one inside with the setting template",
+                )
             return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
             raise SettingsError(
                 f"the template {path} cannot be read: {exc}",
-                hint="mend the file or the setting `template`",
+                hint="mend the file, or choose another with the setting template",
             ) from exc
 
     def hook_variables(self, lease: Lease) -> dict[str, str]:

@@ -259,7 +259,7 @@ def _parsed(data: bytes) -> Entry:
     document: dict[str, Any] = json.loads(data)
     version = document["schema_version"]
     if type(version) is int and version > 1:
-        raise LedgerTooNew(f"its schema version is {version}")
+        raise LedgerTooNew(f"its schema version is {version}", hint="upgrade adw-worktree")
     if version != 1:
         raise DocumentDamaged(f"its schema version is {version!r}")
     entry = Entry(

@@ -242,7 +242,7 @@ def _find(
     if entry == entries[0]:
         raise UsageError(
             f"{entry.path} is the main worktree, which is never removed",
-            hint="name an ADW, as in adw-worktree remove fix-login",
+            hint="name an ADW: adw-worktree remove ADW_ID",
         )
     if project.repo.is_spare(entry.path):
         raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
@@ -276,7 +276,7 @@ def _already_gone(project: Project, target: str | Path, healed: Healed) -> Remov
 def _unknown(project: Project, target: str | Path) -> UnknownAdw:
     return UnknownAdw(
         f"no ADW and no worktree in {project.repo.home} goes by {str(target)!r}",
-        hint="adw-worktree list shows those that there are",
+        hint="adw-worktree list",
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from . import places
@@ -206,7 +207,8 @@ def _check_listed(entries: Sequence[WorktreeEntry], path: Path, target: Path) ->
             )
         if entry.path != path and entry.path.is_relative_to(path):
             raise WorktreeInside(
-                f"the worktree {entry.path} lies inside {path}", hint="git worktree move it"
+                f"the worktree {entry.path} lies inside {path}",
+                hint=f"git worktree move {quote(str(entry.path))} NEW_PATH",
             )
 
 

@@ -267,7 +267,13 @@ def _mark(admin: Path) -> None:
     """Lock the worktree as `git worktree lock` does. Raises LockedWorktree if somebody did."""
     lock = admin / "locked"
     if lock.exists() and not _is_marked(admin):
-        raise LockedWorktree(f"the worktree {worktree_of_admin(admin)} is locked")
+        from shlex import quote
+
+        worktree = worktree_of_admin(admin)
+        raise LockedWorktree(
+            f"the worktree {worktree} is locked",
+            hint=f"git worktree unlock {quote(str(worktree))}",
+        )
     write_atomically(lock, _MARK)
 
 

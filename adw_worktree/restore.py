@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from . import trash
@@ -116,14 +117,17 @@ def _find(project: Project, name: str) -> Entry:
             return entry
     raise UnknownAdw(
         f"nothing removed under the name {name!r} is kept in {project.repo.home}",
-        hint="adw-worktree restore lists what is; a branch that stayed: adw-worktree create NAME",
+        hint=f"adw-worktree restore (lists what is kept), or for a branch that stayed: "
+        f"adw-worktree create {quote(name)}",
     )
 
 
 def _require_kept(project: Project, entry: Entry) -> None:
     """Raise UnknownAdw if another process restored or deleted it since it was found."""
     if trash.load(trash.place(project.repo, entry.name)) is None:
-        raise UnknownAdw(f"{entry.name} was restored or deleted just now")
+        raise UnknownAdw(
+            f"{entry.name} was restored or deleted just now", hint="adw-worktree restore"
+        )
 
 
 def _name_for(entry: Entry, as_id: str | None) -> str:

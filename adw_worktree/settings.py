@@ -17,11 +17,19 @@ from typing import Any
 from .errors import SettingsError
 from .model import DEFAULT_SERVICES, Postgres, Settings
 from .places import base_directory
-from .settings_check import TAKES, Layer, check_port_ranges, checked, plain, variable_source
+from .settings_check import (
+    TAKES,
+    Layer,
+    check_port_ranges,
+    checked,
+    plain,
+    variable_of,
+    variable_source,
+)
 
 _PROJECT_FILE = "adw-worktree.toml"
 _MAX_FILE_BYTES = 1024 * 1024
-_TABLES = ("hooks", "values", "postgres")
+WITHOUT_VARIABLE = ("hooks", "values", "postgres")
 """Keys that no variable can set."""
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -93,8 +101,8 @@ def _variable_layers(environ: Mapping[str, str]) -> list[Layer]:
     """Return one layer per variable, so that an error names the variable. Empty counts as unset."""
     layers = []
     for key in TAKES:
-        text = environ.get(f"ADW_{key.upper()}")
-        if text and key not in _TABLES:
+        text = environ.get(variable_of(key))
+        if text and key not in WITHOUT_VARIABLE:
             layers.append(Layer(variable_source(key), {key: _typed(key, text)}))
     return layers
 

@@ -56,8 +56,18 @@ TAKES: Mapping[str, str] = {
 }
 """Every key and what it takes, in the words of the error messages."""
 
-MOMENTS = ("pre-create", "prepare", "post-create", "pre-finish", "pre-remove", "post-remove")
-"""The keys of `[hooks]`."""
+MOMENTS: Mapping[str, str] = {
+    "pre-create": "in the main worktree, before branch and worktree are made; "
+    "if it fails, nothing is made",
+    "prepare": "in the new worktree, when its files are there, or ahead of time in a spare; "
+    "if it fails, everything is undone",
+    "post-create": "in the new worktree, when it and its env file are complete; "
+    "if it fails, everything is undone",
+    "pre-finish": "in the worktree, before `finish` merges; if it fails, nothing is merged",
+    "pre-remove": "in the worktree, before anything is removed; if it fails, nothing is",
+    "post-remove": "in the main worktree, when the worktree is gone; if it fails, that is said",
+}
+"""The keys of `[hooks]`, and when and where each one's commands run."""
 
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
@@ -86,7 +96,10 @@ class Layer(NamedTuple):
 def checked(layer: Layer) -> dict[str, Any]:
     """Return the values that `layer` sets. Raises SettingsError for the first that is wrong."""
     if not isinstance(layer.table, dict):
-        raise SettingsError(f"{layer.source} must be a table, not {_shown(layer.table)}")
+        raise SettingsError(
+            f"{layer.source} must be a table, not {_shown(layer.table)}",
+            hint="write it as a heading, and the keys below it; adw-worktree help settings",
+        )
     values = plain_values(layer.table)
     if values is None:
         values = _validated(layer)
@@ -185,7 +198,10 @@ def _wrong(layer: Layer, error: ErrorDetails) -> SettingsError:
         )
     if layer.source == variable_source("services") and len(where) == 1:
         takes = "names and first ports, such as backend=9100,frontend=9200"
-    return SettingsError(f"{layer.source}: {key} must be {takes}, not {_shown(error['input'])}")
+    return SettingsError(
+        f"{layer.source}: {key} must be {takes}, not {_shown(error['input'])}",
+        hint="adw-worktree help settings",
+    )
 
 
 def _unknown(source: str, key: str, where: Sequence[str]) -> SettingsError:
@@ -296,5 +312,10 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
+def variable_of(key: str) -> str:
+    """Return the variable that sets `key`."""
+    return f"ADW_{key.upper()}"
+
+
 def variable_source(key: str) -> str:
-    return f"the variable ADW_{key.upper()}"
+    return f"the variable {variable_of(key)}"

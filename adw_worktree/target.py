@@ -102,6 +102,6 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
         how = "more than once" if len(places) > 1 else "out of sight"
         raise WorktreeUnavailable(
             f"branch {branch} is checked out {how}, at {where}",
-            hint="git worktree list shows where; choose another branch with --into",
+            hint="git worktree list, or choose another branch with --into",
         )
     return places[0]

@@ -94,7 +94,10 @@ def _exec_line(command: Sequence[str]) -> str:
     """
     program, *words = command
     if set(program) & set("'\"\\"):
-        raise SettingsError(f"systemd starts no program at {program}: it has a quote or backslash")
+        raise SettingsError(
+            f"systemd starts no program at {program}: it has a quote or backslash",
+            hint="install it in a directory whose path has none",
+        )
     return " ".join([_quoted(program), *(_quoted(word).replace("$", "$$") for word in words)])
 
 

@@ -91,7 +91,10 @@ def own_unit(
         path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
         return Unit("launchd", path, command, kept)
     if platform != "linux":
-        raise SettingsError(f"there is no service to install on {platform}")
+        raise SettingsError(
+            f"there is no service to install on {platform}",
+            hint="start the watcher by other means: adw-worktree watch",
+        )
     config = Path(environ.get("XDG_CONFIG_HOME", ""))
     config = config if config.is_absolute() else home / ".config"
     return Unit("systemd", config / "systemd" / "user" / SERVICE, command, kept)

@@ -44,7 +44,7 @@ def last_visited(project: Project, leases: Leases) -> Lease:
             return by_token[token]
     raise UnknownAdw(
         "there is no last worktree: none was made with create, or gone into with adw cd",
-        hint="name the ADW; adw-worktree list shows those that there are",
+        hint="name the ADW: adw-worktree list",
     )
 
 

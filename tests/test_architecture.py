@@ -31,7 +31,7 @@ LAYERS = [
      "leftovers", "healing", "renaming", "visits", "overview", "scratch", "target", "merging",
      "landing"],
     ["create", "remove", "rename", "reconcile", "watch"],
-    ["api", "doctor", "finish"],
+    ["api", "doctor", "topics", "finish"],
     ["commands", "completion"],
     ["cli"],
     ["__init__", "__main__"],

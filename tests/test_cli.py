@@ -36,7 +36,7 @@ def test_version(adw: Adw) -> None:
 
 def test_unknown_command_suggests_the_near_one(adw: Adw) -> None:
     ran = adw("creat", "x", code=2)
-    assert "adw-worktree create?" in ran.stderr
+    assert "hint: adw-worktree create --help" in ran.stderr
     assert ran.stdout == ""
 
 

@@ -285,7 +285,7 @@ def test_template_that_readers_could_take_differently_is_refused_with_its_line(k
 
 @pytest.mark.parametrize("template", ["# {header}", "A={service_ports}"])
 def test_placeholder_of_several_lines_must_stand_alone(template: str) -> None:
-    with pytest.raises(SettingsError, match="must stand alone"):
+    with pytest.raises(SettingsError, match="something stands beside it"):
         render(LEASE._replace(ports={"backend": 9103}), repo_name="app", template=template)
 
 

@@ -534,7 +534,7 @@ def assert_in_order(adw: Adw, keeps: frozenset[str], dirty: frozenset[str] = NON
 def busy_in(repo: Path) -> bool:
     """Whether a process has its working directory in the repository."""
     for process in psutil.process_iter():
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, FileNotFoundError):  # older ones let it through: it is ending
             if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(
                 repo
             ):

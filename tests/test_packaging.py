@@ -18,13 +18,18 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from conftest import git
 
 from adw_worktree import __version__
 from adw_worktree.resources import shipped_text
+from scripts.manpage import write_pages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 NAME = f"adw_worktree-{__version__}"
 INFO = f"{NAME}.dist-info"
+MAN_PAGES = {
+    f"{NAME}.data/data/share/man/man1/{name}" for name in ("adw-worktree.1", "git-adw-worktree.1")
+}
 FOLDERS = [
     ".ci",
     ".github",
@@ -37,9 +42,11 @@ FOLDERS = [
     "tests",
 ]
 FILES = [
+    ".dockerignore",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "Containerfile",
     "LICENSE",
     "README.md",
     "install.sh",
@@ -47,6 +54,8 @@ FILES = [
     "pyproject.toml",
     "test.sh",
 ]
+# Read before any test is sealed, which takes ADW_* away.
+_DIST = os.environ.get("ADW_DIST")
 LITTER = ["trees/a/file", "agents/port_allocations.json", ".env.ports", "build/old.py", "secret"]
 """What lies in a checkout that is worked in."""
 
@@ -63,7 +72,12 @@ def files_of(*folders: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist, and from it the wheel, of a copy of the checkout with litter in it."""
+    """Build the sdist, and from it the wheel, of a copy of the checkout with litter in it.
+
+    `nox -s build` has built them, and says where.
+    """
+    if _DIST is not None:
+        return Path(_DIST)
     source = tmp_path_factory.mktemp("source")
     for folder in FOLDERS:
         if (CHECKOUT / folder).is_dir():
@@ -93,10 +107,18 @@ def test_wheel_has_the_package_with_hooks_and_templates_and_nothing_else(
     shipped = {f"adw_worktree/_shipped/{name}" for name in files_of("hooks", "templates")}
     told = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     assert set(wheel.namelist()) == (
-        files_of("adw_worktree") | shipped | {f"{INFO}/{name}" for name in told}
+        files_of("adw_worktree") | shipped | {f"{INFO}/{name}" for name in told} | MAN_PAGES
     )
     assert "adw_worktree/py.typed" in wheel.namelist()
     assert {Path(name).parent.name for name in shipped} == {"hooks", "templates"}
+
+
+def test_wheel_has_the_man_pages_of_this_very_command_line(
+    wheel: zipfile.ZipFile, tmp_path: Path
+) -> None:
+    for page in write_pages(tmp_path):
+        shipped = wheel.read(f"{NAME}.data/data/share/man/man1/{page.name}")
+        assert shipped == page.read_bytes()
 
 
 def test_sdist_has_all_that_a_build_and_a_test_run_need_and_no_litter(dist: Path) -> None:
@@ -104,6 +126,15 @@ def test_sdist_has_all_that_a_build_and_a_test_run_need_and_no_litter(dist: Path
         names = {name.removeprefix(f"{NAME}/") for name in opened.getnames()}
     present = {name for name in FILES if (CHECKOUT / name).is_file()}
     assert names == files_of(*FOLDERS) | present | {"PKG-INFO"}
+
+
+def test_sdist_has_what_is_committed_and_no_more(dist: Path) -> None:
+    """A file of the developer's own that is uploaded cannot be called back."""
+    if _DIST is None or not (CHECKOUT / ".git").exists() or git("status", "-s", cwd=CHECKOUT):
+        pytest.skip("what is built here is no release")
+    with tarfile.open(dist / f"{NAME}.tar.gz") as opened:
+        names = {name.removeprefix(f"{NAME}/") for name in opened.getnames()}
+    assert names == {*git("ls-files", cwd=CHECKOUT).split(), "PKG-INFO"}
 
 
 def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> None:
@@ -117,7 +148,7 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     assert sorted(needed) == [
         "gitpython>=3.1.43",
         "platformdirs>=4",
-        "psutil>=5.9.6",
+        "psutil>=6",
         "pydantic>=2.7",
     ]
     classifiers = metadata.get_all("Classifier", [])

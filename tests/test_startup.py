@@ -30,11 +30,16 @@ HEALS = OPENS | _names("healing creators hookfile stamp")
 SHOWS = HEALS | {"overview"}
 REMOVES = HEALS | _names("retire trash background worktrees")
 CREATES = HEALS | _names("creation exclude furnish userhooks worktrees")
+HELPS = _names(
+    "atomic become commands commands.help envfile places resources settings settings_check "
+    "settings_rules topics"
+)
 ALL = REMOVES | CREATES | _names("actions leftovers spares workstate")
 
 LOADED = {
     "--version": BASE,
     "--help": BASE - {"_version"},
+    "help exit-codes": BASE - {"_version"} | HELPS,
     "path a": SHOWS | {"commands.path"},
     "env a": SHOWS | {"commands.env"},
     "run a -- true": SHOWS | {"commands.run", "become"},

@@ -26,6 +26,7 @@ examples:
   echo '{"worktree_path": "/src/app/trees/fix-login"}' | adw-worktree claude-hook remove"""
 
 _MAX_BYTES = 1 << 20
+_HINT = "Claude Code calls this; by hand, see adw-worktree claude-hook --help"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,7 +54,7 @@ def _remove(asked: dict[str, Any], args: Namespace) -> Outcome:
     """Take the worktree away. What nobody committed is kept in the trash, or the worktree stays."""
     path = Path(_text(asked, "worktree_path"))
     if not path.is_absolute():
-        raise UsageError(f"worktree_path is {str(path)!r}, not an absolute path")
+        raise UsageError(f"worktree_path is {str(path)!r}, not an absolute path", hint=_HINT)
     project = open_project(_standing(path, args.directory / asked.get("cwd", ".")))
     try:
         notes = _take_away(project, path)
@@ -99,14 +100,14 @@ def _read() -> dict[str, Any]:
     try:
         asked = json.loads(sys.stdin.buffer.read(_MAX_BYTES))
     except (ValueError, RecursionError) as exc:
-        raise UsageError(f"stdin is no JSON: {exc}", hint="this is called by Claude Code") from exc
+        raise UsageError(f"stdin is no JSON: {exc}", hint=_HINT) from exc
     if not isinstance(asked, dict) or not isinstance(asked.get("cwd", ""), str):
-        raise UsageError("stdin is no JSON object as Claude Code sends it")
+        raise UsageError("stdin is no JSON object as Claude Code sends it", hint=_HINT)
     return asked
 
 
 def _text(asked: dict[str, Any], key: str) -> str:
     value = asked.get(key)
     if not isinstance(value, str) or not value or "\0" in value:
-        raise UsageError(f"the JSON on stdin has no {key!r}", hint="this is called by Claude Code")
+        raise UsageError(f"the JSON on stdin has no {key!r}", hint=_HINT)
     return value

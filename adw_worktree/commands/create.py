@@ -6,6 +6,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import NoReturn
 
 from ..create import Created, create
@@ -48,7 +49,7 @@ def run(args: Namespace) -> Outcome:
     if args.cd and follow is None:
         raise UsageError(
             "only a shell can go into another directory",
-            hint='eval "$(adw-worktree shell-init bash)", then: adw create ADW_ID --cd',
+            hint=f'eval "$(adw-worktree shell-init bash)"; adw create {quote(args.adw_id)} --cd',
         )
     project = open_project(args.directory)
     wish = Wish(

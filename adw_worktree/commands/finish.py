@@ -42,9 +42,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     if args.message is not None and args.way == "rebase":
-        raise UsageError("--message is for --squash and --merge; a rebase keeps the messages")
+        raise UsageError(
+            "--message is for --squash and --merge; a rebase keeps the messages",
+            hint="leave it out",
+        )
     if args.message is not None and not args.message.strip():
-        raise UsageError("--message is empty")
+        raise UsageError("--message is empty", hint="say what was done, or leave it out")
     terms = Terms(
         into=args.into,
         way=args.way,

@@ -111,7 +111,10 @@ def _agent_file(project: Project, name: str, action: str) -> dict[str, str | Non
 
     repo = project.repo
     if repo.main is None:
-        raise UsageError(f"{repo.home} is bare, and has no place for --{name}")
+        raise UsageError(
+            f"{repo.home} is bare, and has no place for --{name}",
+            hint="leave it out",
+        )
     found = {
         ("claude", "install"): lambda: agentfiles.install_claude(repo, _command()),
         ("claude", "uninstall"): lambda: agentfiles.uninstall_claude(repo),

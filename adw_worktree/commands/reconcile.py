@@ -26,6 +26,7 @@ examples:
 
 _WAIT_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+_MAX_HOURS = 24 * 36500
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -48,8 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     if args.background:
         return _in_background(args)
-    if args.max_age is not None and not 0 <= args.max_age <= 24 * 36500:
-        raise UsageError("--max-age is a number of hours, 0 or more")
+    if args.max_age is not None and not 0 <= args.max_age <= _MAX_HOURS:
+        raise UsageError(
+            f"--max-age {args.max_age:g} is no number of hours from 0 to {_MAX_HOURS}",
+            hint="adw-worktree reconcile --max-age 24",
+        )
     from .list import other_projects
 
     project = open_project(args.directory)

@@ -96,7 +96,10 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     """Show what would go and what would not, ask, and remove; one that fails stops no other."""
     heal(project)
     if args.merged and args.targets:
-        raise UsageError("--merged says which: it goes without names")
+        raise UsageError(
+            f"--merged says which, and goes without {' '.join(args.targets)}",
+            hint="adw-worktree remove --merged",
+        )
     named = merged(project) if args.merged else _named(project, args.targets)
     targets = [_meant(name, args.directory) for name in named]
     prospects = foresee(project, targets, consent)
@@ -140,9 +143,9 @@ def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) ->
     plan = [f"to be removed: {', '.join(going)}"]
     plan += [f"not to be: {target}: {exc.message}" for target, exc in failures.items()]
     if not asked:
-        raise UsageError("\n".join(plan), hint="add --yes to do it without being asked")
+        raise UsageError("\n".join(plan), hint="repeat it with --yes, and nobody is asked")
     if not ask("\n".join(plan), "remove them?"):
-        raise UsageError("nothing was removed", hint="adw-worktree remove asks again")
+        raise UsageError(f"you did not say yes: {', '.join(going)} stays")
 
 
 def notes_of(gone: Removed, until: str | None) -> list[str]:

@@ -33,7 +33,7 @@ def run(args: Namespace) -> Outcome:
     if args.name is None and (args.as_id or args.discard):
         raise UsageError("--as and --discard need an ADW id", hint="adw-worktree restore")
     if args.as_id and args.discard:
-        raise UsageError("--as and --discard exclude each other")
+        raise UsageError("--as and --discard exclude each other", hint="leave one of them out")
     if args.as_id is not None:
         check_adw_id(args.as_id)
     project = open_project(args.directory)

@@ -55,7 +55,10 @@ def fill_in_background(project: Project) -> None:
         common = str(project.repo.common_dir)
         command = [sys.executable, "-m", name, "-C", common, "spares", "fill", "--wait"]
         if not background.start(command, project.repo.common_dir):
-            raise AdwError("no process can be started to fill the spares")
+            raise AdwError(
+                f"no process can be started to fill the spares of {project.repo.home}",
+                hint="adw-worktree spares fill --wait",
+            )
 
 
 def _status(project: Project) -> Outcome:

@@ -85,7 +85,7 @@ def _ask(project: Project, asked: str, *, as_json: bool) -> None:
     if as_json or not can_ask():
         raise UsageError(
             f"the settings of {project.repo.home} ask for:\n{asked}",
-            hint="adw-worktree trust --yes approves exactly this",
+            hint="to approve exactly this: adw-worktree trust --yes",
         )
     if not ask(f"{project.repo.home} asks for:\n{asked}", "approve?"):
-        raise UsageError("not approved", hint="adw-worktree trust asks again")
+        raise UsageError(f"you did not say yes: what {project.repo.home} asks for is not approved")
