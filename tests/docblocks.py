@@ -1,0 +1,249 @@
+"""The fenced blocks of the documentation, and a shell that runs those of one page in order.
+
+How a page is read:
+
+- ```` ```console ```` holds commands after `$ `, and what they print beneath. A line `…` stands for
+  any lines, `…` within a line for any text. ```` ```sh ```` holds commands that must succeed.
+- A block whose first line is a comment with a file's name is that file, and is written before what
+  follows runs: `# adw-worktree.toml`. `<!-- file: NAME -->` before the block says so for formats
+  without comments.
+- `<!-- needs: PROGRAM -->` before a block: where the program is missing, the block's own commands
+  are parsed and not run.
+- `<!-- session`, lines, `-->` are commands that a reader need not see.
+- `<!-- fresh repository -->` begins anew, in another repository.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+SHOWN_PORTS = range(9100, 9500)
+"""Ports that pages speak of; a session has others in their place, a hundred for each hundred."""
+_UNTIL_IT_SERVES = """\
+until adw-worktree list --json | grep -q '"service"'; do
+  kill -0 $! 2>/dev/null || break
+  sleep 0.05
+done
+disown
+"""
+"""A person would not have typed the next command sooner. Nor is bash to tell of its end."""
+_NAMED = r"(?:#|//) ([~\w./-]*[\w-]\.\w+|\.\w[\w.]*|Procfile)(?:[ ,].*)?"
+
+
+class Block(NamedTuple):
+    """One fenced block, or a hidden one."""
+
+    line: int
+    language: str
+    text: str
+    needs: str | None = None
+    file: str | None = None
+    """What the block is the content of."""
+    fresh: bool = False
+    """Whether another session begins with it."""
+
+    def commands(self) -> list[tuple[str, str | None]]:
+        """Return the commands, each with the output that the page shows; None if it shows none."""
+        if self.language != "console":
+            return [(self.text, None)] if self.language in ("sh", "hidden") else []
+        found: list[tuple[str, str | None]] = []
+        for part in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            command, _, shown = re.fullmatch(r"((?:.*\\\n)*.*)(\n?)((?:.*\n?)*)", part).groups()  # type: ignore[union-attr]
+            found.append((command, shown))
+        return found
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """Yield the blocks of a page."""
+    needs = file = None
+    fresh = False
+    lines = iter(enumerate(text.splitlines(), start=1))
+    for number, line in lines:
+        if marker := re.fullmatch(r"<!-- (needs|file): (.+) -->", line):
+            if marker[1] == "needs":
+                needs = marker[2]
+            else:
+                file = marker[2]
+        elif line == "<!-- fresh repository -->":
+            fresh = True
+        elif line.startswith("```") or line == "<!-- session":
+            end = "-->" if line.startswith("<") else "```"
+            inner = []
+            for _, one in lines:
+                if one == end:
+                    break
+                inner.append(one)
+            language = "hidden" if end == "-->" else line.removeprefix("```")
+            named = re.fullmatch(_NAMED, inner[0]) if inner and language != "console" else None
+            file = file or (named[1] if named and language != "sh" else None)
+            yield Block(number, language, "\n".join(inner) + "\n", needs, file, fresh)
+            needs = file = None
+            fresh = False
+
+
+def sessions(page: Path) -> list[list[Block]]:
+    """Return the blocks of a page, one list for each repository."""
+    found: list[list[Block]] = [[]]
+    for block in blocks(page.read_text()):
+        if block.fresh:
+            found.append([])
+        found[-1].append(block)
+    return [session for session in found if session]
+
+
+class Step(NamedTuple):
+    """What the shell is given: a command, or a file to write."""
+
+    block: Block
+    command: str
+    shown: str | None
+    """The output on the page; None if any will do, as long as the command succeeds."""
+    verbatim: bool = False
+    """Whether it is given as it stands, with the ports and places that it has."""
+
+
+class Shell:
+    """A person's shell, in a repository that is `/src/app` to the reader of a page."""
+
+    def __init__(self, root: Path, bases: Mapping[int, int]) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.bases = bases
+        """By the first of a hundred ports that pages speak of: the first that is in its place."""
+
+    def run(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
+        """Run all in one shell; return each one's exit status and output, as a page shows it."""
+        script = self.root / "session.sh"
+        script.write_text("".join(self._lines(steps)))
+        with (self.root / "output").open("w+b") as output:
+            process = subprocess.Popen(
+                ["bash", "--norc", str(script)],
+                cwd=self.root / "src" / "app",
+                env={**os.environ, **self._places()},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                process.wait(timeout=120)
+            finally:
+                _end_group(process.pid)
+        text = (self.root / "output").read_text(errors="surrogateescape")
+        parts = re.split(r"\x1e(\d+)\n", text)[1:]
+        statuses = [int(one) for one in parts[::2]]
+        outputs = [self._as_shown(one) for one in parts[1::2]]
+        # A status is told by the mark after the command.
+        return list(zip(statuses[1:], outputs, strict=False))
+
+    def _lines(self, steps: Iterable[Step]) -> Iterator[str]:
+        yield "status=0\n"
+        for step in steps:
+            yield "printf '\\036%d\\n' $status; (exit $status)\n"
+            command = step.command if step.verbatim else self.for_real(step.command)
+            yield f"{command}\nstatus=$?\n"
+            if re.search(r"^adw-worktree run .*&\s*$", command):
+                yield _UNTIL_IT_SERVES
+        yield "printf '\\036%d\\n' $status\n"
+
+    def write(self, name: str, text: str) -> str:
+        """Return the command that writes a file which the page shows."""
+        quoted = "'" + text.replace("'", "'\\''") + "'"
+        place = name.replace("~/.config", '"$XDG_CONFIG_HOME"').replace("~", '"$HOME"')
+        return f'mkdir -p "$(dirname {place})" && printf %s {quoted} >{place}'
+
+    def _places(self) -> dict[str, str]:
+        """Return a home of the session's own, and where its commands are."""
+        self.home.mkdir()
+        return {
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "PATH": self._path(),
+        }
+
+    def _path(self) -> str:
+        """Return where commands are looked for: ours first, which runs this checkout."""
+        programs = self.root / "bin"
+        programs.mkdir(exist_ok=True)
+        for name in ("adw-worktree", "git-adw-worktree"):
+            (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m adw_worktree "$@"\n')
+            (programs / name).chmod(0o755)
+        beside = str(Path(sys.executable).parent)
+        return os.pathsep.join([str(programs), beside, os.environ["PATH"]])
+
+    def for_real(self, text: str) -> str:
+        """Return a command or settings as they are to be here."""
+        text = re.sub(r"(?<![\w./])/src\b", str(self.root / "src"), text)
+        return re.sub(r"\b9[1-4]\d\d\b", lambda found: str(self._port(int(found[0]))), text)
+
+    def _port(self, shown: int) -> int:
+        first = shown - shown % 100
+        return self.bases[first] + shown - first
+
+    def _as_shown(self, text: str) -> str:
+        text = text.replace(str(self.root / "src"), "/src").replace(str(self.home), "/home/you")
+        text = text.replace(str(Path(sys.executable).parent) + "/", "/usr/bin/")
+        return re.sub(r"\b\d{4,5}\b", lambda found: self._shown_port(int(found[0])), text)
+
+    def _shown_port(self, port: int) -> str:
+        for first, base in self.bases.items():
+            if base <= port < base + 100:
+                return str(first + port - base)
+        return str(port)
+
+
+def _end_group(leader: int) -> None:
+    """End what a session left running."""
+    import signal
+    from contextlib import suppress
+
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def alike(shown: str, printed: str) -> bool:
+    """Whether a command printed what the page shows, but for what differs from run to run."""
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n"
+        for line in normal(shown).splitlines()
+    )
+    return re.fullmatch(pattern, normal(printed)) is not None
+
+
+def normal(text: str) -> str:
+    """Return `text` with times, processes, tokens and the widths of columns made equal."""
+    for pattern, name in (
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?", "TIME"),
+        (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?", "TIME"),
+        (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
+        (r"\b\d{8}T\d{6}(\.\d+)?Z?\b", "TIME"),
+        (r"\b(pid|kill) \d+", r"\1 N"),
+        (r"\b[0-9a-f]{12,64}\b", "HEX"),
+        (r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,11}\b", "HEX"),
+        (r"\b\d+(\.\d+)? (ms|s|min|minutes?|seconds?)\b", "SPAN"),
+        (r'"(device|inode|home_device)": \d+', r'"\1": N'),
+        (r"^\S+: line \d+: +\d+ (Killed|Terminated).*$", r"\1"),  # as bash tells it in a script
+        (r" {2,}", "  "),
+        (r" +$", ""),
+    ):
+        text = re.sub(pattern, name, text, flags=re.MULTILINE)
+    return text.strip("\n") + "\n"
+
+
+def has_program(name: str) -> bool:
+    """Whether what a block needs is there, and works."""
+    if name == "docker compose":
+        asked = ["docker", "compose", "version"]
+        found = shutil.which("docker") is not None
+        return found and subprocess.run(asked, capture_output=True).returncode == 0
+    return shutil.which(name) is not None

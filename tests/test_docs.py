@@ -1,0 +1,145 @@
+"""What README and docs show is what happens: every block of every page is run, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import free_services, make_repo
+from docblocks import PAGES, Block, Shell, Step, alike, blocks, has_program, sessions
+
+from adw_worktree.cli import build_parser
+from adw_worktree.settings_check import Layer, checked
+
+NEEDS = {"docker compose", "vite", "uvicorn", "codex"}
+"""Programs that blocks may need."""
+NEVER = {"network", "systemd"}
+"""What no test has, whatever the machine has: it would change the machine."""
+ONLY_PARSED = 11
+"""How many blocks at most need something, so that they are only parsed where it is missing."""
+
+
+def name_of(page: Path) -> str:
+    return page.name
+
+
+def bases() -> dict[int, int]:
+    """Return free ports in place of those that pages speak of."""
+    own = dict(pair.split("=") for pair in os.environ["ADW_SERVICES"].split(","))
+    backend = int(own["backend"])
+    further = backend
+    while abs(further - backend) < 200:
+        further = int(free_services().partition("=")[2].partition(",")[0])
+    return {9100: backend, 9200: backend + 100, 9300: further, 9400: further + 100}
+
+
+def is_met(block: Block) -> bool:
+    return block.needs is None or (block.needs in NEEDS and has_program(block.needs))
+
+
+def steps_of(block: Block, shell: Shell) -> list[Step]:
+    """Return what a block has the shell do; raise if it is wrong in itself."""
+    if block.language == "toml":
+        check_settings(block)
+    if block.language == "json":
+        json.loads(block.text)
+    if block.file is not None and not block.file.startswith(".github/"):
+        # Ledgers stand as they are: the ports in one are what it is about.
+        is_ports = block.language in ("toml", "yaml")
+        text = shell.for_real(block.text) if is_ports else block.text
+        return [Step(block, shell.write(block.file, text), None, verbatim=True)]
+    if block.language == "python":
+        return [Step(block, f"python - <<'PYTHON'\n{block.text}PYTHON", None)]
+    if block.language == "yaml":
+        block = block._replace(language="sh", text="\n".join(workflow_commands(block)))
+    if not is_met(block):
+        parse_commands(block)
+        return []
+    return [Step(block, command, shown) for command, shown in block.commands()]
+
+
+def check_settings(block: Block) -> None:
+    """Raise if a block of settings cannot be used. Other programs' files name themselves."""
+    table = tomllib.loads(block.text)
+    if block.file is None or "adw-worktree" in block.file or block.file == "pyproject.toml":
+        checked(Layer(f"line {block.line}", table.get("tool", {}).get("adw-worktree", table)))
+
+
+def workflow_commands(block: Block) -> list[str]:
+    """Return what a workflow of GitHub's runs, one step after another."""
+    jobs = yaml.safe_load(block.text)["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+def parse_commands(block: Block) -> None:
+    """Raise if a command of ours in `block` cannot be parsed."""
+    parser = build_parser(chosen="*")
+    for command, _ in block.commands():
+        for line in command.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ["adw-worktree"]:
+                ours = words[1 : words.index("--")] if "--" in words else words[1:]
+                parser.parse_args(ours)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_block_does_what_its_page_shows(page: Path, tmp_path: Path) -> None:
+    for number, session in enumerate(sessions(page)):
+        root = tmp_path / str(number)
+        make_repo(root / "src" / "app")
+        shell = Shell(root, bases())
+        steps = [step for block in session for step in steps_of(block, shell)]
+        results = shell.run(steps)
+        for step, (status, printed) in zip(steps, results, strict=False):
+            where = f"{page.name}:{step.block.line}: {step.command}\nprinted:\n{printed}"
+            if step.shown is None:
+                assert status == 0, where
+            else:
+                assert alike(step.shown, printed), where
+        assert len(results) == len(steps), f"{page.name}: the shell ended early"
+
+
+def test_nearly_every_block_is_run() -> None:
+    found = [block for page in PAGES for block in blocks(page.read_text()) if block.needs]
+    assert {block.needs for block in found} <= NEEDS | NEVER
+    assert len(found) <= ONLY_PARSED
+
+
+def test_blocks_are_of_a_known_kind() -> None:
+    """A misspelt language would go untested."""
+    known = {
+        "console", "sh", "hidden", "toml", "json", "python", "yaml", "gitignore", "text", "js",
+        "dockerfile", "procfile",
+    }  # fmt: skip
+    for page in PAGES:
+        for block in blocks(page.read_text()):
+            assert block.language in known, f"{page.name}:{block.line}: {block.language!r}"
+            if block.language in ("yaml", "js", "gitignore"):
+                assert block.file is not None, f"{page.name}:{block.line}: which file is it?"
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        ("a\n", "a\n"),
+        ("…\nlast\n", "first\nsecond\nlast\n"),
+        ("slot … of a\n", "slot 3 of a\n"),
+        ("x  1\n", "x     1   \n"),
+        ("(pid 4711)\n", "(pid 12)\n"),
+        ("", "\n"),
+    ],
+)
+def test_output_is_alike(shown: str, printed: str) -> None:
+    assert alike(shown, printed)
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"), [("a\n", "b\n"), ("a\n", "a\nb\n"), ("", "error\n"), ("slot 1", "slot 2")]
+)
+def test_output_is_not_alike(shown: str, printed: str) -> None:
+    assert not alike(shown, printed)
