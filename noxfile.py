@@ -112,6 +112,22 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Write what the code knows of itself into docs, and build the site: `-- --serve` shows it."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "scripts.reference")
+    verb = ["serve"] if "--serve" in session.posargs else ["build", "--clean"]
+    session.run("mkdocs", *verb, "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Record the pictures of README and docs anew, from real runs."""
+    session.install("-e", ".[docs]")
+    session.run("python", "-m", "scripts.pictures", *session.posargs)
+
+
+@nox.session
 def reconcile(session: nox.Session) -> None:
     """Reconcile a repository: `nox -s reconcile -- --dry-run --repo DIR`; for people and cron.
 

@@ -50,6 +50,7 @@ FILES = [
     "LICENSE",
     "README.md",
     "install.sh",
+    "mkdocs.yml",
     "noxfile.py",
     "pyproject.toml",
     "test.sh",
