@@ -28,9 +28,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 SHOWN_PORTS = range(9100, 9500)
 """Ports that pages speak of; a session has others in their place, a hundred for each hundred."""
-_UNTIL_IT_SERVES = """\
-until adw-worktree list --json | grep -q '"service"'; do
-  kill -0 $! 2>/dev/null || break
+_SERVING = "$(adw-worktree list --json | grep -c '\"service\"')"
+_UNTIL_IT_SERVES = f"""\
+until [ {_SERVING} -gt $serving ]; do
+  kill -0 $! 2>/dev/null || {{ status=1; break; }}
   sleep 0.05
 done
 disown
@@ -150,8 +151,11 @@ class Shell:
         for step in steps:
             yield "printf '\\036%d\\n' $status; (exit $status)\n"
             command = step.command if step.verbatim else self.for_real(step.command)
+            serves = re.search(r"^adw-worktree run .*&\s*$", command)
+            if serves:
+                yield f"serving={_SERVING}\n"
             yield f"{command}\nstatus=$?\n"
-            if re.search(r"^adw-worktree run .*&\s*$", command):
+            if serves:
                 yield _UNTIL_IT_SERVES
         yield "printf '\\036%d\\n' $status\n"
 
