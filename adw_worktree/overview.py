@@ -147,7 +147,7 @@ def pool_status(pool: Pool) -> dict[str, Any]:
     blocked = _blocked(pool.settings, [*holdings, *others])
     allocated = len({holding.lease.slot for holding in [*holdings, *others]})
     elsewhere: dict[str, dict[str, Any]] = {}
-    for holding in others:
+    for holding in sorted(others, key=_by_repository):
         elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
             holding.lease
         )
@@ -160,6 +160,10 @@ def pool_status(pool: Pool) -> dict[str, Any]:
         "elsewhere": elsewhere,
         "blocked": blocked,
     }
+
+
+def _by_repository(holding: Holding) -> tuple[str, int]:
+    return holding.repository, holding.lease.slot
 
 
 def allocation(lease: Lease) -> dict[str, Any]:

@@ -212,3 +212,13 @@ def test_ledger_of_another_that_cannot_be_used_keeps_its_slots(adw: Adw, tmp_pat
     assert adw.json("create", "a")["slot"] != slot
     adw("reconcile")
     assert adw.json("status")["allocated"] == 2
+
+
+def test_repositories_are_shown_in_the_order_of_their_paths(adw: Adw, tmp_path: Path) -> None:
+    names = ["d", "a", "c", "b", "e"]
+    for name in names:
+        Adw(make_repo(tmp_path / name)).json("create", "x")
+    shown = [str(tmp_path / name) for name in sorted(names)]
+    assert list(adw.json("status")["elsewhere"]) == shown
+    listed = [one["repository"] for one in adw.json("list", "--all")["worktrees"] if one["main"]]
+    assert listed == [str(adw.directory), *shown]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from operator import attrgetter
 
 from ..discovery import repository_at
 from ..errors import AdwError
@@ -36,7 +37,7 @@ def run(args: Namespace) -> Outcome:
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
     """Return the other projects of the registry; note those that cannot be opened."""
     found = []
-    for entry in project.pool.neighbours():
+    for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
         if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():
             continue
         try:
