@@ -154,6 +154,8 @@ class Shell:
             serves = re.search(r"^adw-worktree run .*&\s*$", command)
             if serves:
                 yield f"serving={_SERVING}\n"
+            if step.shown is None:  # then no command of it may fail
+                command = f"failed=; trap failed=1 ERR\n{command}\ntrap - ERR; [ -z $failed ]"
             yield f"{command}\nstatus=$?\n"
             if serves:
                 yield _UNTIL_IT_SERVES

@@ -16,11 +16,11 @@ from docblocks import PAGES, Block, Shell, Step, alike, blocks, has_program, ses
 from adw_worktree.cli import build_parser
 from adw_worktree.settings_check import Layer, checked
 
-NEEDS = {"docker compose", "vite", "uvicorn", "codex"}
+NEEDS = {"docker compose", "vite", "uvicorn"}
 """Programs that blocks may need."""
-NEVER = {"network", "systemd"}
-"""What no test has, whatever the machine has: it would change the machine."""
-ONLY_PARSED = 11
+NEVER = {"network", "systemd", "an agent"}
+"""What no test has, whatever the machine has: it would change or cost something."""
+ONLY_PARSED = 12
 """How many blocks at most need something, so that they are only parsed where it is missing."""
 
 
@@ -121,6 +121,24 @@ def test_blocks_are_of_a_known_kind() -> None:
             assert block.language in known, f"{page.name}:{block.line}: {block.language!r}"
             if block.language in ("yaml", "js", "gitignore"):
                 assert block.file is not None, f"{page.name}:{block.line}: which file is it?"
+
+
+@pytest.mark.parametrize(
+    ("commands", "status"),
+    [("true\ntrue", 0), ("false\ntrue", 1), ("false || true", 0), ("(exit 3)", 1)],
+)
+def test_a_block_fails_with_any_of_its_commands(tmp_path: Path, commands: str, status: int) -> None:
+    make_repo(tmp_path / "src" / "app")
+    step = Step(Block(1, "sh", commands), commands, None)
+    assert Shell(tmp_path, bases()).run([step, step]) == [(status, ""), (status, "")]
+
+
+def test_what_a_page_shows_is_done_in_its_place(tmp_path: Path) -> None:
+    make_repo(tmp_path / "src" / "app")
+    step = Step(Block(1, "console", ""), "pwd; cd ..; echo port 9103; ls", "")
+    other = Step(Block(1, "console", ""), "echo $?; echo 9203; test -d /src/app", "")
+    results = Shell(tmp_path, bases()).run([step, other])
+    assert results == [(0, "/src/app\nport 9103\napp\n"), (0, "0\n9203\n")]
 
 
 @pytest.mark.parametrize(
