@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import free_services, make_repo
-from docblocks import PAGES, Block, Shell, Step, alike, blocks, has_program, sessions
+from docblocks import CHECKOUT, PAGES, Block, Shell, Step, alike, blocks, has_program, sessions
 
 from adw_worktree.cli import build_parser
 from adw_worktree.settings_check import Layer, checked
@@ -108,6 +109,28 @@ def test_nearly_every_block_is_run() -> None:
     found = [block for page in PAGES for block in blocks(page.read_text()) if block.needs]
     assert {block.needs for block in found} <= NEEDS | NEVER
     assert len(found) <= ONLY_PARSED
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names of a page's headings, which GitHub and mkdocs make alike."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+
+
+def test_links_lead_somewhere_on_github_as_on_the_site() -> None:
+    for page in [*PAGES, CHECKOUT / "CHANGELOG.md", CHECKOUT / "CONTRIBUTING.md"]:
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text()):
+            name, _, anchor = link.partition("#")
+            target = (page.parent / name).resolve() if name else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
+def test_every_page_is_in_the_navigation_once() -> None:
+    navigation = yaml.safe_load((CHECKOUT / "mkdocs.yml").read_text())["nav"]
+    named = [page for part in navigation for pages in part.values() for page in pages]
+    there = [str(page.relative_to(CHECKOUT / "docs")) for page in PAGES if page.name != "README.md"]
+    assert sorted(name for one in named for name in one.values()) == sorted(there)
 
 
 def test_blocks_are_of_a_known_kind() -> None:
