@@ -194,7 +194,7 @@ def documents_table() -> str:
 
 def error_table() -> str:
     """Return a row for each code, by exit code."""
-    found = sorted(_errors(), key=_order)
+    found = sorted(error_kinds(), key=_order)
     rows = [
         [str(one.exit_code), f"`{one.code}`", (inspect.getdoc(one) or "").partition(". ")[0]]
         for one in found
@@ -202,7 +202,7 @@ def error_table() -> str:
     return _rows(["exit code", "`error.code`", "means"], rows)
 
 
-def _errors() -> list[type[errors.AdwError]]:
+def error_kinds() -> list[type[errors.AdwError]]:
     """Return every kind of failure, once for each code."""
     classes = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
     return [
