@@ -66,6 +66,8 @@ class Create(Done):
     branch: str | None
     """None: detached."""
     env_file: str
+    database: str | None
+    """None: the setting `postgres` asks for none."""
 
 
 class Restored(Done):
@@ -78,6 +80,7 @@ class Restored(Done):
     path: str
     branch: str | None
     env_file: str
+    database: str | None
 
 
 class Rename(Done):
@@ -118,6 +121,7 @@ class Removal(Document):
     path: str | None
     released: Released | None
     branch_deleted: str | None
+    database_dropped: str | None
     kept_until: str | None
     """Until when `restore` has what was in it; None if nothing had to be kept."""
     stopped: list[Server]

@@ -33,6 +33,7 @@ _SEE = {
     "spares": "[spares](spares.md)",
     "include": "[files that git does not carry](include.md)",
     "link": "[files that git does not carry](include.md)",
+    "postgres": "[a database for each ADW](postgres.md)",
     "trash_days": "[the trash](reliability.md#the-trash)",
     "hooks": "[Hooks](#hooks)",
 }

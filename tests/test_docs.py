@@ -19,9 +19,9 @@ from adw_worktree.settings_check import Layer, checked
 
 NEEDS = {"docker compose", "vite", "uvicorn"}
 """Programs that blocks may need."""
-NEVER = {"network", "systemd", "an agent"}
+NEVER = {"network", "systemd", "an agent", "a database server"}
 """What no test has, whatever the machine has: it would change or cost something."""
-ONLY_PARSED = 12
+ONLY_PARSED = 13
 """How many blocks at most need something, so that they are only parsed where it is missing."""
 
 
