@@ -19,7 +19,7 @@ from adw_worktree.settings_check import Layer, checked
 
 NEEDS = {"docker compose", "vite", "uvicorn"}
 """Programs that blocks may need."""
-NEVER = {"network", "systemd", "an agent", "a database server"}
+NEVER = {"network", "systemd", "container images", "an agent", "a database server"}
 """What no test has, whatever the machine has: it would change or cost something."""
 ONLY_PARSED = 14
 """How many blocks at most need something, so that they are only parsed where it is missing."""
