@@ -15,7 +15,7 @@ import nox
 nox.options.sessions = ["tests", "lint", "types", "build"]
 nox.options.reuse_existing_virtualenvs = True
 
-LINTERS = {"bench", "lint", "types"}
+LINTERS = {"bench", "docs", "lint", "types"}
 """The extras that no test needs."""
 
 

@@ -146,7 +146,7 @@ class Settings(NamedTuple):
     hooks: Mapping[str, HookCommands] = MappingProxyType({})
     """Commands to run around `create`, `finish` and `remove`."""
     postgres: Postgres | None = None
-    """How each ADW gets a database; without it, none does."""
+    """How each ADW gets a database; without it, none."""
 
 
 class Lease(NamedTuple):

@@ -243,6 +243,13 @@ class ClaudeHook(Done):
     """Of `create` alone."""
 
 
+class Help(Done):
+    """`help TOPIC`"""
+
+    topic: str | None
+    text: str
+
+
 class ShellInit(Done):
     """`shell-init`"""
 
@@ -253,7 +260,7 @@ class ShellInit(Done):
 DOCUMENTS: tuple[type[Document], ...] = (
     Create, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List, Status,
     Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus, SparesFilled,
-    SparesStarted, SparesDropped, ClaudeHook, ShellInit, Watching, Freed, Trouble, Failed,
+    SparesStarted, SparesDropped, ClaudeHook, ShellInit, Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""
 

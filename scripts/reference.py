@@ -94,7 +94,7 @@ def settings_table() -> str:
 
 def _told(key: str) -> tuple[str, str]:
     """Return what a setting means, and its default, as the code's docstring and value say."""
-    meaning, _, absent = _docstrings(Settings)[key].rstrip(".").partition("; None: ")
+    meaning, _, absent = _docstrings(Settings)[key].rstrip(".").partition("; without it, ")
     meaning = meaning[0].lower() + meaning[1:]
     value = Settings._field_defaults[key]
     return meaning, absent or _default(value)
@@ -196,10 +196,7 @@ def documents_table() -> str:
 def error_table() -> str:
     """Return a row for each code, by exit code."""
     found = sorted(error_kinds(), key=_order)
-    rows = [
-        [str(one.exit_code), f"`{one.code}`", (inspect.getdoc(one) or "").partition(". ")[0]]
-        for one in found
-    ]
+    rows = [[str(one.exit_code), f"`{one.code}`", _first_sentence(one)] for one in found]
     return _rows(["exit code", "`error.code`", "means"], rows)
 
 
@@ -209,6 +206,10 @@ def error_kinds() -> list[type[errors.AdwError]]:
     return [
         one for one in classes if issubclass(one, errors.AdwError) and one is not errors.AdwError
     ]
+
+
+def _first_sentence(one: type[errors.AdwError]) -> str:
+    return re.split(r"\.\s", inspect.getdoc(one) or "")[0].rstrip(".").replace("\n", " ") + "."
 
 
 def _order(one: type[errors.AdwError]) -> tuple[int, int, str]:
