@@ -71,7 +71,8 @@ def _best_release(holdings: list[Holding]) -> str:
     """Return the command that would free the most: aged reservations, else the oldest worktree."""
     reserved = [holding for holding in holdings if not holding.lease.has_worktree]
     if reserved:
-        return f"adw-worktree reconcile --all --max-age 24 (looks at {len(reserved)} reservations)"
+        many = "1 reservation" if len(reserved) == 1 else f"{len(reserved)} reservations"
+        return f"adw-worktree reconcile --all --max-age 24 (looks at {many})"
     if not holdings:
         return "end the processes that hold the ports, or set other bases with the setting services"
     oldest = min(holdings, key=lambda holding: holding.lease.allocated_at)

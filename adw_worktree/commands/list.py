@@ -91,7 +91,7 @@ def _line(row: Row) -> list[str]:
         str(lease.slot) if lease else "-",
         " ".join(str(port) for port in lease.ports.values()) if lease else "-",
         "-" if row.main else state,
-        row.branch or "(detached)",
+        row.branch or ("(detached)" if row.path else "-"),
         "; ".join(heard) or "-",
         str(row.path or "-"),
     ]
