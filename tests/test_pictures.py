@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 
 from scripts.svg import DARK, LIGHT
-
-pytest.importorskip("pyte", reason="the extra `docs` is not installed")
-
 from scripts.terminal import drawn, record, screen
 
 
