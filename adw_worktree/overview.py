@@ -153,7 +153,7 @@ def pool_status(pool: Pool) -> dict[str, Any]:
         )
     return {
         "allocated": allocated,
-        "available": max(0, total - allocated - len(blocked)),
+        "available": max(0, total - allocated - len({one["slot"] for one in blocked})),
         "total": total,
         "utilization_percent": round(100 * allocated / total, 1),
         "allocations": {adw_id: allocation(lease) for adw_id, lease in own.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,16 @@ def test_status_counts_the_machine(adw: Adw) -> None:
         == 100
     )
     assert status["allocations"]["r"]["state"] == "reserved"
+
+
+def test_a_slot_with_both_ports_blocked_is_one_slot_less(adw: Adw) -> None:
+    bases = [int(one.partition("=")[2]) for one in os.environ["ADW_SERVICES"].split(",")]
+    servers = [socket.create_server(("127.0.0.1", base + 7)) for base in bases]
+    status = adw.json("status")
+    for server in servers:
+        server.close()
+    assert [one["slot"] for one in status["blocked"]].count(7) == 2
+    assert status["available"] == 100 - len({one["slot"] for one in status["blocked"]})
 
 
 def test_reserve_again_returns_the_same_slot(adw: Adw) -> None:
