@@ -28,7 +28,7 @@ from .errors import (
 )
 from .faults import require_valid
 from .gitrepo import clean_environment
-from .output import print_error, print_outcome
+from .output import columns, print_error, print_outcome
 
 # name: (what it does, aliases). The module is `commands/<name>.py`, with `_` for `-`.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -91,19 +91,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     """argparse makes one to check each argument, and then asks shutil, which is slow to load."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
-
-
-def _columns() -> int:
-    """Return the width of the terminal, or what COLUMNS says."""
-    try:
-        return int(os.environ["COLUMNS"])
-    except (KeyError, ValueError):
-        pass
-    try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or 80
-    except (ValueError, OSError):  # closed, or no terminal
-        return 80
+        super().__init__(prog, width=columns() - 2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

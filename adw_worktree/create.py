@@ -186,11 +186,11 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     if plan.new_branch and plan.branch is not None:
         lease = _make_branch(project, plan, lease)
     lease = _ensure_database(project, lease)
-    lease, spare = _add(project, plan, lease)
+    lease, spare = _add(project, plan, lease, output)
     env_file = write(plan.path, project.settings.env_file, project.env_text(lease))
     reached("env.written")
     if spare is None:
-        check_out(plan.path)
+        check_out(plan.path, output=output)
     hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
     if project.settings.submodules:
         fill_submodules(project.repo, plan.path, output=output)
@@ -251,11 +251,13 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
     return lease
 
 
-def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | None]:
+def _add(
+    project: Project, plan: Plan, lease: Lease, output: int | None
+) -> tuple[Lease, Spare | None]:
     """Make the worktree and tie the lease to it: a spare with its files, or one without files."""
     plan.path.parent.mkdir(parents=True, exist_ok=True)
     reached("worktree-parents.made")
-    spare = _place_spare(project, plan) if project.settings.spares else None
+    spare = _place_spare(project, plan, output) if project.settings.spares else None
     if spare is None:
         target = plan.branch or plan.commit
         add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
@@ -269,7 +271,7 @@ def _add(project: Project, plan: Plan, lease: Lease) -> tuple[Lease, Spare | Non
     return lease, spare
 
 
-def _place_spare(project: Project, plan: Plan) -> Spare | None:
+def _place_spare(project: Project, plan: Plan, output: int | None) -> Spare | None:
     """Have a spare be the worktree of `plan`; None, with nothing there, if that cannot be."""
     from . import spares
 
@@ -281,7 +283,7 @@ def _place_spare(project: Project, plan: Plan) -> Spare | None:
         except OSError:
             return None
     try:
-        spares.attach(plan.path, plan.branch, plan.commit)
+        spares.attach(plan.path, plan.branch, plan.commit, output=output)
     except GitFailed:
         remove_worktree(project.repo, plan.path, force=True, unlock=True)
         return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -141,6 +141,7 @@ def run_git(
     output: int | None = None,
     shielded: bool = False,
     watched: bool = True,
+    told: Callable[[str], None] | None = None,
 ) -> GitResult:
     """Run `git ARGS…` in `cwd` and return what it left.
 
@@ -149,8 +150,9 @@ def run_git(
     quick command that locks files which all worktrees share, or writes to a person's: it is let
     end when we are ended, or our process group is killed, since nobody could tell the lock it would
     leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
-    until it ends. Raises GitFailed if git is missing, takes too long, or (with `check`) exits
-    non-zero.
+    until it ends. `told` gets git's own lines of progress as they come, for a command with nothing
+    else to say and no timeout. Raises GitFailed if git is missing, takes too long, or (with
+    `check`) exits non-zero.
     """
     import subprocess
 
@@ -158,13 +160,17 @@ def run_git(
     env = clean_environment()
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
     env[BUSY_VARIABLE] = "1"
+    printed = subprocess.PIPE if output is None else output
+    if told is not None:
+        env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it
+        printed = subprocess.DEVNULL
     try:
         with subprocess.Popen(
             argv,
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE if output is None else output,
+            stdout=printed,
             stderr=subprocess.PIPE if output is None else output,
             encoding="utf-8",
             errors="surrogateescape",
@@ -172,7 +178,13 @@ def run_git(
             process_group=0 if shielded else None,
         ) as child:
             try:
-                said, complained = child.communicate(stdin, timeout=timeout)
+                if told is not None and child.stderr is not None:
+                    from .progress import follow
+
+                    said, complained = "", follow(child.stderr.fileno(), told)
+                    child.wait()
+                else:
+                    said, complained = child.communicate(stdin, timeout=timeout)
             except BaseException:
                 _end(child, patient=shielded)
                 raise

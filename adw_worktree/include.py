@@ -10,8 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from .errors import FileUnusable
 from .exclude import exclude_names
 from .faults import reached
 from .gitrepo import list_worktrees, run_git
+from .output import progress
 from .places import INCLUDE_FILE
 from .project import Project
 from .sqlite import copy_database, is_companion, is_database
@@ -26,7 +26,6 @@ from .sqlite import copy_database, is_companion, is_database
 # linux/fs.h: share the blocks of a file, until one of the two is written to.
 _FICLONE = 0x40049409
 _CHUNK = 1 << 20
-_PROGRESS_SECONDS = 2.0
 
 
 class Brought(NamedTuple):
@@ -40,8 +39,8 @@ class Brought(NamedTuple):
 def bring(project: Project, worktree: Path, *, output: int | None = None) -> Brought:
     """Copy and link what the settings and `.worktreeinclude` name into `worktree`.
 
-    `output` is a file descriptor that is told now and then what goes on. Raises GitFailed, or
-    FileUnusable if a file cannot be copied.
+    `output` is a file descriptor; if it is a terminal, it shows how far this got. Raises GitFailed,
+    or FileUnusable if a file cannot be copied.
     """
     main = project.repo.main
     if main is None or main == worktree:
@@ -51,13 +50,14 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     copied = _matching(main, project.settings.include, listed if listed.is_file() else None)
     if not linked and not copied:
         return Brought()
-    job = _Job(project, main, worktree, output)
     exclude_names(project, linked)  # a pattern such as `models/` ignores no link of that name
-    for name in linked:
-        job.link(name)
-    for name in copied:
-        if name not in linked:
-            job.copy(name)
+    with progress(output) as tell:
+        job = _Job(project, main, worktree, tell)
+        for name in linked:
+            job.link(name)
+        for name in copied:
+            if name not in linked:
+                job.copy(name)
     return Brought(job.copied, job.linked, job.notes)
 
 
@@ -76,14 +76,15 @@ def _matching(main: Path, patterns: Sequence[str], listed: Path | None) -> list[
 class _Job:
     """One worktree being furnished."""
 
-    def __init__(self, project: Project, main: Path, worktree: Path, output: int | None) -> None:
-        self.main, self.worktree, self.output = main, worktree, output
+    def __init__(
+        self, project: Project, main: Path, worktree: Path, tell: Callable[[str], None] | None
+    ) -> None:
+        self.main, self.worktree, self.tell = main, worktree, tell
         self.copied = self.linked = 0
         self.notes: list[str] = []
         self._env_file = project.settings.env_file
         self._ledger = project.pool.ledger.path
         self._trees = {entry.path for entry in list_worktrees(project.repo.home)} - {main}
-        self._said_at = time.monotonic()
 
     def link(self, name: str) -> None:
         """Let `name` in the worktree lead to that in the main worktree."""
@@ -126,7 +127,9 @@ class _Job:
             self._copy_link(source, target)
         elif stat.S_ISREG(found.st_mode) and self._copied(source, target):
             self.copied += 1
-            self._tell(source)
+            if self.tell is not None:
+                at = source.relative_to(self.main).parts[0]
+                self.tell(f"copying {at}: {self.copied} files")
 
     def _copied(self, source: Path, target: Path) -> bool:
         if is_database(source):
@@ -163,12 +166,6 @@ class _Job:
                 self.notes.append(f"{target} has no place: {place} is no directory")
                 return False
         return True
-
-    def _tell(self, source: Path) -> None:
-        if self.output is not None and time.monotonic() - self._said_at > _PROGRESS_SECONDS:
-            self._said_at = time.monotonic()
-            at = source.relative_to(self.main).parts[0]
-            os.write(self.output, f"copying {at!a}: {self.copied} files\n".encode())
 
 
 def _make_directory(place: Path, like: Path) -> bool:

@@ -6,11 +6,23 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TextIO
 
 from .errors import AdwError
 
 SCHEMA_VERSION = 1
+
+
+class Terminal(NamedTuple):
+    """What the terminal that results go to can show."""
+
+    columns: int
+    lines: int
+    styled: bool = True
+    """Whether it takes more than plain text: bold, links, a cursor that is moved."""
+    coloured: bool = True
+    unicode: bool = True
 
 
 class Outcome(NamedTuple):
@@ -27,6 +39,8 @@ class Outcome(NamedTuple):
     """Whether `text` is for programs, too: then it is written byte for byte but to a terminal."""
     then: Callable[[], NoReturn] | None = None
     """What this process becomes when all is printed."""
+    drawn: Callable[[Terminal], str] | None = None
+    """Return what a terminal gets in place of `text`; called for a terminal only."""
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
@@ -37,6 +51,8 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         _print_document({"ok": True, **outcome.data})
     elif outcome.exact and not sys.stdout.isatty():
         _write_exactly(outcome.text)
+    elif outcome.drawn is not None and sys.stdout.isatty():
+        _write(sys.stdout, outcome.drawn(terminal()))
     elif outcome.text:
         _write(sys.stdout, _shown(outcome.text))
 
@@ -66,6 +82,54 @@ def print_notice(text: str, hint: str | None) -> None:
     _say("note", text, "36")
     if hint:
         _say("hint", hint, "33")
+
+
+def terminal() -> Terminal:
+    """Return what the terminal that stdout is can show."""
+    styled = os.environ.get("TERM") != "dumb"
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return Terminal(*_size(), styled, _is_coloured(sys.stdout), unicode)
+
+
+def can_draw() -> bool:
+    """Whether a person sits at a terminal on which more than one line after the other shows."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def draw(codes: str) -> None:
+    """Send text with codes of the terminal to stdout, as it is."""
+    _write(sys.stdout, codes, end="")
+
+
+def columns() -> int:
+    """Return how wide the terminal is that stdout is, or what COLUMNS says."""
+    return _size()[0]
+
+
+def _size() -> tuple[int, int]:
+    try:
+        found = os.get_terminal_size(sys.stdout.fileno())
+    except (ValueError, OSError):  # closed, or no terminal
+        found = os.terminal_size((0, 0))
+    try:
+        wide = int(os.environ["COLUMNS"])
+    except (KeyError, ValueError):
+        wide = found.columns
+    return (wide if wide > 0 else 80), found.lines or 24
+
+
+def progress(
+    descriptor: int | None,
+) -> AbstractContextManager[Callable[[str], None] | None]:
+    """Return a block in which long work can say what it is at, by calling what the block gets.
+
+    That is None if nobody would see it: `descriptor` is no terminal.
+    """
+    if descriptor is None or not os.isatty(descriptor) or os.environ.get("TERM") == "dumb":
+        return nullcontext()
+    from .progress import Line
+
+    return Line(descriptor)
 
 
 def can_ask() -> bool:
@@ -104,10 +168,10 @@ def _shown(text: str) -> str:
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
-def _write(stream: TextIO, text: str) -> None:
+def _write(stream: TextIO, text: str, *, end: str = "\n") -> None:
     """Write a line, with what the stream cannot encode shown as an escape."""
     encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
     stream.flush()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -135,30 +135,52 @@ def require_path(project: Project, lease: Lease) -> Path:
 # ---- the pool ----------------------------------------------------------------------------------
 
 
+class PoolState(NamedTuple):
+    """Who holds what on this machine, at one moment."""
+
+    total: int
+    own: list[Holding]
+    others: list[Holding]
+    blocked: list[dict[str, Any]]
+    """As `status` shows it: one for each port that a process holds though nobody leases it."""
+
+
+def pool_state(pool: Pool) -> PoolState:
+    """Look at the pool, the machine over."""
+    state = pool_holders(pool)
+    return state._replace(blocked=_blocked(pool.settings, [*state.own, *state.others]))
+
+
+def pool_holders(pool: Pool) -> PoolState:
+    """Return who holds what, and nothing as blocked: no port is looked at."""
+    own = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in pool.leases().values()]
+    return PoolState(pool.settings.slots, own, pool.elsewhere(living=True), [])
+
+
 def pool_status(pool: Pool) -> dict[str, Any]:
-    """Return the pool as the JSON of `status` has it, the machine over.
+    """Return the pool as the JSON of `status` has it, the machine over."""
+    return status_of(pool_state(pool))
+
+
+def status_of(state: PoolState) -> dict[str, Any]:
+    """Return what `status --json` says of the pool.
 
     `allocated` + `available` + the number of `blocked` slots is `total`.
     """
-    own = pool.leases()
-    others = pool.elsewhere(living=True)
-    total = pool.settings.slots
-    holdings = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in own.values()]
-    blocked = _blocked(pool.settings, [*holdings, *others])
-    allocated = len({holding.lease.slot for holding in [*holdings, *others]})
+    allocated = len({holding.lease.slot for holding in [*state.own, *state.others]})
     elsewhere: dict[str, dict[str, Any]] = {}
-    for holding in sorted(others, key=_by_repository):
+    for holding in sorted(state.others, key=_by_repository):
         elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
             holding.lease
         )
     return {
         "allocated": allocated,
-        "available": max(0, total - allocated - len({one["slot"] for one in blocked})),
-        "total": total,
-        "utilization_percent": round(100 * allocated / total, 1),
-        "allocations": {adw_id: allocation(lease) for adw_id, lease in own.items()},
+        "available": max(0, state.total - allocated - len({one["slot"] for one in state.blocked})),
+        "total": state.total,
+        "utilization_percent": round(100 * allocated / state.total, 1),
+        "allocations": {holding.lease.adw_id: allocation(holding.lease) for holding in state.own},
         "elsewhere": elsewhere,
-        "blocked": blocked,
+        "blocked": state.blocked,
     }
 
 
@@ -182,6 +204,13 @@ def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]
     """Return the slots whose ports are held although nobody leases them, and who holds them."""
     slots = blocked_slots(settings, holdings)
     heard = listeners([port for ports in slots.values() for port in ports]) if slots else {}
+    return blocked_by(slots, heard)
+
+
+def blocked_by(
+    slots: Mapping[int, Sequence[int]], heard: Mapping[int, Sequence[Listener]]
+) -> list[dict[str, Any]]:
+    """Return blocked slots, given with their blocked ports, as `status` shows them."""
     shown = []
     for slot, ports in sorted(slots.items()):
         for port in ports:

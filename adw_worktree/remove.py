@@ -87,10 +87,16 @@ class Prospect(NamedTuple):
     refusal: AdwError | None
 
 
-def foresee(project: Project, targets: Sequence[str | Path], consent: Consent) -> list[Prospect]:
+def foresee(
+    project: Project,
+    targets: Sequence[str | Path],
+    consent: Consent,
+    *,
+    output: int | None = None,
+) -> list[Prospect]:
     """Return which of `targets` would be removed, and why the others would not. Changes nothing.
 
-    Each is looked through by git, side by side.
+    Each is looked through by git, side by side; `output` is as for `side_by_side`.
     """
     leases, entries = project.pool.leases(), list_worktrees(project.repo.home)
 
@@ -103,7 +109,7 @@ def foresee(project: Project, targets: Sequence[str | Path], consent: Consent) -
             return Prospect(target, exc)
         return Prospect(target, None if found is not None else _unknown(project, target))
 
-    return side_by_side(look, targets)
+    return side_by_side(look, targets, output=output)
 
 
 def merged(project: Project) -> list[str]:

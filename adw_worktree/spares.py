@@ -121,10 +121,10 @@ def place(project: Project, spare: Spare, path: Path) -> Path:
     return admin
 
 
-def attach(worktree: Path, branch: str | None, commit: str) -> None:
+def attach(worktree: Path, branch: str | None, commit: str, *, output: int | None = None) -> None:
     """Put a spare on `branch`, or detached on `commit`, writing only the files that differ.
 
-    Raises GitFailed.
+    `output` is as for `check_out`. Raises GitFailed.
     """
     if branch is None:
         run_git(["update-ref", "--no-deref", "HEAD", commit], worktree)
@@ -132,7 +132,7 @@ def attach(worktree: Path, branch: str | None, commit: str) -> None:
         run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], worktree)
     reached("spare.attached")
     if not is_checked_out(worktree):
-        check_out(worktree)
+        check_out(worktree, output=output)
 
 
 def _is_movable(repo: Repository, path: Path) -> bool:
@@ -240,7 +240,7 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         add_worktree(repo, project.settings, path, commit, detach=True)
         (repo.admin_root / path.name / "locked").write_text(_LOCK_REASON)
         reached("spare.locked")
-        check_out(path)
+        check_out(path, output=output)
         if digest:
             prepare(project, path, output)
         settle_index(path, repo.admin_root / path.name / "index")
@@ -260,7 +260,7 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
         reached("spare.outdated")
-        attach(path, None, commit)
+        attach(path, None, commit, output=output)
         if digest:
             prepare(project, path, output)
         settle_index(path, project.repo.admin_root / spare.name / "index")

@@ -144,6 +144,7 @@ def _environment() -> list[Block]:
                 ),
                 (", ".join(variable_of(key) for key in keys), "The settings of those names."),
                 ("NO_COLOR, FORCE_COLOR", "No colour at all; colour although it is no terminal."),
+                ("COLUMNS", "How wide the terminal is, in place of what it says."),
             ]
         ),
         "In a variable, yes and no are `true` and `false`, lists are `ADW_INCLUDE=.env,*.local`, "

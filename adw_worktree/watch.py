@@ -265,7 +265,7 @@ def _look(entry: registry.Entry) -> tuple[list[Released], list[str]]:
             hint="start the watcher with the same ADW_* variables: adw-worktree hooks install "
             "--watch",
         )
-    healed = heal(_without_rebuilding(project))
+    healed = heal(without_rebuilding(project))
     found = [(lease, finding.reason) for lease, finding in healed.released]
     found += [(lease, "its removal was interrupted") for lease in healed.removed]
     found += [(lease, "its creation was interrupted") for lease in healed.undone]
@@ -273,7 +273,7 @@ def _look(entry: registry.Entry) -> tuple[list[Released], list[str]]:
     return released, project.notices
 
 
-def _without_rebuilding(project: Project) -> Project:
+def without_rebuilding(project: Project) -> Project:
     """Return the project with a ledger that is not written anew where there is no sound one.
 
     It may be that the repository is being deleted: `rm -rf` would stumble over a new file.

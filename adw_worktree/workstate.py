@@ -15,6 +15,7 @@ from .gitrepo import (
     resolve_commit,
     run_git,
 )
+from .output import progress
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,11 +58,21 @@ class Uncommitted(NamedTuple):
 
 def uncommitted(worktree: Path) -> Uncommitted:
     """Return what the worktree holds that is in no commit. Raises GitFailed."""
-    status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    changed, untracked = _count(run_git(status, worktree).stdout)
+    codes = status_codes(worktree)
+    untracked = codes.count("??")
     admin = admin_directory(worktree)
+    waiting = unfinished(admin) if admin else None
     unpushed = tuple(path for path in _submodules(worktree) if _has_unpushed(worktree / path))
-    return Uncommitted(changed, untracked, unfinished(admin) if admin else None, unpushed)
+    return Uncommitted(len(codes) - untracked, untracked, waiting, unpushed)
+
+
+def status_codes(worktree: Path) -> list[str]:
+    """Return the two letters that `git status` has for each file that is not as committed.
+
+    Raises GitFailed.
+    """
+    status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
+    return _codes(run_git(status, worktree).stdout)
 
 
 def unfinished(git_directory: Path) -> str | None:
@@ -91,28 +102,36 @@ def are_pruning_safe(repo: Repository, admins: Sequence[Path]) -> list[bool]:
     return side_by_side(lambda admin: is_pruning_safe(repo, admin), admins)
 
 
-def side_by_side(look: Callable[[T], R], things: Sequence[T]) -> list[R]:
-    """Return what `look`, which asks git, says of each; of several at once."""
+def side_by_side(
+    look: Callable[[T], R], things: Sequence[T], *, output: int | None = None
+) -> list[R]:
+    """Return what `look`, which asks git, says of each; of several at once.
+
+    `output` is a file descriptor; if it is a terminal, it shows how far this got.
+    """
     if len(things) < 2:
         return [look(thing) for thing in things]
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(os.cpu_count()) as many:
-        return list(many.map(look, things))
+    found: list[R] = []
+    with progress(output) as tell, ThreadPoolExecutor(os.cpu_count()) as many:
+        for answer in many.map(look, things):
+            found.append(answer)
+            if tell is not None:
+                tell(f"looked at {len(found)} of {len(things)} worktrees")
+    return found
 
 
-def _count(status: str) -> tuple[int, int]:
-    """Return how many entries of `git status -z` are changed, and how many untracked."""
-    changed = untracked = 0
+def _codes(status: str) -> list[str]:
+    """Return the letters of each entry of `git status -z`."""
+    codes = []
     items = iter(status.split("\0"))
     for item in items:
-        if item.startswith("??"):
-            untracked += 1
-        elif item:
-            changed += 1
+        if item:
+            codes.append(item[:2])
             if set(item[:2]) & set("RC"):  # in the index, or (`git add -N`) in the worktree alone
                 next(items, None)  # the other name of a rename
-    return changed, untracked
+    return codes
 
 
 def _submodules(worktree: Path) -> list[str]:

@@ -18,6 +18,7 @@ from .faults import reached
 from .gitrepo import NO_HOOKS, Repository, branch_commit, list_worktrees, run_git
 from .locks import held
 from .model import Settings
+from .output import progress
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
@@ -130,15 +131,20 @@ def add_worktree(
         time.sleep(_PAUSE_SECONDS)
 
 
-def check_out(path: Path) -> None:
-    """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed."""
+def check_out(path: Path, *, output: int | None = None) -> None:
+    """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed.
+
+    `output` is a file descriptor; if it is a terminal, it shows how far this got.
+    """
     # Up to some thousand files, what a second core saves is less than what it costs to share them,
     # and when many are made at once no core is idle anyway.
     workers = ["-c", "checkout.workers=0", "-c", "checkout.thresholdForParallelism=5000"]
     # No daemon: it would keep the creator's lock for as long as it lives.
     options = [*workers, "-c", "core.fsmonitor=false"]
     reached("fill.before")
-    run_git([*options, "reset", "--hard", "--quiet"], path, timeout=None)
+    with progress(output) as tell:
+        quiet = ["--quiet"] if tell is None else []
+        run_git([*options, "reset", "--hard", *quiet], path, timeout=None, told=tell)
     reached("fill.after")
 
 

@@ -12,15 +12,15 @@ PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 
 LAYERS = [
     ["_version", "errors", "memory"],
-    ["faults"],
+    ["faults", "progress"],
     ["model", "atomic", "resources", "output"],
-    ["locks"],
+    ["locks", "screen", "fullscreen"],
     ["gitrepo", "ports", "envfile", "places", "database_url", "schema", "hookfile",
      "statedir", "become", "sqlite", "dirwatch", "unitfile"],
     ["discovery", "settings_rules", "settings_check", "userhooks", "githooks", "receipts",
      "registry", "stamp",
-     "workstate", "worktrees", "background", "trash", "agentfiles", "watchlist", "units"],
-    ["settings", "verdict", "ledger", "actions", "postgres"],
+     "workstate", "worktrees", "cells", "background", "trash", "agentfiles", "watchlist", "units"],
+    ["settings", "verdict", "ledger", "actions", "postgres", "glance"],
     ["holdings"],
     ["neighbours"],
     ["pool"],
@@ -30,8 +30,9 @@ LAYERS = [
     ["exclude", "include", "programs", "furnish", "spares", "retire", "restore", "consent",
      "leftovers", "healing", "renaming", "visits", "overview", "scratch", "target", "merging",
      "landing"],
-    ["create", "remove", "rename", "reconcile", "watch"],
-    ["api", "doctor", "topics", "finish"],
+    ["create", "remove", "rename", "reconcile", "watch", "listview", "poolmap"],
+    ["api", "doctor", "topics", "finish", "poolview"],
+    ["livepool"],
     ["commands", "completion"],
     ["cli"],
     ["__init__", "__main__"],
@@ -46,6 +47,7 @@ DOORS = {
     "pydantic": {"schema", "settings_check"},
     "watchdog": {"dirwatch"},
     "pydantic_core": {"settings_check"},
+    "rich": {"screen"},
 }
 """Which modules import a library that is slow to load; inside a function, always."""
 

@@ -151,6 +151,7 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
         "platformdirs>=4",
         "psutil>=6",
         "pydantic>=2.7",
+        "rich>=13",
     ]
     classifiers = metadata.get_all("Classifier", [])
     for version in ("3.11", "3.12", "3.13", "3.14"):

@@ -77,7 +77,7 @@ LOADED = {
 RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor trust spares")
 SLOW = _names(
     "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
-    "psutil pydantic random secrets shutil socket ssl subprocess tempfile tomllib unittest"
+    "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from operator import attrgetter
 
 from ..discovery import repository_at
 from ..errors import AdwError
 from ..healing import heal
-from ..output import Outcome, table
+from ..output import Outcome, Terminal, table
 from ..overview import Row, rows
 from ..project import Project, open_project, project_of
 
@@ -16,7 +17,12 @@ EPILOG = """\
 examples:
   adw-worktree list
   adw-worktree list --all     # of every repository on this machine
-  adw-worktree list --json | jq '.worktrees[] | select(.state == "active") | .path'"""
+  adw-worktree list --json | jq '.worktrees[] | select(.state == "active") | .path'
+
+on a terminal:
+  WORK  +1 staged, ~1 changed, ?1 untracked, !1 in conflict, or what is unfinished
+  BASE  ↑1 commits that the base has not, ↓1 commits of the base that are not here
+  a port is a link; one with ● has a listener"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -31,7 +37,14 @@ def run(args: Namespace) -> Outcome:
         for other in other_projects(project, notes):
             found += [(other, row) for row in _rows(other, notes)]
     shown = [as_json(owner, row) for owner, row in found]
-    return Outcome({"worktrees": shown}, _text([row for _, row in found]), notes)
+    text = _text([row for _, row in found])
+    return Outcome({"worktrees": shown}, text, notes, drawn=partial(_drawn, found))
+
+
+def _drawn(found: list[tuple[Project, Row]], terminal: Terminal) -> str:
+    from ..listview import list_view
+
+    return list_view(found, terminal)
 
 
 def other_projects(project: Project, notes: list[str]) -> list[Project]:

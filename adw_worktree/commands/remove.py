@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..consent import Consent
 from ..errors import AdwError, UsageError
 from ..healing import heal
 from ..model import LAST
-from ..output import Outcome, ask, can_ask
+from ..output import Outcome, ask, can_ask, progress
 from ..ports import Listener
 from ..project import Project, open_project
 from ..remove import Removed, foresee, merged, remove
@@ -102,7 +103,7 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
         )
     named = merged(project) if args.merged else _named(project, args.targets)
     targets = [_meant(name, args.directory) for name in named]
-    prospects = foresee(project, targets, consent)
+    prospects = foresee(project, targets, consent, output=2)
     going = [
         (name, one.target)
         for name, one in zip(named, prospects, strict=True)
@@ -116,12 +117,7 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     if going and not args.yes:
         _confirm([name for name, _ in going], failures, asked=not args.json and can_ask())
     removals, lines, notes = [], [], list(project.notices)
-    for name, target in going:
-        try:
-            gone = remove(project, target, consent, output=2)
-        except AdwError as exc:
-            failures[name] = exc
-            continue
+    for gone in _removed(project, going, consent, failures):
         until = until_of(gone, project.settings.trash_days)
         removals.append(as_json(gone, until))
         lines.append(as_text(gone))
@@ -136,6 +132,25 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     }
     code = next((exc.exit_code for exc in failures.values()), 0)
     return Outcome(data, "\n".join(lines) or "nothing to remove", notes, code)
+
+
+def _removed(
+    project: Project,
+    going: Sequence[tuple[str, str | Path]],
+    consent: Consent,
+    failures: dict[str, AdwError],
+) -> Iterator[Removed]:
+    """Remove each and yield what became of it; put those that fail into `failures`."""
+    # Hooks say themselves what they do, on the same terminal.
+    quiet = consent.hooks and {"pre-remove", "post-remove"} & project.settings.hooks.keys()
+    with progress(None if quiet else 2) as tell:
+        for number, (name, target) in enumerate(going, 1):
+            if tell is not None:
+                tell(f"removing {name}, {number} of {len(going)}")
+            try:
+                yield remove(project, target, consent, output=2)
+            except AdwError as exc:
+                failures[name] = exc
 
 
 def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) -> None:

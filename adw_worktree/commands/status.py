@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+import gc
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import Any
 
+from ..errors import UsageError
 from ..healing import heal
-from ..output import Outcome, table
-from ..overview import pool_status
-from ..project import open_project
+from ..output import Outcome, Terminal, can_draw, table
+from ..overview import PoolState, pool_state, status_of
+from ..ports import listeners
+from ..project import Project, open_project
+from ..statedir import doubtful_slots
 
 EPILOG = """\
 examples:
   adw-worktree status
+  adw-worktree status --watch             # until q
   adw-worktree status --json | jq .available"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """`status` takes no arguments of its own."""
+    parser.add_argument(
+        "--watch", action="store_true", help="on a terminal: keep it up to date, until q"
+    )
 
 
 def run(args: Namespace) -> Outcome:
+    if args.watch:
+        return _watch(args)
     project = open_project(args.directory)
     heal(project)
-    status = pool_status(project.pool)
-    return Outcome(status, _text(status), project.notices)
+    state = pool_state(project.pool)
+    status = status_of(state)
+    drawn = partial(_drawn, project, state)
+    return Outcome(status, _text(status), project.notices, drawn=drawn)
+
+
+def _watch(args: Namespace) -> Outcome:
+    if args.json or not can_draw():
+        why = "has no JSON" if args.json else "needs a terminal that can be drawn on"
+        hint = "adw-worktree status --json" if args.json else "adw-worktree status"
+        raise UsageError(f"status --watch {why}", hint=hint)
+    from ..livepool import watch_pool
+
+    gc.enable()  # switched off for commands that are over soon
+    project = open_project(args.directory)
+    watch_pool(project)
+    return Outcome({}, notes=list(dict.fromkeys(project.notices)))
+
+
+def _drawn(project: Project, state: PoolState, terminal: Terminal) -> str:
+    from ..poolview import leased_ports, pool_view
+    from ..screen import drawn
+
+    heard = listeners(leased_ports(state))
+    doubtful = doubtful_slots(project.state_dir) if project.state_dir else set()
+    return drawn(pool_view(state, heard, doubtful, terminal), terminal)
 
 
 def _text(status: dict[str, Any]) -> str:

@@ -1,0 +1,119 @@
+"""The repository's worktrees as `list` shows them on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from .cells import age_cell, listeners_cell, path_cell, ports_cell, state_cell
+from .gitrepo import resolve_commit
+from .glance import Glance, glance
+from .output import Terminal
+from .overview import Row
+from .project import Project
+from .screen import Column, Line, Signs, Span, drawn, signs, table
+from .workstate import side_by_side
+
+_COLUMNS = (
+    Column("ADW", weight=10, least=16),
+    Column("SLOT", weight=4, right=True),
+    Column("PORTS", weight=9),
+    Column("STATE", weight=8),
+    Column("BRANCH", weight=2, least=10),
+    Column("WORK", weight=7),
+    Column("BASE", weight=5),
+    Column("AGE", weight=3, right=True),
+    Column("LISTENING", weight=6, least=12),
+    Column("PATH", weight=1, least=14, keeps="path"),
+)
+
+
+class _Look(NamedTuple):
+    """A worktree to look at, and the commit to measure it at."""
+
+    path: Path | None
+    base: str | None
+
+
+def list_view(found: Sequence[tuple[Project, Row]], terminal: Terminal) -> str:
+    """Return the table, and why worktrees are in doubt; git is asked about every worktree."""
+    marks = signs(terminal)
+    glances = _glances(found)
+    rows = [_cells(row, seen, marks) for (_, row), seen in zip(found, glances, strict=True)]
+    lines = table(_COLUMNS, rows, terminal)
+    doubts = [_doubt(row) for _, row in found if row.state == "unknown"]
+    return drawn([*lines, *([[], *doubts] if doubts else [])], terminal)
+
+
+def _glances(found: Sequence[tuple[Project, Row]]) -> list[Glance | None]:
+    """Return what there is in each worktree; None for one that is not to be seen."""
+    homes = {project.repo.home: project for project, _ in found}
+    bases = {home: resolve_commit(home, project.settings.base) for home, project in homes.items()}
+    looks = [
+        _Look(row.path if row.path and row.path.is_dir() else None, bases[project.repo.home])
+        for project, row in found
+    ]
+    return side_by_side(
+        lambda look: glance(look.path, look.base) if look.path else None, looks, output=2
+    )
+
+
+def _cells(row: Row, seen: Glance | None, marks: Signs) -> list[Line]:
+    lease = row.lease
+    heard = [group[0] for group in row.listening.values()]
+    return [
+        [_name(row)],
+        [Span(str(lease.slot))] if lease else [],
+        ports_cell(lease.ports.values(), {one.port for one in heard}, marks) if lease else [],
+        [] if row.main else state_cell(row.state, locked=row.locked),
+        _branch(row),
+        _work(seen) if seen else [Span("failed", "red")] if row.state == "active" else [],
+        _distance(seen, marks) if seen else [],
+        age_cell(lease.allocated_at) if lease else [],
+        listeners_cell(heard),
+        path_cell(row.path),
+    ]
+
+
+def _name(row: Row) -> Span:
+    if row.lease is not None:
+        return Span(row.lease.adw_id, "bold")
+    return Span("(main)" if row.main else row.path.name if row.path else "", "dim")
+
+
+def _branch(row: Row) -> Line:
+    if row.branch is None:
+        return [Span("detached", "dim")] if row.path else []
+    told = row.lease is not None and row.branch == row.lease.adw_id
+    return [Span(row.branch, "dim" if told else "")]
+
+
+def _work(seen: Glance) -> Line:
+    """Return what is not committed, as prompts show it."""
+    parts = [
+        ("!", seen.conflicts, "bold red"),
+        ("+", seen.staged, "green"),
+        ("~", seen.changed, "yellow"),
+        ("?", seen.untracked, ""),
+    ]
+    spans = [Span(f"{sign}{number}", style) for sign, number, style in parts if number]
+    if seen.unfinished:
+        spans.append(Span(seen.unfinished.split()[-1], "bold red"))
+    return _spaced(spans)
+
+
+def _distance(seen: Glance, marks: Signs) -> Line:
+    """Return how many commits a worktree is ahead of its base and behind it."""
+    parts = [(marks.ahead, seen.ahead, "green"), (marks.behind, seen.behind, "yellow")]
+    return _spaced([Span(f"{sign}{number}", style) for sign, number, style in parts if number])
+
+
+def _spaced(spans: Sequence[Span]) -> Line:
+    return [one for span in spans for one in (Span(" "), span)][1:]
+
+
+def _doubt(row: Row) -> Line:
+    name = row.lease.adw_id if row.lease else str(row.path)
+    reason = row.finding.reason if row.finding else "not to be seen"
+    return [Span(f"{name} is unknown: ", "bold red"), Span(reason)]

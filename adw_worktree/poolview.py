@@ -1,0 +1,122 @@
+"""The pool as `status` shows it on a terminal: how full it is, its map, and who holds what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from .cells import age_cell, listeners_cell, path_cell, ports_cell, state_cell
+from .holdings import Holding
+from .output import Terminal
+from .overview import PoolState
+from .poolmap import Kind, bar, kinds, legend, map_lines
+from .ports import Listener
+from .screen import Column, Line, Signs, Span, signs, table, width
+
+_COLUMNS = (
+    Column("SLOT", weight=9, right=True),
+    Column("ADW", weight=10, least=16),
+    Column("PORTS", weight=8),
+    Column("STATE", weight=7),
+    Column("AGE", weight=3, right=True),
+    Column("LISTENING", weight=5, least=12),
+    Column("REPOSITORY", weight=4, least=10, keeps="path"),
+)
+_BAR_CELLS = 60
+_BESIDE = 4
+"""Blanks between the map and what its signs mean."""
+
+
+def pool_view(
+    state: PoolState,
+    heard: Mapping[int, Sequence[Listener]],
+    doubtful: Collection[int],
+    terminal: Terminal,
+) -> list[Line]:
+    """Return the lines of the view. `heard` is who listens, `doubtful` what is handed out last."""
+    marks = signs(terminal)
+    found = kinds(state, heard, doubtful)
+    lines: list[Line] = [
+        [Span(_headline(found), "bold")],
+        bar(found, min(terminal.columns, _BAR_CELLS), marks),
+        [],
+        *_beside(map_lines(found, marks), legend(found, marks), terminal),
+    ]
+    rows = _rows(state, heard, marks)
+    return [*lines, [], *table(_COLUMNS, rows, terminal)] if rows else lines
+
+
+def leased_ports(state: PoolState) -> list[int]:
+    """Return the ports of every lease on this machine."""
+    return [port for one in [*state.own, *state.others] for port in one.lease.ports.values()]
+
+
+def _headline(found: Mapping[int, Kind]) -> str:
+    total, counts = len(found), Counter(found.values())
+    free = counts["free"] + counts["doubtful"]
+    leased = total - free - counts["blocked"]
+    return f"{leased} of {total} slots leased ({round(100 * leased / total)} %), {free} free"
+
+
+def _beside(left: list[Line], right: list[Line], terminal: Terminal) -> list[Line]:
+    """Return two blocks side by side, or one below the other where that is too wide."""
+    edge = max(map(width, left)) + _BESIDE
+    if edge + max(map(width, right)) > terminal.columns:
+        return [*left, [], *right]
+    # Below the head of the map.
+    right = [[], *right, *[[]] * (len(left) - len(right) - 1)]
+    left = [*left, *[[]] * (len(right) - len(left))]
+    return [
+        [*line, Span(" " * (edge - width(line))), *other] if other else line
+        for line, other in zip(left, right, strict=True)
+    ]
+
+
+def _rows(
+    state: PoolState, heard: Mapping[int, Sequence[Listener]], marks: Signs
+) -> list[list[Line]]:
+    """Return who holds what, and what is blocked by whom, by slot."""
+    rows = [(one.lease.slot, _held(one, True, heard, marks)) for one in state.own]
+    rows += [(one.lease.slot, _held(one, False, heard, marks)) for one in state.others]
+    for slot in {one["slot"] for one in state.blocked}:
+        rows.append((slot, _blocked([one for one in state.blocked if one["slot"] == slot], marks)))
+    return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def _held(
+    holding: Holding, own: bool, heard: Mapping[int, Sequence[Listener]], marks: Signs
+) -> list[Line]:
+    lease = holding.lease
+    ports = lease.ports.values()
+    return [
+        [Span(str(lease.slot))],
+        [Span(lease.adw_id, "bold" if own else "")],
+        ports_cell(ports, heard, marks),
+        state_cell(lease.state if lease.has_worktree else "reserved"),
+        age_cell(lease.allocated_at),
+        listeners_cell(heard[port][0] for port in ports if port in heard),
+        [Span("here", "dim")] if own else path_cell(Path(holding.repository)),
+    ]
+
+
+def _blocked(found: list[dict[str, object]], marks: Signs) -> list[Line]:
+    ports = [int(str(one["port"])) for one in found]
+    who = [Listener(port, None, _who(one), None) for port, one in zip(ports, found, strict=True)]
+    return [
+        [Span(str(found[0]["slot"]))],
+        [],
+        [
+            one
+            for port in ports
+            for one in (Span(str(port), "red"), Span(marks.blocked, "red"), Span(" "))
+        ],
+        state_cell("blocked"),
+        [],
+        listeners_cell(who),
+        [],
+    ]
+
+
+def _who(one: dict[str, object]) -> str:
+    return f"{one['command']} (pid {one['pid']})" if one["pid"] else str(one["command"])
