@@ -114,8 +114,8 @@ def free_services() -> str:
     block = own_block()
     choice = random.SystemRandom()
     while True:
-        base = choice.randrange(block + 200, block + 1000, 200)
-        if all(_is_bindable(port) for port in range(base, base + 200, 7)):
+        base = choice.randrange(block + 1, block + 800)
+        if all(_is_bindable(port) for port in range(base, base + 200)):
             return f"backend={base},frontend={base + 100}"
 
 
