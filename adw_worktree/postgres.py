@@ -240,7 +240,7 @@ def connected(url: str, template: str) -> Iterator[Server]:
     except ImportError as exc:
         raise DatabaseFailed(
             f"[postgres] needs psycopg, which cannot be loaded: {_line(exc)}",
-            hint=f"{quote(sys.executable)} -m pip install 'psycopg[binary]>=3.1'",
+            hint=f"{quote(sys.executable)} -m pip install 'psycopg[binary]>=3.1.4'",
         ) from exc
     with plainly(), _opened(url, template) as connection:
         version = connection.info.server_version

@@ -561,7 +561,7 @@ def test_a_role_that_may_not_is_told_what_it_needs(adw: Adw, server: Server) -> 
 def test_without_psycopg_it_says_what_to_install(adw: Adw, server: Server, tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available')\n")
     failed = adw.json("create", "a", code=3, PYTHONPATH=str(tmp_path))["error"]
-    assert failed["hint"].endswith("python -m pip install 'psycopg[binary]>=3.1'")
+    assert failed["hint"].endswith("python -m pip install 'psycopg[binary]>=3.1.4'")
     assert_nothing_was_made(adw, server)
 
 
