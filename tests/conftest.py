@@ -236,8 +236,8 @@ def postgres() -> Iterator[postgres_server.Server]:
     if postgres_server.programs() is None:
         pytest.skip("PostgreSQL is not installed")
     server = postgres_server.running()
+    server.clear()  # of what a test that kills left
     yield server
-    server.clear()
 
 
 @dataclass(frozen=True)
