@@ -19,12 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import npm_packages
 import postgres_server
 import pytest
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
-# Read now: no ADW_* variable reaches a test.
 
 T = TypeVar("T")
 
@@ -225,9 +225,10 @@ def user_hook(moment: str, command: str) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_server_is_left() -> Iterator[None]:
+def nothing_is_left() -> Iterator[None]:
     yield
     postgres_server.discard_all()
+    npm_packages.discard_all()
 
 
 @pytest.fixture

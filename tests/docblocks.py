@@ -7,8 +7,8 @@ How a page is read:
 - A block whose first line is a comment with a file's name is that file, and is written before what
   follows runs: `# adw-worktree.toml`. `<!-- file: NAME -->` before the block says so for formats
   without comments.
-- `<!-- needs: PROGRAM -->` before a block: where the program is missing, the block's own commands
-  are parsed and not run.
+- `<!-- needs: PROGRAM, PROGRAM -->` before a block, or before a hidden one: where one of them is
+  missing, commands of ours in it are parsed, and nothing is run.
 - `<!-- session`, lines, `-->` are commands that a reader need not see.
 - `<!-- fresh repository -->` begins anew, in another repository.
 """
@@ -23,6 +23,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import npm_packages
+import postgres_server
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
@@ -46,7 +49,7 @@ class Block(NamedTuple):
     line: int
     language: str
     text: str
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
     file: str | None = None
     """What the block is the content of."""
     fresh: bool = False
@@ -65,13 +68,14 @@ class Block(NamedTuple):
 
 def blocks(text: str) -> Iterator[Block]:
     """Yield the blocks of a page."""
-    needs = file = None
+    needs: tuple[str, ...] = ()
+    file = None
     fresh = False
     lines = iter(enumerate(text.splitlines(), start=1))
     for number, line in lines:
         if marker := re.fullmatch(r"<!-- (needs|file): (.+) -->", line):
             if marker[1] == "needs":
-                needs = marker[2]
+                needs = tuple(marker[2].split(", "))
             else:
                 file = marker[2]
         elif line == "<!-- fresh repository -->":
@@ -87,8 +91,7 @@ def blocks(text: str) -> Iterator[Block]:
             named = re.fullmatch(_NAMED, inner[0]) if inner and language != "console" else None
             file = file or (named[1] if named and language != "sh" else None)
             yield Block(number, language, "\n".join(inner) + "\n", needs, file, fresh)
-            needs = file = None
-            fresh = False
+            needs, file, fresh = (), None, False
 
 
 def sessions(page: Path) -> list[list[Block]]:
@@ -120,16 +123,65 @@ class Shell:
         self.home = root / "home"
         self.bases = bases
         """By the first of a hundred ports that pages speak of: the first that is in its place."""
+        beside = str(Path(sys.executable).parent)
+        self.environment = {
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+            "PATH": os.pathsep.join([str(self._programs()), beside, os.environ["PATH"]]),
+        }
+
+    def finds(self, need: str) -> bool:
+        """Whether a program that a block needs is there; from then on, the session has it."""
+        match need:
+            case "docker compose":
+                asked = ["docker", "compose", "version"]
+                return (
+                    self._which("docker")
+                    and not subprocess.run(asked, capture_output=True).returncode
+                )
+            case "PostgreSQL":
+                return self._has_postgres()
+            case "vite":
+                return self._has_vite()
+        return self._which(need)
+
+    def _which(self, name: str) -> bool:
+        return shutil.which(name, path=self.environment["PATH"]) is not None
+
+    def _has_postgres(self) -> bool:
+        programs = postgres_server.programs()
+        if programs is None:
+            return False
+        server = postgres_server.running()
+        server.clear()
+        self.environment |= {
+            "PGHOST": str(server.directory),
+            "PGUSER": "postgres",
+            "PATH": f"{self.environment['PATH']}{os.pathsep}{programs}",
+        }
+        return True
+
+    def _has_vite(self) -> bool:
+        modules = npm_packages.modules()
+        if modules is None:
+            return False
+        # Where node and npx find it from every repository of the session.
+        there = self.root / "src" / "node_modules"
+        if not there.is_symlink():
+            there.symlink_to(modules)
+        return True
 
     def run(self, steps: Sequence[Step]) -> list[tuple[int, str]]:
         """Run all in one shell; return each one's exit status and output, as a page shows it."""
+        self.home.mkdir()
         script = self.root / "session.sh"
         script.write_text("".join(self._lines(steps)))
         with (self.root / "output").open("w+b") as output:
             process = subprocess.Popen(
                 ["bash", "--norc", str(script)],
                 cwd=self.root / "src" / "app",
-                env={**os.environ, **self._places()},
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -167,25 +219,14 @@ class Shell:
         place = name.replace("~/.config", '"$XDG_CONFIG_HOME"').replace("~", '"$HOME"')
         return f'mkdir -p "$(dirname {place})" && printf %s {quoted} >{place}'
 
-    def _places(self) -> dict[str, str]:
-        """Return a home of the session's own, and where its commands are."""
-        self.home.mkdir()
-        return {
-            "HOME": str(self.home),
-            "XDG_STATE_HOME": str(self.home / ".local" / "state"),
-            "XDG_CONFIG_HOME": str(self.home / ".config"),
-            "PATH": self._path(),
-        }
-
-    def _path(self) -> str:
-        """Return where commands are looked for: ours first, which runs this checkout."""
+    def _programs(self) -> Path:
+        """Return a directory of commands of ours, which run this checkout."""
         programs = self.root / "bin"
         programs.mkdir(exist_ok=True)
         for name in ("adw-worktree", "git-adw-worktree"):
             (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m adw_worktree "$@"\n')
             (programs / name).chmod(0o755)
-        beside = str(Path(sys.executable).parent)
-        return os.pathsep.join([str(programs), beside, os.environ["PATH"]])
+        return programs
 
     def for_real(self, text: str) -> str:
         """Return a command or settings as they are to be here."""
@@ -244,12 +285,3 @@ def normal(text: str) -> str:
     ):
         text = re.sub(pattern, name, text, flags=re.MULTILINE)
     return text.strip("\n") + "\n"
-
-
-def has_program(name: str) -> bool:
-    """Whether what a block needs is there, and works."""
-    if name == "docker compose":
-        asked = ["docker", "compose", "version"]
-        found = shutil.which("docker") is not None
-        return found and subprocess.run(asked, capture_output=True).returncode == 0
-    return shutil.which(name) is not None

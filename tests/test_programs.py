@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import npm_packages
 import pytest
 from conftest import Adw, git, settle
 
@@ -235,22 +236,13 @@ def test_vscode_shows_the_slot_and_its_terminals_have_the_variables(adw: Adw) ->
     assert len(seen) == 2
 
 
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a directory with Vite and mise, from npm's registry; skip where that cannot be."""
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm")
-    place = tmp_path_factory.mktemp("node")
-    (place / "package.json").write_text("{}\n")
-    packages = ["vite@7", "@jdxcode/mise-linux-x64"]
-    quiet = ["--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(
-        [npm, "install", *quiet, *packages], cwd=place, capture_output=True, timeout=300
-    )
-    if done.returncode != 0:
+@pytest.fixture
+def node() -> Path:
+    """Return a `node_modules` with Vite and mise; skip where npm cannot install them."""
+    modules = npm_packages.modules()
+    if modules is None:
         pytest.skip("npm cannot install Vite here")
-    return place
+    return modules
 
 
 @pytest.fixture
@@ -263,7 +255,7 @@ def frontend(adw: Adw, node: Path) -> Path:
     commit(adw, ".gitignore", "node_modules\n")
     settings(adw, 'write = ["vite"]')
     tree, _ = create(adw)
-    os.symlink(node / "node_modules", tree / "node_modules")
+    os.symlink(node, tree / "node_modules")
     return tree
 
 
@@ -311,7 +303,7 @@ def test_vite_mode_ports_reads_the_env_file(adw: Adw, frontend: Path, serve: Ser
 
 
 def test_mise_loads_the_slot_once_it_is_trusted(adw: Adw, node: Path) -> None:
-    mise = node / "node_modules" / "@jdxcode" / "mise-linux-x64" / "bin" / "mise"
+    mise = node / "@jdxcode" / "mise-linux-x64" / "bin" / "mise"
     if not mise.exists():
         pytest.skip("there is no mise for this machine")
     settings(adw, 'write = ["mise"]')
