@@ -88,10 +88,23 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
-    """argparse makes one to check each argument, and then asks shutil, which is slow to load."""
+    """argparse makes one to check each argument, and so it may load nothing slow.
+
+    Of its own accord it asks shutil for the width and, since Python 3.14, a theme for colours,
+    which needs dataclasses.
+    """
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=columns() - 2)
+
+    def _set_color(self, color: bool) -> None:
+        self._asked = color
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("_theme", "_decolor"):
+            raise AttributeError(name)
+        super()._set_color(self._asked)  # type: ignore[misc]
+        return self.__dict__[name]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

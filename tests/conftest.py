@@ -217,6 +217,12 @@ def settle(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def managed_hook(adw: Adw, event: str) -> Path:
+    """Return the script that git runs, which stands where its version has it."""
+    states = adw.json("hooks", "status")["hooks"]
+    return next(Path(one["path"]) for one in states if one["event"] == event)
+
+
 def user_hook(moment: str, command: str) -> None:
     """Set a hook in the user's own settings, where it needs no approval."""
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, anywhere, branches, git, make_repo, stress_size
+from conftest import Adw, anywhere, branches, git, make_repo, managed_hook, stress_size
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -619,10 +619,9 @@ def test_remove_refuses_an_unmerged_branch_of_any_name(adw: Adw, branch: str) ->
     words=st.lists(texts.filter(lambda text: "\0" not in text), max_size=2),
 )
 def test_hook_is_neither_failed_nor_led_by_what_it_is_told(
-    hooked: Adw, data: bytes, words: list[str]
+    hooked: Adw, hook: Path, data: bytes, words: list[str]
 ) -> None:
     """A failing `reference-transaction` hook refuses what git was about to do."""
-    hook = hooked.directory / ".git" / "hooks" / "reference-transaction"
     # Bytes, since not every text can be an argument.
     arguments = [word.encode(errors="surrogatepass") for word in words]
     done = subprocess.run(
@@ -636,6 +635,11 @@ def test_hook_is_neither_failed_nor_led_by_what_it_is_told(
 def hooked(adw: Adw) -> Adw:
     adw("hooks", "install")
     return adw
+
+
+@pytest.fixture
+def hook(hooked: Adw) -> Path:
+    return managed_hook(hooked, "reference-transaction")
 
 
 # ---- a whole life ------------------------------------------------------------------------------

@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Adw, Ran, anywhere, branches, git, make_repo, user_hook, worktrees
+from conftest import (
+    Adw,
+    Ran,
+    anywhere,
+    branches,
+    git,
+    make_repo,
+    managed_hook,
+    user_hook,
+    worktrees,
+)
 
 from adw_worktree import trash
 from adw_worktree.atomic import write_atomically
@@ -673,7 +683,7 @@ def test_worktree_with_line_breaks_in_its_path_hides_no_files(adw: Adw) -> None:
 def test_managed_hooks_do_not_break_on_what_git_hands_them(adw: Adw) -> None:
     repo = adw.directory
     adw("hooks", "install")
-    hook = repo / ".git" / "hooks" / "reference-transaction"
+    hook = managed_hook(adw, "reference-transaction")
     stdin = b"$(touch ran)\0\xff;`touch ran`\n" * 20_000
     done = subprocess.run(
         [str(hook), "committed; touch ran", "$(touch ran)"], input=stdin, cwd=repo,

@@ -35,7 +35,8 @@ from adw_worktree import registry
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
 from adw_worktree.faults import POINTS
-from adw_worktree.gitrepo import admin_directory, head_branch
+from adw_worktree.githooks import CONFIG_GIT
+from adw_worktree.gitrepo import admin_directory, git_version, head_branch
 from adw_worktree.project import open_project
 from adw_worktree.receipts import load_receipt, receipt_token
 
@@ -446,9 +447,6 @@ SCENARIOS = {
     ),
     "hooks-install-agents": Scenario(("hooks", "install", "--agents-md"), with_claude),
     "hooks-uninstall-agents": Scenario(("hooks", "uninstall", "--agents-md"), with_agents),
-    "hooks-install-foreign": Scenario(("hooks", "install"), with_foreign_hook),
-    "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
-    "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
     "hooks-uninstall": Scenario(("hooks", "uninstall"), with_installed_hooks),
     "hooks-install-watch": Scenario(("hooks", "install", "--watch")),
     "hooks-uninstall-watch": Scenario(("hooks", "uninstall", "--watch"), with_watch_installed),
@@ -458,6 +456,14 @@ SCENARIOS = {
     ),
     "trust": Scenario(("trust", "--yes"), with_requests, wish=Wish(hooks=False)),
 }  # fmt: skip
+
+HOOKS_IN_FILES = git_version(Path("/")) < CONFIG_GIT
+if HOOKS_IN_FILES:  # else nobody's hook is in the way
+    SCENARIOS |= {
+        "hooks-install-foreign": Scenario(("hooks", "install"), with_foreign_hook),
+        "hooks-uninstall-foreign": Scenario(("hooks", "uninstall"), with_foreign_hook_installed),
+        "hooks-uninstall-half": Scenario(("hooks", "uninstall"), with_foreign_hook_half_installed),
+    }
 
 if postgres_server.programs() is not None:
     SCENARIOS |= {
@@ -680,6 +686,8 @@ def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
     unreached = {"atomic.discarded"}
     if postgres_server.programs() is None:
         unreached |= {point for point in POINTS if point.startswith("database")}
+    if not HOOKS_IN_FILES:
+        unreached |= {point for point in POINTS if point.startswith("hook.")}
     assert set(POINTS) - reached == unreached
 
 
