@@ -49,7 +49,8 @@ def main() -> int:
     size = parser.parse_args().size
     totals: Counter[str] = Counter()
     rows: list[tuple[str, Counter[str], str]] = []
-    for name in FILES:
+    for number, name in enumerate(FILES, start=1):
+        print(f"{name}, {number} of {len(FILES)}", file=sys.stderr, flush=True)
         found, code = run(name, size)
         # One that never came to run its tests.
         found["failed tests"] += int(code != 0 and not found["failed tests"])
