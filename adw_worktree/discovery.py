@@ -10,9 +10,17 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from shlex import quote
 
-from .errors import NotARepository
-from .gitrepo import Repository, admin_directory, git_failure, list_worktrees, run_git
+from .errors import AdwError, GitFailed, NotARepository
+from .gitrepo import (
+    GitResult,
+    Repository,
+    admin_directory,
+    git_failure,
+    list_worktrees,
+    run_git,
+)
 
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 _NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
@@ -33,22 +41,52 @@ def find_repository(directory: Path) -> Repository:
             f"{directory} cannot be looked into: {exc.strerror}", hint=_ELSEWHERE
         ) from exc
     if not present:
-        raise NotARepository(f"the directory {directory} does not exist", hint=_ELSEWHERE)
+        raise NotARepository(
+            f"{directory} is no directory"
+            if os.path.lexists(directory)
+            else f"the directory {directory} does not exist",
+            hint=_ELSEWHERE,
+        )
     return _read(directory.resolve()) or _ask_git(directory)
 
 
 def _ask_git(directory: Path) -> Repository:
-    questions = ["--path-format=absolute", "--git-common-dir", "--is-bare-repository"]
-    answer = run_git(["rev-parse", *questions, "--is-inside-work-tree"], directory, check=False)
+    questions = ["--git-common-dir", "--is-bare-repository", "--is-inside-work-tree"]
+    answer = run_git(["rev-parse", *questions], directory, check=False)
     if answer.returncode != 0:
-        if "safe.directory" in answer.stderr:
-            raise git_failure(["git", "rev-parse"], answer.returncode, answer.stderr)
-        raise NotARepository(f"{directory} is not inside a git repository", hint=_ELSEWHERE)
+        raise _not_found(directory, answer)
     # The path comes first and may hold newlines; the two booleans are the last two lines.
     common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
-    common_dir = Path(common).resolve()
+    common_dir = (directory.resolve() / common).resolve()
     worktree = _toplevel(directory) if inside == "true" else None
     return Repository(common_dir, _main_worktree(common_dir, bare == "true", worktree), worktree)
+
+
+def _not_found(directory: Path, answer: GitResult) -> AdwError:
+    """Return the error for a directory in which git finds no repository that it can use."""
+    if "not a git repository (or any " in answer.stderr:
+        return NotARepository(f"{directory} is not inside a git repository", hint=_ELSEWHERE)
+    place = directory.resolve()
+    top = next((one for one in (place, *place.parents) if os.path.lexists(one / ".git")), place)
+    admin = admin_directory(top)
+    if admin is None or admin.is_dir():
+        return git_failure(["git", "rev-parse"], place, answer.returncode, answer.stderr)
+    return GitFailed(
+        f"{top / '.git'} leads to {admin}, which is not there", hint=_way_back(top, admin)
+    )
+
+
+def _way_back(worktree: Path, admin: Path) -> str:
+    """Return what to do about a worktree whose admin directory is not where it was."""
+    if admin.parent.parent.is_dir():
+        return (
+            f"git has no entry for it any more: take what you need out of {worktree}, and delete it"
+        )
+    repair = f"worktree repair {quote(str(worktree))}"
+    for place in worktree.parents:  # moved together, as with trees/ inside the main worktree
+        if (place / ".git" / "worktrees" / admin.name).is_dir():
+            return f"git -C {quote(str(place))} {repair}"
+    return f"git -C MAIN {repair} (MAIN is where the main worktree is now)"
 
 
 def repository_at(common_dir: Path) -> Repository:

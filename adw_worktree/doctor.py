@@ -10,13 +10,11 @@ from . import trash
 from .errors import AdwError
 from .githooks import status
 from .gitrepo import git_version
+from .gitwords import too_old
 from .overview import WINDING_DOWN, pool_status
 from .project import Project
 from .reconcile import reconcile
 from .userhooks import commands_digest, is_trusted
-
-OLDEST_GIT = (2, 36)
-"""`worktree list -z` and `hook run` came with it."""
 
 
 class Problem(NamedTuple):
@@ -43,10 +41,9 @@ def examine(project: Project) -> list[Problem]:
 
 
 def _git(project: Project) -> Iterator[Problem]:
-    version = git_version(project.repo.home)
-    if version < OLDEST_GIT:
-        shown, oldest = (".".join(map(str, one)) for one in (version, OLDEST_GIT))
-        yield Problem("git-too-old", f"git {shown} is older than {oldest}", "upgrade git")
+    old = too_old(git_version(project.repo.home))
+    if old is not None:
+        yield Problem("git-too-old", old, "install git 2.36 or later and put it on PATH")
 
 
 def _leases(project: Project) -> Iterator[Problem]:

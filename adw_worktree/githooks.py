@@ -167,9 +167,9 @@ def _install_in_files(repo: Repository, blocks: dict[str, bytes]) -> None:
 
 def _hooks_directory(repo: Repository) -> Path:
     """Return where git looks for hooks, `core.hooksPath` honoured."""
-    answer = run_git(["rev-parse", "--path-format=absolute", "--git-path", "hooks"], repo.home)
+    answer = run_git(["rev-parse", "--git-path", "hooks"], repo.home)
     # Resolved: a link may lead to files that git tracks, or that others use.
-    return Path(answer.stdout.removesuffix("\n")).resolve()
+    return (repo.home / answer.stdout.removesuffix("\n")).resolve()
 
 
 def _refusal(repo: Repository, directory: Path) -> str | None:

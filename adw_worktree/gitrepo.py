@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import AdwError, GitFailed, InvalidAdwId
+from .errors import GitFailed, InvalidAdwId
 from .locks import handed_down
 from .model import check_adw_id
 
@@ -207,13 +207,15 @@ def run_git(
             f"git could not be started: {exc.strerror}", hint="git version", argv=argv
         ) from exc
     except subprocess.TimeoutExpired as exc:
+        from .gitwords import command_of
+
         raise GitFailed(
-            f"git {_verb(args)} in {cwd} took longer than {timeout:.0f} seconds",
+            f"git {command_of(argv)} in {cwd} took longer than {timeout:.0f} seconds",
             hint="see what it waits for, and repeat",
             argv=argv,
         ) from exc
     if check and child.returncode != 0:
-        raise git_failure(argv, child.returncode, complained or "")
+        raise git_failure(argv, cwd, child.returncode, complained or "")
     return GitResult(child.returncode, said or "", complained or "")
 
 
@@ -235,26 +237,11 @@ def _end(child: Popen[str], *, patient: bool) -> None:
         child.kill()
 
 
-def git_failure(argv: Sequence[str], returncode: int, stderr: str) -> GitFailed:
-    """Return the error for a git command that exited non-zero: its own last words."""
-    said = [line for line in stderr.strip().splitlines() if line.strip()]
-    fatal = [line for line in said if line.startswith(("fatal:", "error:"))]
-    reason = (fatal or said or [f"exit status {returncode}"])[-1]
-    return GitFailed(
-        f"git {_verb(argv[1:])} failed: {reason}",
-        argv=argv,
-        returncode=returncode,
-        stderr=stderr,
-    )
+def git_failure(argv: Sequence[str], cwd: Path, returncode: int, stderr: str) -> GitFailed:
+    """Return the error for a git command that exited non-zero; it looks at git's version, too."""
+    from .gitwords import failure_of
 
-
-def _verb(args: Sequence[str]) -> str:
-    """Return the subcommand of a git argument list, and its own where it has one."""
-    words = list(args)
-    while words and words[0].startswith("-"):
-        words = words[2 if words[0] in ("-c", "-C") else 1 :]
-    take = 2 if words[:1] in (["worktree"], ["submodule"], ["hook"]) else 1
-    return " ".join(words[:take])
+    return failure_of(argv, cwd, returncode, stderr, git_version(cwd))
 
 
 def list_worktrees(directory: Path) -> list[WorktreeEntry]:
@@ -355,9 +342,10 @@ def resolve_commit(directory: Path, ref: str) -> str | None:
 
 def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
     """Return what each of `names` (`REV^{commit}`, `REV:path`) names, None if nothing; at once."""
-    asked = [name if "\n" not in name else "" for name in names]
-    command = ["cat-file", "--batch-check=%(objectname) %(objecttype)"]
-    told = run_git(command, directory, stdin="".join(f"{name}\n" for name in asked)).stdout
+    asked = "".join(f"info {'' if chr(10) in name else name}\n" for name in names)
+    # `create` asks this first: a git that is too old does not know it, and nothing is made.
+    command = ["cat-file", "--batch-command=%(objectname) %(objecttype)"]
+    told = run_git(command, directory, stdin=asked).stdout
     found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
     return [line[1] if line else None for line in found]
 
@@ -384,12 +372,12 @@ def is_branch_name(directory: Path, name: str) -> bool:
 
 
 def git_version(directory: Path) -> tuple[int, ...]:
-    """Return git's version as numbers, `(2, 39, 5)`."""
-    words = run_git(["version"], directory).stdout.split()
-    try:
-        return tuple(int(part) for part in words[2].split(".")[:3] if part.isdigit())
-    except (IndexError, ValueError) as exc:
-        raise AdwError(
-            f"git says of its version only {' '.join(words)!r}",
+    """Return git's version as numbers, `(2, 39, 5)`. Raises GitFailed if it tells none."""
+    said = run_git(["version"], directory, check=False).stdout
+    found = re.search(r"\d+(?:\.\d+)*", said)
+    if found is None:
+        raise GitFailed(
+            f"git says of its version only {said.strip()!r}",
             hint="put git 2.36 or later first on PATH",
-        ) from exc
+        )
+    return tuple(int(part) for part in found[0].split(".")[:3])

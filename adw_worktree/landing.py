@@ -53,7 +53,7 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
             if place is not None:
                 _put_back(place, merged)
                 require_room(place, merged)  # changed since the look before
-            raise git_failure(["git", *command], done.returncode, done.stderr)
+            raise git_failure(["git", *command], place or repo.home, done.returncode, done.stderr)
     if place is not None and hooks:
         # Not under the lock: it may install what the merge brought.
         run = ["hook", "run", "--ignore-missing", "post-merge", "--", "0"]

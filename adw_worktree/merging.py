@@ -222,7 +222,7 @@ def _raise_failure(
             f"{sides.branch} conflicts with {sides.into} in {named(files)}; nothing was changed",
             hint=way_on,
         )
-    failure = git_failure(argv, done.returncode, done.stderr)
+    failure = git_failure(argv, scratch, done.returncode, done.stderr)
     failure.hint = "mend that; or, if a hook of git's refused, go without: --no-hooks"
     said = f"{done.stdout}{done.stderr}".strip()
     if said:

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 LAYERS = [
     ["_version", "errors", "memory"],
     ["faults", "progress"],
-    ["model", "atomic", "resources", "output"],
+    ["model", "atomic", "resources", "output", "gitwords"],
     ["locks", "screen", "fullscreen"],
     ["gitrepo", "ports", "envfile", "places", "database_url", "schema", "hookfile",
      "statedir", "become", "sqlite", "dirwatch", "unitfile"],

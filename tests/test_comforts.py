@@ -66,9 +66,11 @@ def test_a_lock_keeps_a_worktree(adw: Adw) -> None:
     adw("lock", "a", "--reason", "the demo runs from here")
     refused = adw("remove", "a", code=7)
     assert "the demo runs from here" in refused.stderr
-    adw("lock", "a", code=4)
+    again = adw("lock", "a", "--reason", "another").stdout
+    assert again == f"already locked (the demo runs from here): {tree}\n"
+    assert adw.json("lock", "a")["locked"] is True
     adw("unlock", "a")
-    adw("unlock", "a", code=4)
+    assert adw("unlock", "a").stdout == f"already unlocked: {tree}\n"
     adw("remove", "a")
     assert not tree.exists()
     adw("lock", "a", code=6)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +163,67 @@ def test_repository_of_another_owner_is_left_to_git(repo: Path) -> None:
     os.chown(repo / ".git", 65534, 65534)
     assert discovery._read(repo) is None
     assert told(discovery.find_repository, repo) == told(discovery._ask_git, repo)
+
+
+# ---- where it is not found ---------------------------------------------------------------------
+
+
+def failure(directory: Path) -> AdwError:
+    with pytest.raises(AdwError) as raised:
+        discovery.find_repository(directory)
+    return raised.value
+
+
+def broken_config(repo: Path) -> Path:
+    git("config", "include.path", "more", cwd=repo)  # else it is found without git
+    with (repo / ".git" / "config").open("a") as file:
+        file.write("[broken\n")
+    return repo
+
+
+def unknown_extension(repo: Path) -> Path:
+    directory = bare(repo)
+    git("config", "extensions.ofTomorrow", "true", cwd=directory)
+    git("config", "core.repositoryFormatVersion", "1", cwd=directory)
+    return directory
+
+
+@pytest.mark.parametrize(("shape", "reason"), [
+    (broken_config, "bad config line"), (empty_git_file, "invalid gitfile format"),
+    (unknown_extension, "oftomorrow"),
+], ids=lambda one: getattr(one, "__name__", ""))  # fmt: skip
+def test_a_repository_that_git_cannot_use_is_not_called_none(
+    repo: Path, shape: Callable[[Path], Path], reason: str
+) -> None:
+    directory = shape(repo)
+    failed = failure(directory)
+    assert failed.code == "git-failed"
+    assert reason in failed.message
+    assert f"git -C {shlex.quote(str(directory))} rev-parse" in (failed.hint or "")
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["with-it", "without"])
+def test_a_worktree_whose_repository_moved_is_brought_back_by_the_hint(
+    repo: Path, inside: bool
+) -> None:
+    tree = Path("trees" if inside else "..") / "a b"
+    git("worktree", "add", "--quiet", "--detach", str(tree), cwd=repo)
+    main = repo.rename(repo.parent / "moved here")
+    tree = Path(os.path.normpath(main / tree))
+    failed = failure(tree)
+    assert f"{tree}/.git leads to {repo}/.git/worktrees/" in failed.message
+    hint = (failed.hint or "").partition(" (")[0].replace("MAIN", shlex.quote(str(main)))
+    git(*shlex.split(hint)[1:], cwd=repo.parent)
+    assert discovery.find_repository(tree).main == main
+
+
+def test_a_worktree_that_git_has_forgotten_is_not_to_be_repaired(repo: Path) -> None:
+    tree = linked(repo)
+    shutil.rmtree(repo / ".git" / "worktrees")
+    failed = failure(tree)
+    assert failed.code == "git-failed"
+    assert "repair" not in (failed.hint or "")
+
+
+def test_a_file_is_no_directory(repo: Path) -> None:
+    assert failure(repo / "README").message == f"{repo / 'README'} is no directory"

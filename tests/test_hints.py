@@ -180,7 +180,6 @@ def test_hints_are_found() -> None:
 
 
 SPEAK_FOR_THEMSELVES = {
-    ("gitrepo", "GitFailed"),  # git's own last words
     ("remove", "UsageError"),  # a person said no
     ("trust", "UsageError"),
     ("watch", "AdwError"),  # what was noticed, for the log

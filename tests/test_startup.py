@@ -70,7 +70,7 @@ LOADED = {
     | _names("commands.hooks agentfiles githooks hookfile stamp background unitfile units"),
     "spares status": OPENS | _names("commands.spares spares background trash userhooks worktrees"),
     "trust --yes": OPENS | {"commands.trust", "userhooks"},
-    "doctor": ALL | {"commands.doctor", "doctor", "reconcile", "githooks", "overview"},
+    "doctor": ALL | {"commands.doctor", "doctor", "gitwords", "reconcile", "githooks", "overview"},
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..gitrepo import run_git
+from ..gitrepo import git_failure, list_worktrees, run_git
 from ..output import Outcome
 from ..overview import find_lease, require_path
 
@@ -24,9 +24,15 @@ def run(args: Namespace) -> Outcome:
 
 
 def set_lock(args: Namespace, words: list[str], *, locked: bool) -> Outcome:
-    """Have git lock the ADW's worktree, or unlock it, as `words` say."""
+    """Have git lock the ADW's worktree, or unlock it, as `words` say; once is enough."""
     project, lease = find_lease(args.directory, args.adw_id)
-    path = require_path(project, lease)
-    run_git(["worktree", *words, "--", str(path)], project.repo.home)
+    path, home = require_path(project, lease), project.repo.home
+    command = ["worktree", *words, "--", str(path)]
+    done, said = run_git(command, home, check=False), "locked" if locked else "unlocked"
+    if done.returncode != 0:
+        entry = next((one for one in list_worktrees(home) if one.path == path), None)
+        if entry is None or (entry.locked is not None) != locked:
+            raise git_failure(["git", *command], home, done.returncode, done.stderr)
+        said = f"already {said}{f' ({entry.locked})' if entry.locked else ''}:"
     data = {"adw_id": lease.adw_id, "path": str(path), "locked": locked}
-    return Outcome(data, f"{'locked' if locked else 'unlocked'} {path}", project.notices)
+    return Outcome(data, f"{said} {path}", project.notices)
