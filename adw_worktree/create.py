@@ -23,6 +23,7 @@ from .errors import (
     FileUnusable,
     GitFailed,
     HookFailed,
+    LibraryMissing,
     PathOccupied,
     UsageError,
     WorktreeUnavailable,
@@ -223,7 +224,8 @@ def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> N
             )
             project.pool.update(lease)
         undo_creation(project, lease, plan.made_parents)
-        if project.settings.postgres is not None and not isinstance(cause, DatabaseFailed):
+        no_server = isinstance(cause, DatabaseFailed | LibraryMissing)
+        if project.settings.postgres is not None and not no_server:
             from .databases import sweep_databases
 
             sweep_databases(project)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from . import trash
 from .actions import Action, Reconciled
 from .database_url import database_name, is_plain_name
-from .errors import AdwError, DatabaseTaken, FileUnusable, HookUntrusted
+from .errors import AdwError, DatabaseFailed, DatabaseTaken, FileUnusable, HookUntrusted
 from .model import Lease, Postgres
 from .postgres import Changed, Mark, Marked, Server, connected, plainly
 from .project import Project
@@ -52,14 +52,25 @@ def ensure_database(project: Project, lease: Lease) -> Lease:
     with connected(wish.url, wish.template) as server:
         deadline = time.monotonic() + project.settings.lock_timeout
         while True:
+            leaked: list[Leaked] = []
             with suppress(AdwError):  # it is `reconcile` that tells
-                _sweep(project, server)
+                leaked = _sweep(project, server)
             try:
                 return lease._replace(database=_ensure(project, server, wish, lease))
-            except Changed:
+            except Changed as exc:
                 if time.monotonic() > deadline:
-                    raise
+                    raise _in_the_way(exc, leaked) from exc
                 time.sleep(_PAUSE_SECONDS)
+
+
+def _in_the_way(changed: Changed, leaked: list[Leaked]) -> DatabaseFailed:
+    """Return the error for a database that does not come to rest: most often one of another role's
+    that cannot be dropped."""
+    reasons = "".join(f"; {one.name}: {one.failure}" for one in leaked if one.failure is not None)
+    return DatabaseFailed(
+        f"{changed.message}{reasons}",
+        hint="drop it as its owner; as a role that may: adw-worktree reconcile",
+    )
 
 
 def sweep_databases(
@@ -145,9 +156,9 @@ def _require_free(project: Project, server: Server, name: str, marked: list[Mark
     if holder.repo == _repository(project) and holder.token not in _living(project):
         # A `remove` gives back the slot, and with it the name, before it drops the database.
         raise Changed(f"the database {name} of {holder.adw_id} cannot be dropped yet")
+    whose = "" if holder.repo == _repository(project) else " of another repository"
     raise DatabaseTaken(
-        f"the database {name} is that of the ADW {holder.adw_id}",
-        hint=f"adw-worktree reconcile (drops it if nothing needs it), or {_OTHER_NAME}",
+        f"the database {name} is that of the ADW {holder.adw_id}{whose}", hint=_OTHER_NAME
     )
 
 

@@ -15,7 +15,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from .database_url import named_in, server_url
-from .errors import AdwError, DatabaseFailed
+from .errors import AdwError, DatabaseFailed, LibraryMissing
 from .faults import reached
 
 if TYPE_CHECKING:
@@ -234,11 +234,11 @@ class Server(NamedTuple):
 
 @contextmanager
 def connected(url: str, template: str) -> Iterator[Server]:
-    """Connect to the server of `url`. Raises DatabaseFailed, also without psycopg."""
+    """Connect to the server of `url`. Raises DatabaseFailed, LibraryMissing."""
     try:
         import psycopg  # noqa: F401
     except ImportError as exc:
-        raise DatabaseFailed(
+        raise LibraryMissing(
             f"[postgres] needs psycopg, which cannot be loaded: {_line(exc)}",
             hint=f"{quote(sys.executable)} -m pip install 'psycopg[binary]>=3.1.4'",
         ) from exc

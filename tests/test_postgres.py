@@ -385,6 +385,36 @@ def test_the_name_of_another_adws_database_is_said_to_be_that(adw: Adw, server: 
     assert server.databases() == {"a_b"}
 
 
+def test_the_name_of_another_repositorys_database_is_said_to_be_that(
+    adw: Adw, server: Server, tmp_path: Path
+) -> None:
+    """`reconcile` here never drops that one."""
+    of_user(asked(server, 'database = "{adw_id}"'))
+    made(Adw(make_repo(tmp_path / "there" / "repo")), "b")
+    refused = adw.json("create", "b", code=7)["error"]
+    assert refused["message"] == "the database b is that of the ADW b of another repository"
+    assert "reconcile" not in refused["hint"]
+
+
+def test_one_that_may_not_be_dropped_is_named_with_the_servers_reason(
+    adw: Adw, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_user(asked(server, 'database = "w_{adw_id}"'))
+    shutil.rmtree(str(made(adw, "c").path))
+    adw("list")  # its slot is free, its database still there
+    server.run("CREATE ROLE stranger LOGIN CREATEDB")
+    try:
+        of_user(asked(server, 'database = "w_{adw_id}"').replace("postgres@", "stranger@"))
+        failed = adw.json("create", "c", code=3, ADW_LOCK_TIMEOUT="0.5")["error"]
+    finally:
+        server.run("DROP ROLE stranger")
+    assert failed["code"] == "database-failed"
+    assert "the database w_c of c cannot be dropped yet" in failed["message"]
+    assert "must be owner of database w_c" in failed["message"]
+    assert failed["hint"]
+    assert server.databases() == {"w_c"}
+
+
 def test_what_a_person_made_is_left_alone(adw: Adw, server: Server) -> None:
     token, repo = "0" * 32, "1" * 16
     comments = {
@@ -560,7 +590,9 @@ def test_a_role_that_may_not_is_told_what_it_needs(adw: Adw, server: Server) -> 
 
 def test_without_psycopg_it_says_what_to_install(adw: Adw, server: Server, tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available')\n")
+    assert "undone" not in adw("create", "a", code=3, PYTHONPATH=str(tmp_path)).stderr
     failed = adw.json("create", "a", code=3, PYTHONPATH=str(tmp_path))["error"]
+    assert failed["code"] == "library-missing"
     assert failed["hint"].endswith("python -m pip install 'psycopg[binary]>=3.1.4'")
     assert_nothing_was_made(adw, server)
 
