@@ -7,6 +7,7 @@ Errors are raised where the reason is known and caught once, in the command line
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -100,21 +101,33 @@ class FileUnusable(AdwError):
     def because(cls, what: str, cause: OSError) -> FileUnusable:
         """Return the error that says `what` failed, why, and what may help."""
         reason = cause.strerror or type(cause).__name__
-        return cls(f"{what}: {reason}", hint=_REMEDIES.get(cause.errno or 0, _REMEDY))
+        return cls(f"{what}: {reason}", hint=remedy(cause))
 
 
-_REMEDY = "check the disk and the directory's permissions, then repeat"
-_FULL = "free some space, then repeat"
-_DENIED = "make the directory writable, then repeat"
 _REMEDIES = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
+    errno.ENOSPC: "free some space, then repeat",
+    errno.EDQUOT: "free some space, then repeat",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f), then repeat",
     errno.EIO: "the disk fails: see what the kernel says of it (dmesg)",
-    errno.EROFS: _DENIED,
-    errno.EACCES: _DENIED,
-    errno.EPERM: _DENIED,
+    errno.EROFS: "have the file system of {} mounted writable, then repeat",
+    errno.EACCES: "make {} readable and writable for you, then repeat",
+    errno.EPERM: "make {} readable and writable for you, then repeat",
 }
+
+
+def remedy(cause: OSError, directory: os.PathLike[str] | None = None) -> str:
+    """Return what may help against `cause`.
+
+    `directory` is where it happened, if `cause` does not name the file.
+    """
+    place = "the directory" if directory is None else os.fspath(directory)
+    if isinstance(cause.filename, str | os.PathLike):
+        name = os.path.abspath(cause.filename)
+        # Whoever may see what it is was let into the directory: then it is the file's own fault.
+        itself = os.path.lexists(name) and not os.access(name, os.R_OK | os.W_OK)
+        place = name if itself else os.path.dirname(name)
+    told = _REMEDIES.get(cause.errno or 0, "check the disk and the permissions of {}, then repeat")
+    return told.replace("{}", place)
 
 
 def is_disk_failure(error: OSError) -> bool:

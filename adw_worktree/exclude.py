@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .atomic import write_atomically
-from .errors import LedgerError
+from .errors import LedgerError, remedy
 from .faults import reached
 from .locks import held
 from .project import Project
@@ -88,5 +88,5 @@ def _append(path: Path, patterns: list[str]) -> None:
         write_atomically(path, before + block.encode(errors="surrogateescape"))
     except OSError as exc:
         raise LedgerError(
-            f"{path} cannot be written: {exc.strerror}", hint=f"make {path.parent} writable"
+            f"{path} cannot be written: {exc.strerror}", hint=remedy(exc, path.parent)
         ) from exc

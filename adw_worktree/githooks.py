@@ -16,10 +16,11 @@ from typing import Literal, NamedTuple
 
 from . import hookfile
 from .atomic import write_atomically
-from .errors import GitFailed
+from .errors import FileUnusable
 from .gitrepo import Repository, git_version, run_git
 from .hookfile import ALONE, ASIDE, EVENTS
 from .locks import held
+from .model import Settings
 from .resources import shipped_text
 
 CONFIG_GIT = (2, 54)
@@ -27,8 +28,6 @@ CONFIG_GIT = (2, 54)
 
 _EXCLUDE_BEGIN = b"# >>> adw-worktree hooks >>>\n"
 _EXCLUDE_END = b"# <<< adw-worktree hooks <<<\n"
-_LOCK_SECONDS = 30.0
-_HINT = "make its directory writable, and repeat"
 
 State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
@@ -50,51 +49,52 @@ def install(
     command: Sequence[str],
     watched: Path | None = None,
     use_config: bool | None = None,
+    lock_timeout: float = Settings().lock_timeout,
 ) -> list[HookState]:
     """Put the managed hooks in place; a second time brings them up to date.
 
     `command` runs this tool. `watched` is the directory that holds the worktrees. `use_config`
     says whether they stand in git's configuration; None leaves it to git's version. Raises
-    GitFailed if a file cannot be written.
+    FileUnusable if a file cannot be written.
     """
     if use_config is None:
         use_config = git_version(repo.home) >= CONFIG_GIT
     blocks = {event: _block(repo, event, command, watched) for event in EVENTS}
     try:
-        with _lock(repo):
+        with _lock(repo, lock_timeout):
             if use_config:
                 _install_in_config(repo, blocks)
             else:
                 _install_in_files(repo, blocks)
     except OSError as exc:
-        raise GitFailed(
-            f"the hook {exc.filename} cannot be written: {exc.strerror}", hint=_HINT
-        ) from exc
+        place = _script_directory(repo) if use_config else _hooks_directory(repo)
+        raise FileUnusable.because(f"the hooks in {place} cannot be written", exc) from exc
     return status(repo)
 
 
-def uninstall(repo: Repository) -> list[HookState]:
+def uninstall(
+    repo: Repository, *, lock_timeout: float = Settings().lock_timeout
+) -> list[HookState]:
     """Take the managed hooks out, every file as it was; what others added meanwhile stays.
 
-    Raises GitFailed if a file cannot be written.
+    Raises FileUnusable if a file cannot be written.
     """
     try:
-        with _lock(repo):
+        with _lock(repo, lock_timeout):
             _uninstall_from_config(repo)
             directory = _hooks_directory(repo)
             for event in EVENTS:
                 hookfile.take_out(directory / event)
             _show_again(repo)
     except OSError as exc:
-        raise GitFailed(
-            f"the hook {exc.filename} cannot be taken out: {exc.strerror}", hint=_HINT
-        ) from exc
+        place = _hooks_directory(repo)
+        raise FileUnusable.because(f"the hooks in {place} cannot be taken out", exc) from exc
     return status(repo)
 
 
-def _lock(repo: Repository) -> AbstractContextManager[None]:
+def _lock(repo: Repository, timeout: float) -> AbstractContextManager[None]:
     # The one under which `create` writes `info/exclude`, too.
-    return held(repo.tool_dir / "exclude.lock", _LOCK_SECONDS, f"the hooks of {repo.home}")
+    return held(repo.tool_dir / "exclude.lock", timeout, f"the hooks of {repo.home}")
 
 
 def status(repo: Repository) -> list[HookState]:

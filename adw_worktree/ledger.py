@@ -17,7 +17,7 @@ from typing import NamedTuple
 from . import registry
 from .atomic import write_atomically
 from .envfile import is_ours, load_header
-from .errors import LedgerError, LedgerTooNew
+from .errors import LedgerError, LedgerTooNew, remedy
 from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
@@ -109,7 +109,7 @@ class Ledger(NamedTuple):
         except OSError as exc:
             raise LedgerError(
                 f"the ledger {self.path} cannot be written: {exc.strerror}",
-                hint=f"free some space, or make {self.path.parent} writable",
+                hint=remedy(exc, self.path.parent),
             ) from exc
 
     def _read(self) -> bytes | None:
@@ -143,7 +143,7 @@ class Ledger(NamedTuple):
         except OSError as exc:
             raise LedgerError(
                 f"the damaged ledger {self.path} cannot be set aside: {exc.strerror}",
-                hint=f"make {self.path.parent} writable",
+                hint=remedy(exc, self.path.parent),
             ) from exc
         return aside
 

@@ -7,6 +7,7 @@ would each spend more on loading a library for this than on all that they do ins
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from .errors import LedgerError, LockTimeout
+from .errors import LedgerError, LockTimeout, remedy
 from .faults import reached
 
 # A hundred that wait must leave the processor to the one that works.
@@ -36,16 +37,21 @@ class Lock(NamedTuple):
 
 
 @contextmanager
-def held(path: Path, timeout: float, what: str) -> Iterator[None]:
+def held(path: Path, timeout: float, what: str, *, way_out: str = "") -> Iterator[None]:
     """Hold the lock at `path` for the block, waiting up to `timeout` seconds for it.
 
     The wait begins anew when the lock changed hands: a long queue is no reason to give up, only a
     holder that does not let go. The file's time tells that; each holder sets it.
 
-    `what` names the guarded thing in the error. Raises LockTimeout if somebody else keeps it,
+    `what` names the guarded thing in the error, `way_out` what helps if no lock can be had in that
+    directory. Raises LockTimeout if somebody else keeps it,
     LedgerError if the lock file cannot be made or locked.
     """
-    lock = _wait(path, timeout, what)
+    try:
+        lock = _wait(path, timeout, what)
+    except LedgerError as exc:
+        exc.hint = f"{exc.hint}{way_out}"
+        raise
     try:
         with suppress(OSError):
             os.utime(path)
@@ -194,9 +200,11 @@ def _turn(path: Path) -> int:
         return 0
 
 
-def _unusable(path: Path, exc: Exception) -> LedgerError:
-    reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+def _unusable(path: Path, exc: OSError) -> LedgerError:
+    without_flock = exc.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
     return LedgerError(
-        f"the lock {path} cannot be used: {reason}",
-        hint=f"make {path.parent} writable, on a file system with flock, or set ADW_STATE_HOME",
+        f"the lock {path} cannot be used: {exc.strerror}",
+        hint=f"{path.parent} has to be on a file system with flock"
+        if without_flock
+        else remedy(exc, path.parent),
     )

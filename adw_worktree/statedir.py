@@ -16,14 +16,17 @@ from pathlib import Path
 from shlex import quote
 
 from .atomic import write_atomically
-from .errors import LedgerError
+from .errors import LedgerError, remedy
 from .faults import reached
 from .locks import held
+
+OR_ELSEWHERE = ", or choose another state directory with ADW_STATE_HOME"
 
 
 def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None]:
     """Return the lock that every hand-out of a slot on this machine takes first."""
-    return held(state_dir / "machine.lock", timeout, "the pool of this machine")
+    what = "the pool of this machine"
+    return held(state_dir / "machine.lock", timeout, what, way_out=OR_ELSEWHERE)
 
 
 def prepare_state_directory(state_dir: Path) -> None:
@@ -51,7 +54,7 @@ def prepare_state_directory(state_dir: Path) -> None:
     except OSError as exc:
         raise LedgerError(
             f"the state directory {state_dir} cannot be made: {exc.strerror}",
-            hint="make it writable, or choose another with ADW_STATE_HOME",
+            hint=f"{remedy(exc)}{OR_ELSEWHERE}",
         ) from exc
 
 
@@ -78,7 +81,7 @@ def unwritable(directory: Path, exc: OSError) -> LedgerError:
     """Return the error for a registry that cannot be written in `directory`."""
     return LedgerError(
         f"the registry in {directory} cannot be written: {exc.strerror}",
-        hint="free some space or make the directory writable",
+        hint=remedy(exc, directory),
     )
 
 

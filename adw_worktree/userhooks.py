@@ -19,11 +19,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .atomic import write_atomically
-from .errors import HookFailed, HookUntrusted, LedgerError, LedgerTooNew
+from .errors import HookFailed, HookUntrusted, LedgerError, LedgerTooNew, remedy
 from .faults import reached
 from .gitrepo import BUSY_VARIABLE, clean_environment
 from .locks import held
 from .model import Settings
+from .statedir import OR_ELSEWHERE
 
 Approvals = dict[str, list[str]]
 """Digests by common git directory, the latest last."""
@@ -159,7 +160,8 @@ def _locked(state_dir: Path, timeout: float) -> Iterator[None]:
             reached("state.directory")
     except OSError as exc:
         raise _unusable(path, exc) from exc
-    with held(path.with_suffix(".lock"), timeout, f"the record of approvals {path}"):
+    what = f"the record of approvals {path}"
+    with held(path.with_suffix(".lock"), timeout, what, way_out=OR_ELSEWHERE):
         yield
 
 
@@ -221,7 +223,7 @@ def _set_aside(path: Path) -> None:
 def _unusable(path: Path, exc: OSError) -> LedgerError:
     return LedgerError(
         f"the record of approvals {path} cannot be used: {exc.strerror}",
-        hint=f"make {path.parent} readable and writable, or set ADW_STATE_HOME",
+        hint=f"{remedy(exc, path.parent)}{OR_ELSEWHERE}",
     )
 
 

@@ -141,13 +141,18 @@ def _command() -> str:
 def _install(project: Project) -> list[HookState]:
     observed = observe(project.repo, project.trees)
     command = [sys.executable, "-m", __package__.partition(".")[0]]
-    states = install(project.repo, command=command, watched=project.trees)
+    states = install(
+        project.repo,
+        command=command,
+        watched=project.trees,
+        lock_timeout=project.settings.lock_timeout,
+    )
     write_stamp(project.repo, list(project.pool.leases().values()), observed)
     return states
 
 
 def _uninstall(project: Project) -> list[HookState]:
-    states = uninstall(project.repo)
+    states = uninstall(project.repo, lock_timeout=project.settings.lock_timeout)
     remove_stamp(project.repo)
     return states
 
