@@ -37,7 +37,7 @@ def examine(project: Project) -> list[Problem]:
         except OSError as exc:
             message = f"{exc.filename} cannot be looked into: {exc.strerror}"
             problems.append(Problem("file-unusable", message, f"make {exc.filename} readable"))
-    return problems
+    return list(dict.fromkeys(problems))  # several looks stumble over one thing
 
 
 def _git(project: Project) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from . import registry
@@ -52,7 +53,7 @@ class Ledger(NamedTuple):
         """
         try:
             data = self._read()
-            leases, older = ({}, True) if data is None else decode_leases(data)
+            leases, older = ({}, True) if data is None else self._decoded(data)
             return None if older else leases
         except DocumentDamaged:
             return None
@@ -71,7 +72,7 @@ class Ledger(NamedTuple):
                     self.commit(leases)
             return leases
         try:
-            leases, older = decode_leases(data)
+            leases, older = self._decoded(data)
         except DocumentDamaged as exc:
             leases = self.recover()  # first: if that cannot be now, nothing has changed
             aside = self._set_aside(".corrupt-")
@@ -81,8 +82,6 @@ class Ledger(NamedTuple):
             )
             self.commit(leases)
             return leases
-        except LedgerTooNew as exc:
-            raise LedgerTooNew(f"{self.path} cannot be used: {exc.message}", hint=exc.hint) from exc
         if older:
             leases = self._upgraded(leases)
             self.notices.append(f"the ledger {self.path} was upgraded from the older shape")
@@ -112,24 +111,38 @@ class Ledger(NamedTuple):
                 hint=remedy(exc, self.path.parent),
             ) from exc
 
+    def _decoded(self, data: bytes) -> tuple[Leases, bool]:
+        """Return what `decode_leases` does; its LedgerTooNew names the file."""
+        try:
+            return decode_leases(data)
+        except LedgerTooNew as exc:
+            raise LedgerTooNew(
+                f"the ledger {self.path} cannot be used: {exc.message}", hint=exc.hint
+            ) from exc
+
     def _read(self) -> bytes | None:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            reason = "it is a symbolic link" if self.path.is_symlink() else exc.strerror
-            raise self._unreadable(str(reason)) from exc
+            if self.path.is_symlink():
+                raise self._out_of_place("it is a symbolic link") from exc
+            raise LedgerError(
+                f"the ledger {self.path} cannot be read: {exc.strerror}",
+                hint=remedy(exc, self.path.parent),
+            ) from exc
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise self._unreadable("it is no regular file")
+            raise self._out_of_place("it is no regular file")
         with open(descriptor, "rb") as file:
             return file.read()
 
-    def _unreadable(self, reason: str) -> LedgerError:
+    def _out_of_place(self, reason: str) -> LedgerError:
+        name = quote(str(self.path))
         return LedgerError(
             f"the ledger {self.path} cannot be read: {reason}",
-            hint="move it away; it is rebuilt from the worktrees then",
+            hint=f"mv {name} {name}.damaged (it is rebuilt from the worktrees then)",
         )
 
     def _set_aside(self, infix: str) -> Path:

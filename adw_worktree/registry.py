@@ -19,7 +19,7 @@ from shlex import quote
 from typing import Any, NamedTuple
 
 from .atomic import write_atomically
-from .errors import LedgerError, LedgerTooNew, is_disk_failure
+from .errors import LedgerError, LedgerTooNew, is_disk_failure, remedy
 from .faults import reached
 from .memory import Memory
 from .model import Lease, can_name
@@ -241,11 +241,24 @@ def _load(file: Path) -> Entry:
             hint="upgrade adw-worktree",
         ) from exc
     except (*_DAMAGE, DocumentDamaged) as exc:
-        name = quote(str(file))
-        raise LedgerError(
-            f"the registry entry {file} cannot be read: {exc}",
-            hint=f"find out which repository's it was, then: mv {name} {name}.damaged",
-        ) from exc
+        raise _unreadable(file, exc) from exc
+
+
+def _unreadable(file: Path, exc: Exception) -> LedgerError:
+    name = quote(str(file))
+    # What it said stands in its repository's ledger, and that writes it anew.
+    hint = (
+        "in each repository that you use: adw-worktree reconcile (writes the entry anew if it is "
+        f"that one's); if it is none's: mv {name} {name}.damaged"
+    )
+    reason = str(exc)
+    if isinstance(exc, OSError):
+        reason, hint = str(exc.strerror), remedy(exc, file) if is_disk_failure(exc) else hint
+    elif isinstance(exc, KeyError):
+        reason = f"it has no {exc}"
+    elif not isinstance(exc, ValueError | DocumentDamaged):
+        reason = "it has not the shape of one"
+    return LedgerError(f"the registry entry {file} cannot be read: {reason}", hint=hint)
 
 
 def _parsed(data: bytes) -> Entry:

@@ -222,3 +222,22 @@ def test_repositories_are_shown_in_the_order_of_their_paths(adw: Adw, tmp_path: 
     assert list(adw.json("status")["elsewhere"]) == shown
     listed = [one["repository"] for one in adw.json("list", "--all")["worktrees"] if one["main"]]
     assert listed == [str(adw.directory), *shown]
+
+
+@pytest.mark.parametrize(("content", "reason"), [
+    ("{}", "it has no 'schema_version'"), ("[]", "it has not the shape of one"),
+    ("", "Expecting value"),
+])  # fmt: skip
+def test_a_damaged_entry_is_mended_by_the_command_that_is_named(
+    adw: Adw, tmp_path: Path, content: str, reason: str
+) -> None:
+    """Its file's name tells nobody whose it is, and its slots are held."""
+    adw("reserve", "a")
+    (entry,) = (Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree" / "ledgers").iterdir()
+    entry.write_text(content)
+    other = Adw(make_repo(tmp_path / "other"))
+    error = other.json("reserve", "b", code=3)["error"]
+    assert f"the registry entry {entry} cannot be read: {reason}" in error["message"]
+    assert "in each repository that you use: adw-worktree reconcile (" in error["hint"]
+    adw("reconcile")
+    assert other.json("reserve", "b")["slot"] not in slots(adw).values()

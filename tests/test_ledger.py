@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,10 @@ def test_ledger_of_a_later_version_is_left_alone(adw: Adw, ledger: Path) -> None
     text = '{"_schema": {"version": 99}, "new": "shape"}'
     ledger.write_text(text)
     for command in (["list"], ["create", "b"], ["reconcile"], ["status"]):
-        assert adw.json(*command, code=3)["error"]["code"] == "ledger-too-new"
+        error = adw.json(*command, code=3)["error"]
+        assert error["code"] == "ledger-too-new"
+        assert str(ledger) in error["message"]
+    assert len(adw.json("doctor", code=10)["problems"]) == 1
     assert ledger.read_text() == text
     assert not (adw.directory / "trees" / "b").exists()
 
@@ -142,8 +146,9 @@ def test_ledger_that_is_a_link_or_a_directory_is_refused(adw: Adw, ledger: Path)
     assert target.read_text() == "mine"
     ledger.unlink()
     ledger.mkdir()
-    adw("create", "b", code=3)
-    ledger.rmdir()
+    hint = adw.json("create", "b", code=3)["error"]["hint"]
+    subprocess.run(["sh", "-c", hint.partition(" (")[0]], check=True)
+    assert ledger.with_name(f"{ledger.name}.damaged").is_dir()
     assert slots(adw) == {"a": 3, "r": 5}
 
 
@@ -199,7 +204,6 @@ def test_full_disk_leaves_the_old_ledger_whole(adw: Adw, ledger: Path) -> None:
     """A peer wrote in place, and a full disk left half a file."""
     before = ledger.read_bytes()
     script = "ulimit -f 0; exec python3 -m adw_worktree reserve full"
-    import subprocess
     import sys
 
     done = subprocess.run(
