@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ END = b"<!-- <<< adw-worktree <<< -->\n"
 _EVENTS = {"WorktreeCreate": "create", "WorktreeRemove": "remove"}
 _MARK = "claude-hook"
 
-State = Literal["installed", "absent"]
+State = Literal["installed", "absent", "damaged"]
 
 
 class FileState(NamedTuple):
@@ -36,6 +36,8 @@ class FileState(NamedTuple):
 
     path: Path
     state: State
+    note: str | None = None
+    """Why that cannot be told."""
 
 
 # ---- Claude Code's settings --------------------------------------------------------------------
@@ -81,16 +83,15 @@ def uninstall_claude(repo: Repository) -> FileState:
 
 
 def claude_state(repo: Repository) -> FileState:
-    """Return whether Claude Code calls us. Raises FileUnusable."""
+    """Return whether Claude Code calls us."""
     path = repo.home / CLAUDE_FILE
-    there = _is_in(_parsed(path, _content(path)))
-    return FileState(path, "installed" if there else "absent")
+    return _state(path, lambda: _is_in(_parsed(path, _content(path))))
 
 
 def _parsed(path: Path, data: bytes | None) -> dict[str, Any]:
     if data is None:
         return {}
-    hint = "mend it, or put our hooks in by hand: see docs/claude-code.md"
+    hint = f"mend {path} by hand, and repeat"
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as exc:
@@ -195,9 +196,9 @@ def uninstall_agents(repo: Repository) -> FileState:
 
 
 def agents_state(repo: Repository) -> FileState:
-    """Return whether the section is there. Raises FileUnusable."""
+    """Return whether the section is there."""
     path = repo.home / AGENTS_FILE
-    return FileState(path, "installed" if _split(_content(path) or b"")[1] else "absent")
+    return _state(path, lambda: bool(_split(_content(path) or b"")[1]))
 
 
 def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -208,6 +209,13 @@ def _split(data: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 # ---- files -------------------------------------------------------------------------------------
+
+
+def _state(path: Path, is_in: Callable[[], bool]) -> FileState:
+    try:
+        return FileState(path, "installed" if is_in() else "absent")
+    except FileUnusable as exc:
+        return FileState(path, "damaged", exc.message)
 
 
 def _content(path: Path) -> bytes | None:

@@ -175,7 +175,10 @@ def _hooks_directory(repo: Repository) -> Path:
 def _refusal(repo: Repository, directory: Path) -> str | None:
     """Return why no hook can be put into `directory` at all, or None."""
     if directory.exists() and not directory.is_dir():
-        return f"core.hooksPath is {directory}: hooks are switched off"
+        return (
+            f"core.hooksPath is {directory}: hooks are switched off, by what this names: "
+            "git config --show-origin core.hooksPath"
+        )
     places = [repo.common_dir, *([repo.main] if repo.main else [])]
     if not any(directory.is_relative_to(place) for place in places):
         return (

@@ -90,10 +90,15 @@ def _only_one(state_dir: Path) -> Iterator[None]:
     path = lock_file(state_dir)
     lock = try_lock(path)
     if lock is None:
-        pid = path.read_text().strip()
+        try:
+            pid = int(path.read_text())
+        except (OSError, ValueError):  # it begins just now, or the disk was full when it did
+            by, instead = "another process", f"fuser {quote(str(path))} (says which)"
+        else:
+            by, instead = f"process {pid}", f"kill {pid}"
         raise AlreadyWatching(
-            f"{state_dir} is watched already, by process {pid}",
-            hint=f"nothing needs to be done; to start another in its place: kill {pid}",
+            f"{state_dir} is watched already, by {by}",
+            hint=f"nothing needs to be done; to start another in its place: {instead}",
         )
     try:
         with suppress(OSError):  # a full disk: then nobody is told whom to look for

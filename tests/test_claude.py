@@ -201,6 +201,8 @@ def test_settings_that_are_none_are_left_alone(adw: Adw, settings: Path, text: s
     error = adw.json("hooks", "install", "--claude", code=3)["error"]
     assert str(settings) in error["message"]
     assert settings.read_text() == text
+    assert state(adw, "claude") == "damaged"
+    assert str(settings) in adw("hooks", "status").stdout
 
 
 def test_claude_calls_what_was_put_in(adw: Adw, settings: Path) -> None:

@@ -317,6 +317,10 @@ def test_a_second_watcher_names_the_first(adw: Adw, watching: Callable[..., Watc
     ran = adw("watch", code=8)
     assert f"by process {watcher.pid}" in ran.stderr
     assert adw.json("watch", code=8)["error"]["code"] == "already-watching"
+    (lock,) = (Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree").glob("watch-*.lock")
+    lock.write_text("")  # as a full disk leaves it
+    hint = adw.json("watch", code=8)["error"]["hint"]
+    assert "kill" not in hint
 
 
 @on_linux

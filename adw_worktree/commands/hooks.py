@@ -128,7 +128,7 @@ def _agent_file(project: Project, name: str, action: str) -> dict[str, str | Non
         "state": found.state,
         "how": "file" if found.state == "installed" else None,
         "path": str(found.path),
-        "note": None,
+        "note": found.note,
     }
 
 
@@ -148,6 +148,12 @@ def _install(project: Project) -> list[HookState]:
         lock_timeout=project.settings.lock_timeout,
     )
     write_stamp(project.repo, list(project.pool.leases().values()), observed)
+    refused = [one for one in states if one.state == "refused"]
+    if refused:
+        project.notices.append(
+            f"{len(refused)} of {len(states)} hooks are not in place: {refused[0].note}; what "
+            "notices removals without them: adw-worktree hooks install --watch"
+        )
     return states
 
 
