@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import tomllib
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from conftest import free_services, make_repo
 from docblocks import CHECKOUT, PAGES, Block, Shell, Step, alike, blocks, sessions
 
 from adw_worktree.cli import build_parser
+from adw_worktree.errors import UsageError
 from adw_worktree.settings_check import Layer, checked
 
 NEEDS = {"docker compose", "jq", "PostgreSQL", "tmux", "vite"}
@@ -78,10 +80,18 @@ def parse_commands(block: Block) -> None:
     parser = build_parser(chosen="*")
     for command, _ in block.commands():
         for line in command.splitlines():
-            words = shlex.split(line, comments=True)
+            lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+            lexer.whitespace_split = True
+            words = [*takewhile(lambda word: word.strip("();<>|&") != "", lexer)]
             if words[:1] == ["adw-worktree"]:
                 ours = words[1 : words.index("--")] if "--" in words else words[1:]
                 parser.parse_args(ours)
+
+
+def test_commands_that_are_not_run_are_parsed_as_the_shell_would() -> None:
+    parse_commands(Block(1, "sh", "adw-worktree create 'a' --json >made.json || code=$?"))
+    with pytest.raises(UsageError):
+        parse_commands(Block(1, "sh", "adw-worktree create a --jso | jq ."))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
