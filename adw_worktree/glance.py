@@ -27,11 +27,12 @@ class Glance(NamedTuple):
 
 
 def glance(worktree: Path, base: str | None) -> Glance | None:
-    """Return what there is in `worktree`, measured at the commit `base`; None if git fails."""
+    """Return what there is in `worktree`, measured at the commit `base`; None if nobody can say."""
     try:
         codes = status_codes(worktree)
         ahead, behind = _distance(worktree, base) if base is not None else (0, 0)
-    except GitFailed:
+        waiting = unfinished(admin_directory(worktree) or worktree / ".git")
+    except (GitFailed, OSError):
         return None
     conflicts = sum(code in _CONFLICTS for code in codes)
     others = [code for code in codes if code not in _CONFLICTS and code != "??"]
@@ -40,7 +41,7 @@ def glance(worktree: Path, base: str | None) -> Glance | None:
         sum(code[:1] != " " for code in others),
         sum(code[1:] != " " for code in others),
         codes.count("??"),
-        unfinished(admin_directory(worktree) or worktree / ".git"),
+        waiting,
         ahead,
         behind,
     )

@@ -37,29 +37,42 @@ class _Look(NamedTuple):
 
 
 def list_view(found: Sequence[tuple[Project, Row]], terminal: Terminal) -> str:
-    """Return the table, and why worktrees are in doubt; git is asked about every worktree."""
+    """Return the table, and what is in doubt; git is asked about every worktree."""
     marks = signs(terminal)
-    glances = _glances(found)
-    rows = [_cells(row, seen, marks) for (_, row), seen in zip(found, glances, strict=True)]
-    lines = table(_COLUMNS, rows, terminal)
-    doubts = [_doubt(row) for _, row in found if row.state == "unknown"]
-    return drawn([*lines, *([[], *doubts] if doubts else [])], terminal)
-
-
-def _glances(found: Sequence[tuple[Project, Row]]) -> list[Glance | None]:
-    """Return what there is in each worktree; None for one that is not to be seen."""
-    homes = {project.repo.home: project for project, _ in found}
-    bases = {home: resolve_commit(home, project.settings.base) for home, project in homes.items()}
+    homes = {project.repo.home: project.settings.base for project, _ in found}
+    bases = {home: resolve_commit(home, base) for home, base in homes.items()}
     looks = [
-        _Look(row.path if row.path and row.path.is_dir() else None, bases[project.repo.home])
+        _Look(None if row.state == "pending" else row.path, bases[project.repo.home])
         for project, row in found
     ]
-    return side_by_side(
-        lambda look: glance(look.path, look.base) if look.path else None, looks, output=2
-    )
+    glances = side_by_side(_seen, looks, output=2)
+    rows = [_cells(row, seen, marks) for (_, row), seen in zip(found, glances, strict=True)]
+    doubts = [_doubt(row) for _, row in found if row.state == "unknown"]
+    for home, base in homes.items():
+        if bases[home] is None and base != "HEAD":  # it names none before the first commit
+            doubts.append(
+                [Span("BASE is empty: ", "bold red"), Span(f"{base} is no commit in {home}")]
+            )
+    return drawn([*table(_COLUMNS, rows, terminal), *([[], *doubts] if doubts else [])], terminal)
 
 
-def _cells(row: Row, seen: Glance | None, marks: Signs) -> list[Line]:
+def _seen(look: _Look) -> Glance | str | None:
+    """Return what there is in a worktree, or the word for why that is not to be seen."""
+    if look.path is None:
+        return None
+    seen = glance(look.path, look.base)
+    if seen is not None:
+        return seen
+    try:
+        look.path.stat()
+    except FileNotFoundError:
+        return "missing"
+    except OSError:
+        pass
+    return "failed"
+
+
+def _cells(row: Row, seen: Glance | str | None, marks: Signs) -> list[Line]:
     lease = row.lease
     heard = [group[0] for group in row.listening.values()]
     return [
@@ -68,8 +81,8 @@ def _cells(row: Row, seen: Glance | None, marks: Signs) -> list[Line]:
         ports_cell(lease.ports.values(), {one.port for one in heard}, marks) if lease else [],
         [] if row.main else state_cell(row.state, locked=row.locked),
         _branch(row),
-        _work(seen) if seen else [Span("failed", "red")] if row.state == "active" else [],
-        _distance(seen, marks) if seen else [],
+        _work(seen) if isinstance(seen, Glance) else [Span(seen or "", "red")],
+        _distance(seen, marks) if isinstance(seen, Glance) else [],
         age_cell(lease.allocated_at) if lease else [],
         listeners_cell(heard),
         path_cell(row.path),

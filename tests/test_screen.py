@@ -15,7 +15,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from adw_worktree.output import progress
 from adw_worktree.progress import follow
 
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
+# Root, too, may then not look where it must not.
+DROP = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+POWERLESS = DROP if os.geteuid() == 0 else []
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")
 LINK = re.compile(r"\x1b]8;[^;]*;([^\x1b]+)\x1b\\(?:\x1b\[[\d;]*m)*([^\x1b]*)")
 
@@ -108,8 +111,14 @@ def opened(adw: Adw) -> Iterator[Open]:
     """Return the way to run the command line in a terminal."""
     with ExitStack() as stack:
 
-        def open_one(*args: str, columns: int = 80, lines: int = 50, **env: str) -> Terminal:
-            command = [*adw.command, *args]
+        def open_one(
+            *args: str,
+            before: Sequence[str] = (),
+            columns: int = 80,
+            lines: int = 50,
+            **env: str,
+        ) -> Terminal:
+            command = [*before, *adw.command, *args]
             terminal = Terminal(command, adw.directory, columns, lines, env)
             stack.callback(terminal.close)
             return terminal
@@ -221,6 +230,60 @@ def test_a_worktree_shows_its_work_and_its_distance(adw: Adw, shown: Open) -> No
     assert "+1 ~1 ?4  ↑3 ↓2" in row(terminal, "busy")
     assert "↓2" in row(terminal, "idle")
     assert not re.search(r"[+~?!]\d", row(terminal, "idle"))
+
+
+@pytest.mark.skipif(
+    bool(POWERLESS) and shutil.which("setpriv") is None, reason="root reads everything"
+)
+def test_list_shows_what_it_may_not_look_into(adw: Adw, shown: Open) -> None:
+    trees = Path(adw.json("create", "hidden")["path"]).parent
+    trees.chmod(0)
+    try:
+        terminal = shown("list", before=POWERLESS, columns=120)
+    finally:
+        trees.chmod(0o700)
+    assert re.search(r"(?m)^hidden .* unknown .* failed", terminal.text)
+    assert "hidden is unknown: " in terminal.text
+
+
+def test_what_git_cannot_say_does_not_pass_for_clean(adw: Adw, shown: Open) -> None:
+    for name in ("broken", "vanished"):
+        git("worktree", "add", "--quiet", str(adw.directory / "trees" / name), cwd=adw.directory)
+    (adw.directory / ".git/worktrees/broken/index").write_text("garbage")
+    shutil.rmtree(adw.directory / "trees" / "vanished")
+    terminal = shown("list", columns=200)
+    assert re.search(r"unmanaged .* failed", row(terminal, "broken"))
+    assert re.search(r"unmanaged .* missing", row(terminal, "vanished"))
+    assert not re.search(r"failed|missing", row(terminal, "(main)"))
+    (adw.directory / ".git/index").write_text("garbage")
+    assert "failed" in row(shown("list", columns=200), "(main)")
+
+
+def test_a_base_that_is_not_there_is_named(adw: Adw, shown: Open) -> None:
+    adw("create", "a")
+    terminal = shown("list", ADW_BASE="origin/main", columns=200)
+    assert f"BASE is empty: origin/main is no commit in {adw.directory}" in terminal.text
+    assert "BASE" not in shown("list").text
+
+
+def test_a_worktree_in_the_making_shows_no_work(adw: Adw, shown: Open, tmp_path: Path) -> None:
+    hook, go = adw.directory / ".git/hooks/post-checkout", tmp_path / "go"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\nuntil [ -e '{go}' ]; do sleep 0.05; done\n")
+    hook.chmod(0o755)
+    create = adw.start("create", "slow", quiet=True)
+    made = adw.directory / "trees" / "slow" / "README"
+    try:
+        deadline = time.monotonic() + 60
+        while not made.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        made.write_text("changed\n")
+        pending = row(shown("list"), "slow")
+        assert "pending" in pending
+        assert "~1" not in pending
+    finally:
+        go.touch()
+        create.wait()
 
 
 def test_the_map_has_a_sign_for_each_slot(adw: Adw, shown: Open, tmp_path: Path) -> None:
