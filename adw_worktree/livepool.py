@@ -9,16 +9,17 @@ gets no new file.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
+from textwrap import wrap
 
 from . import registry, statedir
 from .errors import AdwError, LedgerError
-from .fullscreen import full_screen, is_ended, show
+from .fullscreen import full_screen
 from .healing import heal
 from .model import ports_of
-from .output import Terminal, terminal
+from .output import Terminal
 from .overview import blocked_by, pool_holders
 from .poolview import leased_ports, pool_view
 from .ports import listeners
@@ -28,31 +29,31 @@ from .watch import without_rebuilding
 
 _TICK_SECONDS = 0.5
 _LISTENERS_SECONDS = 3.0
+_AGE_SECONDS = 60
 
 
 def watch_pool(project: Project) -> None:
     """Show the pool until `q` is typed. Raises AdwError if it cannot be seen to begin with."""
     sight = _Sight(project)
-    shown: list[str] = []
-    with full_screen():
+    shown: object = None
+    with full_screen() as screen:
         while True:
-            size = terminal()
-            lines = drawn(_fitting(sight.lines(size), sight.trouble, size), size).split("\n")
-            if lines != shown:
-                show(lines)
-                shown = lines
-            if is_ended(_TICK_SECONDS):
+            size = screen.size()
+            wanted = sight.seen, size, int(time.monotonic() // _AGE_SECONDS)
+            if wanted != shown or not screen.is_current:
+                lines = _fitting(sight.lines(size), sight.trouble, size)
+                screen.show(drawn(lines, size).split("\n"))
+                shown = wanted
+            if screen.is_ended(_TICK_SECONDS):
                 return
-            if terminal() != size:
-                shown = []  # the terminal has moved what was there
             sight.refresh()
 
 
 class _Sight:
     """The pool as it was seen last."""
 
-    trouble: str | None = None
-    """Why it could not be looked at since."""
+    trouble: tuple[str, ...] = ()
+    """Why it could not be looked at since, and what to do."""
 
     def __init__(self, project: Project) -> None:
         heal(project)
@@ -60,6 +61,11 @@ class _Sight:
         self._state = pool_holders(project.pool)
         self._places = self._telling()
         self._look()
+
+    @property
+    def seen(self) -> tuple[object, ...]:
+        """Return all that the view is made of."""
+        return self._state, self._heard, self._doubtful, self.trouble
 
     def lines(self, size: Terminal) -> list[Line]:
         """Return the view of it."""
@@ -74,10 +80,11 @@ class _Sight:
             return
         try:
             self._look()
-            self.trouble = None
+            self.trouble = ()
         except (AdwError, OSError) as exc:  # a lock held for long, a repository that is gone
-            said = exc.message if isinstance(exc, AdwError) else str(exc)
-            self.trouble = said.partition("\n")[0]
+            said, hint = (exc.message, exc.hint) if isinstance(exc, AdwError) else (str(exc), None)
+            why = f"not up to date: {said.partition(chr(10))[0]}"
+            self.trouble = (why, f"hint: {hint}") if hint else (why,)
             self._listen()
 
     def _look(self) -> None:
@@ -106,8 +113,10 @@ class _Sight:
         """Return the files and directories whose times tell that the pool may have changed."""
         project = self._project
         places = {project.pool.ledger.path, project.repo.admin_root}
-        places |= {Path(one.lease.path).parent for one in self._state.own if one.lease.path}
-        places |= {one.ledger for one in self._state.others}
+        for one in [*self._state.own, *self._state.others]:
+            places.add(one.ledger)
+            places |= {Path(one.lease.path).parent} if one.lease.path else set()
+            places |= {one.common_dir / "worktrees"} if one.common_dir else set()
         if project.state_dir is not None:
             places |= {registry.ledgers(project.state_dir), project.state_dir / "doubtful.json"}
         return sorted(places)
@@ -141,12 +150,11 @@ def _time(place: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _fitting(lines: list[Line], trouble: str | None, size: Terminal) -> list[Line]:
+def _fitting(lines: list[Line], trouble: Sequence[str], size: Terminal) -> list[Line]:
     """Return as many of the lines as fit, and below them what a person should know."""
-    below: list[Span] = [Span("q quits", "dim")]
-    room = max(0, size.lines - 2)
+    told = [line for said in trouble for line in wrap(said, max(1, size.columns))]
+    room = max(0, size.lines - len(told) - 2)
+    last = [Span("q quits", "dim")]
     if len(lines) > room:
-        below.append(Span(f"  {len(lines) - room} more lines in a higher window", "dim"))
-    if trouble is not None:
-        below.append(Span(f"  not up to date: {trouble}", "red"))
-    return [*lines[:room], *([[]] if size.lines > 1 else []), below]
+        last.append(Span(f"  {len(lines) - room} more lines in a higher window", "dim"))
+    return [*lines[:room], [], *([Span(line, "red")] for line in told), last][-size.lines :]

@@ -358,9 +358,72 @@ def test_watch_follows_and_leaves_the_terminal_as_it_was(
     assert termios.tcgetattr(terminal.theirs) == terminal.settings
 
 
+@pytest.mark.parametrize("way", ["rm", "git"])
+def test_watch_notices_what_vanishes_in_another_repository(
+    adw: Adw, opened: Open, tmp_path: Path, way: str
+) -> None:
+    other = Adw(make_repo(tmp_path / "other"))
+    tree = other.json("create", "far")["path"]
+    adw("create", "near")
+    terminal = opened("status", "--watch")
+    terminal.read(until=lambda: "far" in terminal.text)
+    if way == "rm":
+        shutil.rmtree(tree)
+    else:
+        git("worktree", "remove", "--force", tree, cwd=other.directory)
+    started = time.monotonic()
+    terminal.read(until=lambda: "far" not in terminal.text)
+    assert time.monotonic() - started < 15
+
+
+def test_watch_is_not_ended_by_the_keys_that_would_leave_its_screen_behind(
+    adw: Adw, opened: Open
+) -> None:
+    adw("create", "a")
+    terminal = opened("status", "--watch")
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    terminal.type("\x1c\x1a")
+    adw("create", "b")
+    terminal.read(until=lambda: "2 of 100" in terminal.text)
+    assert terminal.process.poll() is None
+
+
+def test_watch_draws_again_what_was_written_over(adw: Adw, opened: Open) -> None:
+    adw("create", "a")
+    terminal = opened("status", "--watch")
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    os.write(terminal.theirs, b"\x1b[2J")
+    terminal.read(until=lambda: not terminal.text)
+    terminal.type("\x0c")
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    terminal.process.send_signal(signal.SIGSTOP)
+    termios.tcsetattr(terminal.theirs, termios.TCSANOW, terminal.settings)
+    os.write(terminal.theirs, b"\x1b[?1049l\x1b[2J")  # as a shell might
+    terminal.read(until=lambda: not terminal.text)
+    terminal.process.send_signal(signal.SIGCONT)
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    terminal.type("q")
+    terminal.read(until=lambda: False)
+    assert terminal.process.returncode == 0
+    assert termios.tcgetattr(terminal.theirs) == terminal.settings
+
+
+def test_watch_says_why_it_is_not_up_to_date_and_what_to_do(adw: Adw, opened: Open) -> None:
+    adw("create", "a")
+    terminal = opened("status", "--watch", columns=60)
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    (adw.directory / "agents" / "port_allocations.json").write_text("garbage")
+    terminal.read(until=lambda: "q quits" in terminal.text and "not up" in terminal.text)
+    below = terminal.lines[terminal.lines.index("q quits") - 10 :]
+    said = " ".join(" ".join(below).split())
+    assert said.endswith("q quits")
+    assert "hint: adw-worktree " in said, said
+    assert terminal.widest <= 60
+
+
 def test_watch_fits_a_small_window(adw: Adw, opened: Open) -> None:
     adw("create", "a")
-    terminal = opened("status", "--watch", columns=30, lines=8)
+    terminal = opened("status", "--watch", columns=30, lines=8, COLUMNS="60")
     terminal.read(until=lambda: "q quits" in terminal.text)
     assert len(terminal.text.splitlines()) <= 8
     assert terminal.widest <= 30
