@@ -22,7 +22,12 @@ class Terminal(NamedTuple):
     styled: bool = True
     """Whether it takes more than plain text: bold, links, a cursor that is moved."""
     coloured: bool = True
-    unicode: bool = True
+    encoding: str = "utf-8"
+
+    @property
+    def unicode(self) -> bool:
+        """Whether it has every sign."""
+        return self.encoding.lower().replace("-", "") == "utf8"
 
 
 class Outcome(NamedTuple):
@@ -87,8 +92,7 @@ def print_notice(text: str, hint: str | None) -> None:
 def terminal() -> Terminal:
     """Return what the terminal that stdout is can show."""
     styled = os.environ.get("TERM") != "dumb"
-    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    return Terminal(*_size(), styled, _is_coloured(sys.stdout), unicode)
+    return Terminal(*_size(), styled, _is_coloured(sys.stdout), sys.stdout.encoding or "ascii")
 
 
 def can_draw() -> bool:
@@ -170,8 +174,7 @@ def _shown(text: str) -> str:
 
 def _write(stream: TextIO, text: str, *, end: str = "\n") -> None:
     """Write a line, with what the stream cannot encode shown as an escape."""
-    encoding = stream.encoding or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + end)
+    stream.write(encodable(text, stream.encoding or "utf-8") + end)
     stream.flush()
 
 
@@ -183,8 +186,15 @@ def _is_coloured(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+def encodable(text: str, encoding: str) -> str:
+    """Return `text` with what `encoding` has no bytes for shown as escapes."""
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
 def printable(text: str) -> str:
     """Return `text` with control characters shown as escapes, so that no name moves the cursor."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from .output import Terminal, printable
+from .output import Terminal, encodable, printable
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -38,7 +38,7 @@ class Column(NamedTuple):
 
     head: str
     weight: int
-    """The lightest columns go first. One that is empty goes anyway."""
+    """The lightest columns go first, and are cut the most. One that is empty goes anyway."""
     least: int | None = None
     """To how many cells it may be cut; None: not at all."""
     keeps: Literal["start", "path"] = "start"
@@ -78,7 +78,7 @@ def drawn(lines: Sequence[Line], terminal: Terminal) -> str:
     """Return the text of `lines` with the codes that `terminal` takes."""
     return "\n".join(
         "".join(_coded(span, terminal) for span in cut(line, terminal.columns, terminal))
-        for line in lines
+        for line in (_escaped(line, terminal) for line in lines)
     )
 
 
@@ -89,13 +89,8 @@ def table(
 
     Those that may be cut are; if that is not enough, the lightest go.
     """
-    shown = [index for index in range(len(columns)) if any(width(row[index]) for row in rows)]
-    while sum(_least(columns[index], rows, index) + GAP for index in shown) - GAP > (
-        terminal.columns
-    ):
-        if len(shown) == 1:
-            break
-        shown.remove(min(shown, key=lambda index: columns[index].weight))
+    rows = [[_escaped(cell, terminal) for cell in row] for row in rows]
+    shown = _fitting_columns(columns, rows, terminal.columns)
     widths = _widths(columns, rows, shown, terminal.columns)
     heads = [[Span(column.head, "dim")] for column in columns]
     return [
@@ -108,7 +103,7 @@ def width(line: Line) -> int:
     """Return how many cells of a terminal `line` takes."""
     from rich.cells import cell_len
 
-    return sum(cell_len(printable(span.text)) for span in line)
+    return sum(cell_len(span.text) for span in line)
 
 
 def cut(
@@ -119,27 +114,48 @@ def cut(
         return list(line)
     mark = signs(terminal).ellipsis[:cells]
     if keeps == "path":
-        whole = "".join(printable(span.text) for span in line)
-        end = _fitting(whole[::-1], cells - len(mark))[::-1]
+        end = _fitting("".join(span.text for span in line), cells - len(mark), keeps)
         return [line[0]._replace(text=mark + end[max(0, end.find("/")) :])]
     kept: list[Span] = []
     for span in line:
-        text = printable(span.text)
-        kept.append(span._replace(text=_fitting(text, cells - len(mark) - width(kept))))
-        if kept[-1].text != text:
+        kept.append(span._replace(text=_fitting(span.text, cells - len(mark) - width(kept))))
+        if kept[-1].text != span.text:
             break
     return [*kept[:-1], kept[-1]._replace(text=kept[-1].text + mark)]
 
 
-def _fitting(text: str, cells: int) -> str:
-    """Return as much from the start of `text` as fits."""
+def _escaped(line: Line, terminal: Terminal) -> Line:
+    """Return `line` with escapes for what could move the cursor, or cannot be written there."""
+    return [span._replace(text=encodable(printable(span.text), terminal.encoding)) for span in line]
+
+
+def _fitting(text: str, cells: int, keeps: Literal["start", "path"] = "start") -> str:
+    """Return as much of `text` as fits, from its start or, of a path, from its end."""
     from rich.cells import cell_len
 
-    for count, char in enumerate(text):
-        cells -= cell_len(char)
-        if cells < 0:
-            return text[:count]
-    return text
+    kept = ""
+    for count in range(1, len(text) + 1):
+        # As a whole: with what follows it, a character may be wider than alone.
+        more = text[:count] if keeps == "start" else text[-count:]
+        if cell_len(more) > cells:
+            break
+        kept = more
+    return kept
+
+
+def _fitting_columns(
+    columns: Sequence[Column], rows: Sequence[Sequence[Line]], cells: int
+) -> list[int]:
+    """Return the heaviest columns that fit, and the heaviest alone if not even that does."""
+    filled = [index for index in range(len(columns)) if any(width(row[index]) for row in rows)]
+    fitting: list[int] = []
+    room = cells + GAP
+    for index in sorted(filled, key=lambda index: -columns[index].weight):
+        least = _least(columns[index], rows, index) + GAP
+        if not fitting or least <= room:
+            fitting.append(index)
+            room -= least
+    return sorted(fitting)
 
 
 def _least(column: Column, rows: Sequence[Sequence[Line]], index: int) -> int:
@@ -157,13 +173,13 @@ def _widths(
     shown: Sequence[int],
     cells: int,
 ) -> dict[int, int]:
-    """Return how wide each column is; the lightest give first what is too much."""
+    """Return how wide each column is; those too wide for their weight give first."""
     widths = {index: _full(columns[index], rows, index) for index in shown}
+    least = {index: _least(columns[index], rows, index) for index in shown}
     excess = sum(widths.values()) + GAP * (len(shown) - 1) - cells
-    for index in sorted(shown, key=lambda index: columns[index].weight):
-        given = min(max(0, excess), widths[index] - _least(columns[index], rows, index))
-        widths[index] -= given
-        excess -= given
+    for _ in range(min(excess, sum(widths.values()) - sum(least.values()))):
+        wide = (index for index in shown if widths[index] > least[index])
+        widths[max(wide, key=lambda index: widths[index] / columns[index].weight)] -= 1
     return widths
 
 
@@ -185,14 +201,13 @@ def _row(cells: Sequence[list[Span]]) -> list[Span]:
 
 
 def _coded(span: Span, terminal: Terminal) -> str:
-    text = printable(span.text)
     if not terminal.styled or not (span.style or span.link):
-        return text
+        return span.text
     from rich.color import ColorSystem
 
     style = _style(span.style, span.link)
     style = style if terminal.coloured else style.without_color
-    return style.render(text, color_system=ColorSystem.STANDARD)
+    return style.render(span.text, color_system=ColorSystem.STANDARD)
 
 
 @cache

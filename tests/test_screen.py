@@ -18,14 +18,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyte
 import pytest
 from conftest import Adw, git, make_repo
 
+from adw_worktree.output import Terminal as Size
 from adw_worktree.output import progress
 from adw_worktree.progress import follow
+from adw_worktree.screen import Column, Span, cut, table, width
 
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 # Root, too, may then not look where it must not.
@@ -173,6 +175,44 @@ def test_nothing_is_wider_than_the_terminal(adw: Adw, shown: Open) -> None:
                     assert long[:12] in terminal.text
                 if columns == 200:
                     assert long in terminal.text
+
+
+def test_a_column_that_has_to_go_takes_no_other_with_it(adw: Adw, shown: Open) -> None:
+    services = "".join(f",s{number}={30000 + 1000 * number}" for number in range(6))
+    services = os.environ["ADW_SERVICES"] + services
+    adw("create", "a", ADW_SERVICES=services)
+    for command in ("list", "status"):
+        line = row(shown(command, columns=60), "SLOT" if command == "status" else "ADW")
+        assert {"ADW", "SLOT", "STATE", "AGE"} <= set(line.split())
+        assert "PORTS" not in line
+
+
+def test_columns_give_by_their_width_and_weight() -> None:
+    wide, narrow = Column("A", weight=10, least=4), Column("B", weight=5, least=4)
+    cells = [[Span("a" * 60)], [Span("b" * 20)]]
+    for columns, shown in (
+        (50, ["a" * 31 + "…", "b" * 15 + "…"]),
+        (72, ["a" * 49 + "…", "b" * 20]),
+    ):
+        lines = table([wide, narrow], [cells], Size(columns, 20))
+        assert [span.text for span in lines[1] if span.text.strip()] == shown
+
+
+@pytest.mark.parametrize("keeps", ["start", "path"])
+@pytest.mark.parametrize("char", ["\u263a\ufe0f", "書", "e\u0301", "x"])
+def test_what_is_cut_fits(char: str, keeps: Literal["start", "path"]) -> None:
+    for cells in range(1, 20):
+        assert cells - 2 <= width(cut([Span(char * 20)], cells, Size(80, 20), keeps)) <= cells
+
+
+def test_what_the_locale_lacks_is_measured_as_it_is_written(adw: Adw, shown: Open) -> None:
+    adw("create", "a", "--path", str(adw.directory / "trees" / ("書" * 12)))
+    adw("create", "b", "--branch", "é" * 40)
+    for command in ("list", "status"):
+        terminal = shown(command, columns=70, PYTHONIOENCODING="ascii")
+        assert terminal.widest <= 70
+        assert terminal.said.isascii()
+    assert "\\u66f8" in shown("list", columns=200, PYTHONIOENCODING="ascii").text
 
 
 @pytest.mark.parametrize("command", ["list", "status"])
