@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .ports import Listener
-from .screen import Line, Signs, Span
+from .screen import Line, Span
 
 _STATES = {"pending": "yellow", "unknown": "bold red", "blocked": "red", "unmanaged": "dim"}
 
 
-def ports_cell(ports: Collection[int], listening: Collection[int], signs: Signs) -> Line:
-    """Return ports as links, each with a mark if somebody listens on it."""
+def ports_cell(ports: Collection[int], held: Collection[int], mark: Span) -> Line:
+    """Return ports as links, with a mark on those that somebody holds."""
     line = []
     for port in ports:
-        heard = port in listening
-        line.append(Span(str(port), "green" if heard else "", f"http://localhost:{port}"))
-        line.append(Span(signs.listening if heard else " ", "green"))
+        style = mark.style if port in held else ""
+        line.append(Span(str(port), style, f"http://localhost:{port}"))
+        line.append(mark if port in held else Span(" "))
         line.append(Span(" "))
     return line[:-1]
 
@@ -55,10 +55,11 @@ def state_cell(state: str, *, locked: bool = False) -> Line:
     return [Span(word, _STATES.get(state, ""))]
 
 
-def listeners_cell(found: Iterable[Listener]) -> Line:
+def listeners_cell(found: Iterable[Listener], *, pids: bool = False) -> Line:
     """Return who listens: each process once, by its program and what that was told."""
-    commands = dict.fromkeys((one.pid, one.command) for one in found)
-    return [Span("; ".join(_without_directory(command) for _, command in commands))]
+    commands = dict.fromkeys((one.pid, _without_directory(one.command)) for one in found)
+    told = (f"{pid} {command}" if pids and pid else command for pid, command in commands)
+    return [Span("; ".join(told))]
 
 
 def _without_directory(command: str) -> str:

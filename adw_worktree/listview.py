@@ -78,7 +78,11 @@ def _cells(row: Row, seen: Glance | str | None, marks: Signs) -> list[Line]:
     return [
         [_name(row)],
         [Span(str(lease.slot))] if lease else [],
-        ports_cell(lease.ports.values(), {one.port for one in heard}, marks) if lease else [],
+        ports_cell(
+            lease.ports.values() if lease else (),
+            {one.port for one in heard},
+            Span(marks.listening, "green"),
+        ),
         [] if row.main else state_cell(row.state, locked=row.locked),
         _branch(row),
         _work(seen) if isinstance(seen, Glance) else [Span(seen or "", "red")],

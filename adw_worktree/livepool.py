@@ -69,7 +69,8 @@ class _Sight:
 
     def lines(self, size: Terminal) -> list[Line]:
         """Return the view of it."""
-        return pool_view(self._state, self._heard, self._doubtful, size)
+        services = self._project.settings.services
+        return pool_view(self._state, self._heard, self._doubtful, services, size)
 
     def refresh(self) -> None:
         """Look again if something changed, or if it is time to ask who listens."""

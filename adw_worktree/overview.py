@@ -165,9 +165,11 @@ def pool_status(pool: Pool) -> dict[str, Any]:
 def status_of(state: PoolState) -> dict[str, Any]:
     """Return what `status --json` says of the pool.
 
-    `allocated` + `available` + the number of `blocked` slots is `total`.
+    `allocated` + `available` + the number of `blocked` slots is `total`: a lease of a slot beyond
+    the pool, which was larger, does not count.
     """
-    allocated = len({holding.lease.slot for holding in [*state.own, *state.others]})
+    held = {holding.lease.slot for holding in [*state.own, *state.others]}
+    allocated = sum(slot < state.total for slot in held)
     elsewhere: dict[str, dict[str, Any]] = {}
     for holding in sorted(state.others, key=_by_repository):
         elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
@@ -175,7 +177,7 @@ def status_of(state: PoolState) -> dict[str, Any]:
         )
     return {
         "allocated": allocated,
-        "available": max(0, state.total - allocated - len({one["slot"] for one in state.blocked})),
+        "available": state.total - allocated - len({one["slot"] for one in state.blocked}),
         "total": state.total,
         "utilization_percent": round(100 * allocated / state.total, 1),
         "allocations": {holding.lease.adw_id: allocation(holding.lease) for holding in state.own},

@@ -128,23 +128,21 @@ def legend(found: Mapping[int, Kind], signs: Signs) -> list[Line]:
     ]
 
 
-def bar(found: Mapping[int, Kind], cells: int, signs: Signs) -> Line:
+def bar(parts: Mapping[str, int], cells: int, signs: Signs) -> Line:
     """Return how full the pool is as a line of `cells`; what there is of shows."""
-    total = len(found)
-    counts = Counter(found.values())
-    blocked = _share(counts["blocked"], total, cells)
-    free = counts["free"] + counts["doubtful"]
-    leased = _share(total - free - counts["blocked"], total, cells - blocked)
+    leased, blocked, free = _shares([parts[part] for part in ("leased", "blocked", "free")], cells)
     return [
         Span(signs.bar * leased, "cyan"),
         Span(signs.bar_blocked * blocked, "red"),
-        Span(signs.bar_free * (cells - leased - blocked), "dim"),
+        Span(signs.bar_free * free, "dim"),
     ]
 
 
-def _share(part: int, total: int, cells: int) -> int:
-    """Return how many of `cells` are for `part`: one at least if it is any."""
-    return max(round(cells * part / total), int(part > 0))
+def _shares(parts: Sequence[int], cells: int) -> list[int]:
+    """Return how many of `cells` are for each part: one at least if it is any."""
+    shares = [max(round(cells * part / sum(parts)), int(part > 0)) for part in parts]
+    shares[shares.index(max(shares))] += cells - sum(shares)
+    return shares
 
 
 def _is_heard(holding: Holding, listening: Collection[int]) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .cells import age_cell, listeners_cell, path_cell, ports_cell, state_cell
 from .holdings import Holding
+from .model import ports_of
 from .output import Terminal
 from .overview import PoolState
 from .poolmap import Kind, bar, kinds, legend, map_lines
@@ -32,18 +34,20 @@ def pool_view(
     state: PoolState,
     heard: Mapping[int, Sequence[Listener]],
     doubtful: Collection[int],
+    services: Mapping[str, int],
     terminal: Terminal,
 ) -> list[Line]:
     """Return the lines of the view. `heard` is who listens, `doubtful` what is handed out last."""
     marks = signs(terminal)
     found = kinds(state, heard, doubtful)
+    parts = _parts(found, state.total)
     lines: list[Line] = [
-        [Span(_headline(found), "bold")],
-        bar(found, min(terminal.columns, _BAR_CELLS), marks),
+        [Span(_headline(parts, state.total), "bold")],
+        bar(parts, min(terminal.columns, _BAR_CELLS), marks),
         [],
         *_beside(map_lines(found, marks), legend(found, marks), terminal),
     ]
-    rows = _rows(state, heard, marks)
+    rows = _rows(state, heard, services, marks)
     return [*lines, [], *table(_COLUMNS, rows, terminal)] if rows else lines
 
 
@@ -52,11 +56,21 @@ def leased_ports(state: PoolState) -> list[int]:
     return [port for one in [*state.own, *state.others] for port in one.lease.ports.values()]
 
 
-def _headline(found: Mapping[int, Kind]) -> str:
-    total, counts = len(found), Counter(found.values())
-    free = counts["free"] + counts["doubtful"]
-    leased = total - free - counts["blocked"]
-    return f"{leased} of {total} slots leased ({round(100 * leased / total)} %), {free} free"
+def _parts(found: Mapping[int, Kind], total: int) -> Counter[str]:
+    """Return how many slots are leased, blocked and free, and how many leased beyond the pool."""
+    names: dict[Kind, str] = {"blocked": "blocked", "free": "free", "doubtful": "free"}
+    return Counter(
+        "beyond" if slot >= total else names.get(kind, "leased") for slot, kind in found.items()
+    )
+
+
+def _headline(parts: Mapping[str, int], total: int) -> str:
+    percent = round(100 * parts["leased"] / total)
+    said = [f"{parts['leased']} of {total} slots leased ({percent} %)"]
+    said += [f"{parts['blocked']} blocked"] if parts["blocked"] else []
+    said += [f"{parts['free']} free"]
+    said += [f"{parts['beyond']} beyond the pool"] if parts["beyond"] else []
+    return ", ".join(said)
 
 
 def _beside(left: list[Line], right: list[Line], terminal: Terminal) -> list[Line]:
@@ -74,13 +88,17 @@ def _beside(left: list[Line], right: list[Line], terminal: Terminal) -> list[Lin
 
 
 def _rows(
-    state: PoolState, heard: Mapping[int, Sequence[Listener]], marks: Signs
+    state: PoolState,
+    heard: Mapping[int, Sequence[Listener]],
+    services: Mapping[str, int],
+    marks: Signs,
 ) -> list[list[Line]]:
     """Return who holds what, and what is blocked by whom, by slot."""
     rows = [(one.lease.slot, _held(one, True, heard, marks)) for one in state.own]
     rows += [(one.lease.slot, _held(one, False, heard, marks)) for one in state.others]
     for slot in {one["slot"] for one in state.blocked}:
-        rows.append((slot, _blocked([one for one in state.blocked if one["slot"] == slot], marks)))
+        blocked = [one for one in state.blocked if one["slot"] == slot]
+        rows.append((slot, _blocked(slot, blocked, services, marks)))
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
 
 
@@ -92,7 +110,7 @@ def _held(
     return [
         [Span(str(lease.slot))],
         [Span(lease.adw_id, "bold" if own else "")],
-        ports_cell(ports, heard, marks),
+        ports_cell(ports, heard, Span(marks.listening, "green")),
         state_cell(lease.state if lease.has_worktree else "reserved"),
         age_cell(lease.allocated_at),
         listeners_cell(heard[port][0] for port in ports if port in heard),
@@ -100,23 +118,18 @@ def _held(
     ]
 
 
-def _blocked(found: list[dict[str, object]], marks: Signs) -> list[Line]:
-    ports = [int(str(one["port"])) for one in found]
-    who = [Listener(port, None, _who(one), None) for port, one in zip(ports, found, strict=True)]
+def _blocked(
+    slot: int, found: list[dict[str, Any]], services: Mapping[str, int], marks: Signs
+) -> list[Line]:
+    held = {one["port"] for one in found}
     return [
-        [Span(str(found[0]["slot"]))],
+        [Span(str(slot))],
         [],
-        [
-            one
-            for port in ports
-            for one in (Span(str(port), "red"), Span(marks.blocked, "red"), Span(" "))
-        ],
+        ports_cell(ports_of(slot, services).values(), held, Span(marks.blocked, "red")),
         state_cell("blocked"),
         [],
-        listeners_cell(who),
+        listeners_cell(
+            (Listener(one["port"], one["pid"], one["command"], None) for one in found), pids=True
+        ),
         [],
     ]
-
-
-def _who(one: dict[str, object]) -> str:
-    return f"{one['command']} (pid {one['pid']})" if one["pid"] else str(one["command"])

@@ -26,8 +26,9 @@ from conftest import Adw, git, make_repo
 
 from adw_worktree.output import Terminal as Size
 from adw_worktree.output import progress
+from adw_worktree.poolmap import bar
 from adw_worktree.progress import follow
-from adw_worktree.screen import Column, Span, cut, table, width
+from adw_worktree.screen import Column, Span, cut, signs, table, width
 
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 # Root, too, may then not look where it must not.
@@ -343,7 +344,7 @@ def test_the_map_has_a_sign_for_each_slot(adw: Adw, shown: Open, tmp_path: Path)
     signs = [sign for _, *ten in rows for sign in ten]
     assert [int(tens) for tens, *_ in rows] == list(range(0, 100, 10))
     assert "".join(signs) == "?■●×□" + 95 * "·"
-    assert "3 of 100 slots leased (3 %), 96 free" in terminal.text
+    assert "3 of 100 slots leased (3 %), 1 blocked, 96 free" in terminal.text
     for meaning in (
         "×  1  blocked",
         "□  1  leased elsewhere",
@@ -352,8 +353,37 @@ def test_the_map_has_a_sign_for_each_slot(adw: Adw, shown: Open, tmp_path: Path)
     ):
         assert meaning in terminal.text
     (line,) = by_whom
-    assert f"{held[blocked]['frontend']}×" in line
-    assert "python" in line
+    assert f"{held[blocked]['backend']}  {held[blocked]['frontend']}×  blocked" in line
+    assert f"{os.getpid()} python" in line
+
+
+@pytest.mark.parametrize(
+    ("leased", "blocked", "free", "cells"),
+    [
+        (5, 5, 0, (30, 30, 0)),
+        (999, 0, 1, (59, 0, 1)),
+        (1, 1, 998, (1, 1, 58)),
+        (0, 0, 9, (0, 0, 60)),
+    ],
+)
+def test_the_bar_has_a_cell_for_all_there_is(
+    leased: int, blocked: int, free: int, cells: tuple[int, int, int]
+) -> None:
+    counts = {"leased": leased, "blocked": blocked, "free": free}
+    spans = bar(counts, 60, signs(Size(80, 24)))
+    assert tuple(len(span.text) for span in spans) == cells
+
+
+def test_leases_beyond_the_pool_are_none_of_its(adw: Adw, shown: Open) -> None:
+    for slot in (1, 7, 8):
+        adw("create", f"slot-{slot}", "--slot", str(slot))
+    status = adw.json("status", ADW_SLOTS="5")
+    assert (status["allocated"], status["available"], status["total"]) == (1, 4, 5)
+    assert status["utilization_percent"] == 20
+    drawn = shown("status", ADW_SLOTS="5").text
+    assert drawn.startswith("1 of 5 slots leased (20 %), 4 free, 2 beyond the pool\n")
+    said = adw("status", ADW_SLOTS="5").stdout
+    assert said.startswith("1 of 5 slots allocated (20.0 %), 4 available, 2 beyond the pool\n")
 
 
 def test_a_pipe_gets_what_it_always_got(adw: Adw) -> None:

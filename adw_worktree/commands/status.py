@@ -58,13 +58,14 @@ def _drawn(project: Project, state: PoolState, terminal: Terminal) -> str:
 
     heard = listeners(leased_ports(state))
     doubtful = doubtful_slots(project.state_dir) if project.state_dir else set()
-    return drawn(pool_view(state, heard, doubtful, terminal), terminal)
+    return drawn(pool_view(state, heard, doubtful, project.settings.services, terminal), terminal)
 
 
 def _text(status: dict[str, Any]) -> str:
     lines = [
         f"{status['allocated']} of {status['total']} slots allocated "
         f"({status['utilization_percent']} %), {status['available']} available"
+        f"{_beyond(status)}"
     ]
     held = [
         [adw_id, *_cells(one), "this repository"] for adw_id, one in status["allocations"].items()
@@ -77,6 +78,12 @@ def _text(status: dict[str, Any]) -> str:
         blocked = [[str(one["slot"]), str(one["port"]), _who(one)] for one in status["blocked"]]
         lines += ["", table(["BLOCKED", "PORT", "HELD BY"], blocked)]
     return "\n".join(lines)
+
+
+def _beyond(status: dict[str, Any]) -> str:
+    of_all = [status["allocations"], *status["elsewhere"].values()]
+    beyond = sum(one["slot"] >= status["total"] for leases in of_all for one in leases.values())
+    return f", {beyond} beyond the pool" if beyond else ""
 
 
 def _cells(one: dict[str, Any]) -> list[str]:
