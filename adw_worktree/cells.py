@@ -28,7 +28,7 @@ def path_cell(path: Path | None) -> Line:
     """Return a path, with the home directory as `~`, that leads to the directory."""
     if path is None:
         return []
-    home, text = str(Path.home()), str(path)
+    home, text = os.path.expanduser("~"), str(path)
     inside = home != "/" and (text + "/").startswith(home + "/")
     return [Span("~" + text[len(home) :] if inside else text, link=_file_link(path))]
 

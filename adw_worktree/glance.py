@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ class Glance(NamedTuple):
     """The operation that waits for its user."""
     ahead: int = 0
     behind: int = 0
+    rebased: str | None = None
+    """The branch that is being rebased, from which HEAD is detached meanwhile."""
 
 
 def glance(worktree: Path, base: str | None) -> Glance | None:
@@ -31,7 +34,8 @@ def glance(worktree: Path, base: str | None) -> Glance | None:
     try:
         codes = status_codes(worktree)
         ahead, behind = _distance(worktree, base) if base is not None else (0, 0)
-        waiting = unfinished(admin_directory(worktree) or worktree / ".git")
+        git_directory = admin_directory(worktree) or worktree / ".git"
+        waiting, rebased = unfinished(git_directory), _rebased(git_directory)
     except (GitFailed, OSError):
         return None
     conflicts = sum(code in _CONFLICTS for code in codes)
@@ -44,7 +48,19 @@ def glance(worktree: Path, base: str | None) -> Glance | None:
         waiting,
         ahead,
         behind,
+        rebased,
     )
+
+
+def _rebased(git_directory: Path) -> str | None:
+    for name in ("rebase-merge", "rebase-apply"):
+        with suppress(FileNotFoundError):
+            text = (
+                (git_directory / name / "head-name").read_bytes().decode(errors="surrogateescape")
+            )
+            if text.startswith("refs/heads/"):  # and not `detached HEAD`
+                return text.removeprefix("refs/heads/").rstrip("\n")
+    return None
 
 
 def _distance(worktree: Path, base: str) -> tuple[int, int]:

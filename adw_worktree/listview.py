@@ -12,7 +12,7 @@ from .glance import Glance, glance
 from .output import Terminal
 from .overview import Row
 from .project import Project
-from .screen import Column, Line, Signs, Span, drawn, signs, table
+from .screen import Column, Line, Signs, Span, cut, drawn, signs, table
 from .workstate import side_by_side
 
 _COLUMNS = (
@@ -36,8 +36,11 @@ class _Look(NamedTuple):
     base: str | None
 
 
-def list_view(found: Sequence[tuple[Project, Row]], terminal: Terminal) -> str:
-    """Return the table, and what is in doubt; git is asked about every worktree."""
+def list_view(found: Sequence[tuple[Project, Row]], by_repository: bool, terminal: Terminal) -> str:
+    """Return the table, and what is in doubt; git is asked about every worktree.
+
+    `by_repository` has the rows of each repository below its name.
+    """
     marks = signs(terminal)
     homes = {project.repo.home: project.settings.base for project, _ in found}
     bases = {home: resolve_commit(home, base) for home, base in homes.items()}
@@ -53,7 +56,20 @@ def list_view(found: Sequence[tuple[Project, Row]], terminal: Terminal) -> str:
             doubts.append(
                 [Span("BASE is empty: ", "bold red"), Span(f"{base} is no commit in {home}")]
             )
-    return drawn([*table(_COLUMNS, rows, terminal), *([[], *doubts] if doubts else [])], terminal)
+    head, *body = table(_COLUMNS, rows, terminal)
+    if by_repository:
+        body = _by_repository([project.repo.home for project, _ in found], body, terminal)
+    return drawn([head, *body, *([[], *doubts] if doubts else [])], terminal)
+
+
+def _by_repository(homes: Sequence[Path], lines: Sequence[Line], terminal: Terminal) -> list[Line]:
+    """Return the lines, those of each repository below its name."""
+    shown: list[Line] = []
+    for home, above, line in zip(homes, [None, *homes], lines, strict=False):
+        if home != above:
+            shown += [[], cut(path_cell(home), terminal.columns, terminal, "path")]
+        shown.append(line)
+    return shown
 
 
 def _seen(look: _Look) -> Glance | str | None:
@@ -84,7 +100,7 @@ def _cells(row: Row, seen: Glance | str | None, marks: Signs) -> list[Line]:
             Span(marks.listening, "green"),
         ),
         [] if row.main else state_cell(row.state, locked=row.locked),
-        _branch(row),
+        _branch(row, seen),
         _work(seen) if isinstance(seen, Glance) else [Span(seen or "", "red")],
         _distance(seen, marks) if isinstance(seen, Glance) else [],
         age_cell(lease.allocated_at) if lease else [],
@@ -99,11 +115,12 @@ def _name(row: Row) -> Span:
     return Span("(main)" if row.main else row.path.name if row.path else "", "dim")
 
 
-def _branch(row: Row) -> Line:
-    if row.branch is None:
+def _branch(row: Row, seen: Glance | str | None) -> Line:
+    """Return the branch, also one that is being rebased, unless it is called as the ADW is."""
+    branch = row.branch or (seen.rebased if isinstance(seen, Glance) else None)
+    if branch is None:
         return [Span("detached", "dim")] if row.path else []
-    told = row.lease is not None and row.branch == row.lease.adw_id
-    return [Span(row.branch, "dim" if told else "")]
+    return [] if row.lease is not None and branch == row.lease.adw_id else [Span(branch)]
 
 
 def _work(seen: Glance) -> Line:

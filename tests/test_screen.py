@@ -327,6 +327,48 @@ def test_a_worktree_in_the_making_shows_no_work(adw: Adw, shown: Open, tmp_path:
         create.wait()
 
 
+def test_a_branch_is_shown_where_it_tells_something(adw: Adw, shown: Open) -> None:
+    adw("create", "same")
+    adw("create", "other", "--branch", "feature/x")
+    tree = Path(adw.json("create", "rebased", "--branch", "feature/y")["path"])
+    for where, text in ((tree, "theirs"), (adw.directory, "ours")):
+        (where / "README").write_text(text)
+        git("commit", "--quiet", "--all", "--message", text, cwd=where)
+    main = git("branch", "--show-current", cwd=adw.directory).strip()
+    subprocess.run(["git", "rebase", "--quiet", main], cwd=tree, capture_output=True, check=False)
+    terminal = shown("list", columns=200)
+    assert main in row(terminal, "(main)").split()
+    assert not re.search("active +same", row(terminal, "same"))
+    assert "feature/x" in row(terminal, "other")
+    assert re.search("feature/y .*rebase", row(terminal, "rebased"))
+    assert "detached" not in terminal.text
+
+
+def test_rows_of_all_repositories_stand_below_their_names(
+    adw: Adw, shown: Open, tmp_path: Path
+) -> None:
+    other = Adw(make_repo(tmp_path / "other"))
+    adw("reserve", "here")
+    other("reserve", "there")
+    lines = shown("list", "--all", columns=60).lines
+    starts = [line.split()[0] for line in lines if line]
+    here, there = ["(main)", "here"], ["(main)", "there"]
+    assert starts[2:4] == here
+    assert starts[5:7] == there
+    assert adw.directory.name in starts[1]
+    assert starts[4].endswith("/other")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a home")
+def test_a_path_needs_no_home() -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom adw_worktree.cells import path_cell\n"
+        "os.setuid(12345); os.environ.pop('HOME')\nprint(path_cell(Path('/src/app'))[0].text)\n"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert told == "/src/app\n"
+
+
 def test_the_map_has_a_sign_for_each_slot(adw: Adw, shown: Open, tmp_path: Path) -> None:
     gone = adw.json("create", "gone")
     leased, heard, blocked, elsewhere = (f"slot-{number}" for number in range(4))

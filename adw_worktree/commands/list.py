@@ -20,8 +20,9 @@ examples:
   adw-worktree list --json | jq '.worktrees[] | select(.state == "active") | .path'
 
 on a terminal:
-  WORK  +1 staged, ~1 changed, ?1 untracked, !1 in conflict, or what is unfinished
-  BASE  ↑1 commits that the base has not, ↓1 commits of the base that are not here
+  BRANCH  where it is not called as the ADW is
+  WORK    +1 staged, ~1 changed, ?1 untracked, !1 in conflict, or what is unfinished
+  BASE    ↑1 commits that the base has not, ↓1 commits of the base that are not here
   a port is a link; one with ● has a listener"""
 
 
@@ -38,13 +39,13 @@ def run(args: Namespace) -> Outcome:
             found += [(other, row) for row in _rows(other, notes)]
     shown = [as_json(owner, row) for owner, row in found]
     text = _text([row for _, row in found])
-    return Outcome({"worktrees": shown}, text, notes, drawn=partial(_drawn, found))
+    return Outcome({"worktrees": shown}, text, notes, drawn=partial(_drawn, found, args.all))
 
 
-def _drawn(found: list[tuple[Project, Row]], terminal: Terminal) -> str:
+def _drawn(found: list[tuple[Project, Row]], by_repository: bool, terminal: Terminal) -> str:
     from ..listview import list_view
 
-    return list_view(found, terminal)
+    return list_view(found, by_repository, terminal)
 
 
 def other_projects(project: Project, notes: list[str]) -> list[Project]:
