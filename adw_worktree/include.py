@@ -26,6 +26,7 @@ from .sqlite import copy_database, is_companion, is_database
 # linux/fs.h: share the blocks of a file, until one of the two is written to.
 _FICLONE = 0x40049409
 _CHUNK = 1 << 20
+_MEGABYTE = 1_000_000
 
 
 class Brought(NamedTuple):
@@ -127,14 +128,20 @@ class _Job:
             self._copy_link(source, target)
         elif stat.S_ISREG(found.st_mode) and self._copied(source, target):
             self.copied += 1
-            if self.tell is not None:
-                at = source.relative_to(self.main).parts[0]
-                self.tell(f"copying {at}: {self.copied} files")
+            self._tell(source, f"{self.copied} files")
+
+    def _tell(self, source: Path, done: str) -> None:
+        if self.tell is not None:
+            self.tell(f"copying {source.relative_to(self.main).parts[0]}: {done}")
 
     def _copied(self, source: Path, target: Path) -> bool:
         if is_database(source):
             return copy_database(source, target)
-        return not is_companion(source) and clone(source, target)
+
+        def told(done: int, of_all: int) -> None:
+            self._tell(source, f"{done // _MEGABYTE} of {of_all // _MEGABYTE} MB")
+
+        return not is_companion(source) and clone(source, target, told)
 
     def _copy_link(self, source: Path, target: Path) -> None:
         """Copy a symbolic link, if what it leads to lies in the main worktree, or anywhere
@@ -178,11 +185,11 @@ def _make_directory(place: Path, like: Path) -> bool:
     return True
 
 
-def clone(source: Path, target: Path) -> bool:
+def clone(source: Path, target: Path, told: Callable[[int, int], None] | None = None) -> bool:
     """Copy a regular file with its permissions and times; False if something is in its place.
 
-    Where the file system can (btrfs, XFS, ZFS), the two share their blocks until one is changed.
-    Raises OSError.
+    Where the file system can (btrfs, XFS, ZFS), the two share their blocks until one is changed;
+    else `told` gets how many bytes are copied so far, and of how many. Raises OSError.
     """
     with open(source, "rb", opener=_unlinked) as read:
         found = os.fstat(read.fileno())
@@ -197,6 +204,8 @@ def clone(source: Path, target: Path) -> bool:
             except OSError:  # another file system, or one that cannot
                 while chunk := read.read(_CHUNK):
                     written.write(chunk)
+                    if told is not None:
+                        told(written.tell(), found.st_size)
                 written.flush()
             os.fchmod(written.fileno(), stat.S_IMODE(found.st_mode))
             os.utime(written.fileno(), ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -112,17 +112,25 @@ def foresee(
     return side_by_side(look, targets, output=output)
 
 
-def merged(project: Project) -> list[str]:
-    """Return the ADWs whose branches have been worked on, with all of it integrated elsewhere."""
-    found = []
-    for lease in project.pool.leases().values():
-        if lease.branch is None or lease.state != "active" or not lease.has_worktree:
-            continue
-        log = project.repo.common_dir / "logs" / "refs" / "heads" / lease.branch
-        # One that was only made is integrated, too: somebody may be about to begin.
-        if _lines(log) > 1 and is_integrated(project.repo, lease.branch, project.settings.base):
-            found.append(lease.adw_id)
-    return found
+def merged(project: Project, *, output: int | None = None) -> list[str]:
+    """Return the ADWs whose branches have been worked on, with all of it integrated elsewhere.
+
+    `output` is as for `side_by_side`.
+    """
+    leases = [
+        lease
+        for lease in project.pool.leases().values()
+        if lease.branch is not None and lease.state == "active" and lease.has_worktree
+    ]
+    are_merged = side_by_side(lambda lease: _is_merged(project, lease), leases, output=output)
+    return [lease.adw_id for lease, is_merged in zip(leases, are_merged, strict=True) if is_merged]
+
+
+def _is_merged(project: Project, lease: Lease) -> bool:
+    branch = str(lease.branch)
+    # One that was only made is integrated, too: somebody may be about to begin.
+    worked_on = _lines(project.repo.common_dir / "logs" / "refs" / "heads" / branch) > 1
+    return worked_on and is_integrated(project.repo, branch, project.settings.base)
 
 
 def _lines(file: Path) -> int:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, mounted
 
+from adw_worktree.include import clone
+
 
 @pytest.fixture
 def main(adw: Adw) -> Path:
@@ -252,3 +254,12 @@ def test_a_journal_without_its_database_is_a_file_like_any_other(adw: Adw, main:
     (main / "models" / "notes-journal").write_text("mine")
     (main / ".worktreeinclude").write_text("models/\n")
     assert (create(adw) / "models" / "notes-journal").read_text() == "mine"
+
+
+def test_a_big_file_says_how_far_it_got(tmp_path: Path) -> None:
+    source, told = tmp_path / "source", list[tuple[int, int]]()
+    source.write_bytes(os.urandom(3_000_000))
+    clone(source, tmp_path / "target", lambda done, of_all: told.append((done, of_all)))
+    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+    # None where the file system shares the blocks.
+    assert not told or (len(told) > 1 and told[-1] == (3_000_000, 3_000_000))

@@ -101,7 +101,7 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
             f"--merged says which, and goes without {' '.join(args.targets)}",
             hint="adw-worktree remove --merged",
         )
-    named = merged(project) if args.merged else _named(project, args.targets)
+    named = merged(project, output=2) if args.merged else _named(project, args.targets)
     targets = [_meant(name, args.directory) for name in named]
     prospects = foresee(project, targets, consent, output=2)
     going = [
