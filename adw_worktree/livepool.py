@@ -9,7 +9,7 @@ gets no new file.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from shlex import quote
 from textwrap import wrap
@@ -41,8 +41,7 @@ def watch_pool(project: Project) -> None:
             size = screen.size()
             wanted = sight.seen, size, int(time.monotonic() // _AGE_SECONDS)
             if wanted != shown or not screen.is_current:
-                lines = _fitting(sight.lines(size), sight.trouble, size)
-                screen.show(drawn(lines, size).split("\n"))
+                screen.show(drawn(sight.lines(size), size).split("\n"))
                 shown = wanted
             if screen.is_ended(_TICK_SECONDS):
                 return
@@ -68,9 +67,18 @@ class _Sight:
         return self._state, self._heard, self._doubtful, self.trouble
 
     def lines(self, size: Terminal) -> list[Line]:
-        """Return the view of it."""
-        services = self._project.settings.services
-        return pool_view(self._state, self._heard, self._doubtful, services, size)
+        """Return the view of it, and what a person should know below, in as many lines as fit."""
+        told = [line for said in self.trouble for line in wrap(said, max(1, size.columns))]
+        room = max(0, size.lines - len(told) - 2)
+        seen = self._state, self._heard, self._doubtful, self._project.settings.services, size
+        lines = pool_view(*seen)
+        if len(lines) > room:
+            lines = pool_view(*seen, short=True)
+        last = [Span("q quits", "dim")]
+        if len(lines) > room:
+            last.append(Span(f"  {len(lines) - room} more lines in a higher window", "dim"))
+        below = [[], *([Span(line, "red")] for line in told), last]
+        return [*lines[:room], *below][-size.lines :]
 
     def refresh(self) -> None:
         """Look again if something changed, or if it is time to ask who listens."""
@@ -149,13 +157,3 @@ def _time(place: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_mtime_ns, found.st_ino
-
-
-def _fitting(lines: list[Line], trouble: Sequence[str], size: Terminal) -> list[Line]:
-    """Return as many of the lines as fit, and below them what a person should know."""
-    told = [line for said in trouble for line in wrap(said, max(1, size.columns))]
-    room = max(0, size.lines - len(told) - 2)
-    last = [Span("q quits", "dim")]
-    if len(lines) > room:
-        last.append(Span(f"  {len(lines) - room} more lines in a higher window", "dim"))
-    return [*lines[:room], [], *([Span(line, "red")] for line in told), last][-size.lines :]

@@ -76,14 +76,14 @@ def kinds(
     return found
 
 
-def map_rows(found: Mapping[int, Kind]) -> list[MapRow]:
-    """Return the rows of the map, from the lowest slot up."""
+def map_rows(found: Mapping[int, Kind], short: bool = False) -> list[MapRow]:
+    """Return the rows of the map, from the lowest slot up, folded if `short` or many."""
     starts = sorted({slot - slot % _TEN for slot in found})
     rows = [
         MapRow(start, start + _TEN - 1, [found.get(start + column) for column in range(_TEN)])
         for start in starts
     ]
-    return rows if len(rows) <= _MANY_ROWS else list(_folded(rows))
+    return list(_folded(rows)) if short or len(rows) > _MANY_ROWS else rows
 
 
 def _folded(rows: Sequence[MapRow]) -> Iterator[MapRow]:
@@ -96,9 +96,9 @@ def _folded(rows: Sequence[MapRow]) -> Iterator[MapRow]:
             yield from found
 
 
-def map_lines(found: Mapping[int, Kind], signs: Signs) -> list[Line]:
+def map_lines(found: Mapping[int, Kind], signs: Signs, short: bool) -> list[Line]:
     """Return the map, with the tens at its side and the ones above it."""
-    rows = map_rows(found)
+    rows = map_rows(found, short)
     digits = max(len(str(row.last)) for row in rows)
     ones = " ".join(str(column) for column in range(_TEN))
     return [[Span(f"{' ' * digits}  {ones}", "dim")], *(_line(row, digits, signs) for row in rows)]
@@ -114,8 +114,11 @@ def _line(row: MapRow, digits: int, signs: Signs) -> Line:
     return line
 
 
-def legend(found: Mapping[int, Kind], signs: Signs) -> list[Line]:
-    """Return what the signs mean, and how many slots have each; all, so that nothing jumps."""
+def legend(found: Mapping[int, Kind], signs: Signs, short: bool) -> list[Line]:
+    """Return what the signs mean, and how many slots have each.
+
+    All, so that nothing jumps; where it has to be `short`, those that are there.
+    """
     counts = Counter(found.values())
     digits = max(len(str(count)) for count in counts.values())
     return [
@@ -125,6 +128,7 @@ def legend(found: Mapping[int, Kind], signs: Signs) -> list[Line]:
             Span(f"  {meaning}", "" if counts[kind] else "dim"),
         ]
         for kind, meaning in _MEANINGS.items()
+        if counts[kind] or not short
     ]
 
 

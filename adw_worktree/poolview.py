@@ -36,8 +36,13 @@ def pool_view(
     doubtful: Collection[int],
     services: Mapping[str, int],
     terminal: Terminal,
+    *,
+    short: bool = False,
 ) -> list[Line]:
-    """Return the lines of the view. `heard` is who listens, `doubtful` what is handed out last."""
+    """Return the lines of the view. `heard` is who listens, `doubtful` what is handed out last.
+
+    With `short`, what little there is to see of the map takes few lines.
+    """
     marks = signs(terminal)
     found = kinds(state, heard, doubtful)
     parts = _parts(found, state.total)
@@ -45,7 +50,7 @@ def pool_view(
         [Span(_headline(parts, state.total), "bold")],
         bar(parts, min(terminal.columns, _BAR_CELLS), marks),
         [],
-        *_beside(map_lines(found, marks), legend(found, marks), terminal),
+        *_beside(map_lines(found, marks, short), legend(found, marks, short), terminal),
     ]
     rows = _rows(state, heard, services, marks)
     return [*lines, [], *table(_COLUMNS, rows, terminal)] if rows else lines

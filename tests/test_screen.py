@@ -533,6 +533,16 @@ def test_watch_says_why_it_is_not_up_to_date_and_what_to_do(adw: Adw, opened: Op
     assert terminal.widest <= 60
 
 
+def test_watch_shows_leases_before_an_empty_map(adw: Adw, opened: Open) -> None:
+    for number in range(12):
+        adw("reserve", f"adw-{number}")
+    terminal = opened("status", "--watch", lines=24)
+    terminal.read(until=lambda: "q quits" in terminal.text)
+    assert "adw-11" in terminal.text
+    assert "20  ·" in terminal.text
+    assert "30  ·" not in terminal.text
+
+
 def test_watch_fits_a_small_window(adw: Adw, opened: Open) -> None:
     adw("create", "a")
     terminal = opened("status", "--watch", columns=30, lines=8, COLUMNS="60")
