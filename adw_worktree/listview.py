@@ -20,12 +20,12 @@ _COLUMNS = (
     Column("SLOT", weight=4, right=True),
     Column("PORTS", weight=9),
     Column("STATE", weight=8),
-    Column("BRANCH", weight=2, least=10),
+    Column("BRANCH", weight=3, least=16),
     Column("WORK", weight=7),
     Column("BASE", weight=5),
-    Column("AGE", weight=3, right=True),
+    Column("AGE", weight=4, right=True),
     Column("LISTENING", weight=6, least=12),
-    Column("PATH", weight=1, least=14, keeps="path"),
+    Column("PATH", weight=1, least=24, keeps="path"),
 )
 
 
