@@ -153,7 +153,7 @@ def _table(lease: Lease, repo_name: str) -> dict[str, str]:
         "path": lease.path or "",
         "repo": repo_name,
         "database": lease.database or "",
-        "compose_project": _compose_project(repo_name, lease),
+        "compose_project": compose_project(repo_name, lease),
         "service_ports": "\n".join(f"{name}={port}" for name, port in ports.items()),
         **{f"ports.{service}": str(port) for service, port in lease.ports.items()},
     }
@@ -189,7 +189,7 @@ def _quoted(admin_id: str) -> str:
     return re.sub(rb"[^A-Za-z0-9._-]", lambda found: b"%%%02X" % found[0][0], raw).decode()
 
 
-def _compose_project(repo_name: str, lease: Lease) -> str:
+def compose_project(repo_name: str, lease: Lease) -> str:
     """Return a project name that docker compose takes; the slot makes it the machine's only one."""
     suffix = f"-{lease.slot}"
     stem = re.sub(r"[^a-z0-9_-]", "-", f"{repo_name}-{lease.adw_id}".lower()).lstrip("-_")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .atomic import temporary_of, write_atomically
-from .envfile import parse_variables
+from .envfile import compose_project, parse_variables
 from .errors import FileUnusable
 from .exclude import exclude_names
 from .faults import reached
@@ -37,6 +37,8 @@ class _Slot(NamedTuple):
     env_files: tuple[str, ...]
     """The env file, after a `.env` if there is one, as seen from where the program's file lies."""
     container_ports: Mapping[str, int]
+    project_name: str
+    """Docker compose's name for it, if a template says no other."""
 
 
 class _File(NamedTuple):
@@ -71,7 +73,13 @@ def write_files(project: Project, lease: Lease, worktree: Path) -> list[str]:
         up = "../" * len(Path(below).parts)
         env_files = [".env"] if (directory / ".env").exists() else []
         env_files.append(f"{up}{project.settings.env_file}")
-        slot = _Slot(lease, variables, tuple(env_files), project.settings.container_ports)
+        slot = _Slot(
+            lease,
+            variables,
+            tuple(env_files),
+            project.settings.container_ports,
+            compose_project(project.name, lease),
+        )
         for file in _FILES[program]:
             notes += _write(project, file, slot, directory, worktree)
     return notes
@@ -199,7 +207,7 @@ def _colour(slot: int, lightness: float) -> str:
 
 def _compose(slot: _Slot) -> str:
     """Return the override: the project's name, and each service's port on this machine alone."""
-    lines = [f"name: {slot.variables['COMPOSE_PROJECT_NAME']}"]
+    lines = [f"name: {slot.variables.get('COMPOSE_PROJECT_NAME', slot.project_name)}"]
     mapped = {name: port for name, port in slot.container_ports.items() if name in slot.lease.ports}
     lines += ["services:"] if mapped else []
     for name, port in mapped.items():

@@ -218,6 +218,15 @@ def test_compose_without_a_dotenv_names_the_env_file_alone(adw: Adw) -> None:
     assert again["COMPOSE_ENV_FILES"] == f"{tree}/.env,{tree}/.env.ports"
 
 
+def test_compose_knows_the_project_whatever_the_template_says(adw: Adw) -> None:
+    commit(adw, "ports.env", "{service_ports}\n")
+    settings(adw, 'write = ["compose"]\ntemplate = "ports.env"')
+    tree, made = create(adw)
+    assert "COMPOSE_PROJECT_NAME" not in adw.json("env", "a")["variables"]
+    told = (tree / "compose.override.yaml").read_text()
+    assert told.endswith(f"\nname: {adw.directory.name}-a-{made['slot']}\n")
+
+
 def test_vscode_shows_the_slot_and_its_terminals_have_the_variables(adw: Adw) -> None:
     settings(adw, 'write = ["vscode"]')
     seen = set()
