@@ -42,7 +42,7 @@ def _serve(repository: str, adw_id: str) -> str:
     """Return commands that start a server on an ADW's backend port, and wait for it."""
     return (
         f"cd ../{repository} && adw-worktree run {adw_id} -- "
-        "sh -c 'exec python -m http.server $BACKEND_PORT' >/dev/null 2>&1 & "
+        "sh -c 'exec python3 -m http.server $BACKEND_PORT' >/dev/null 2>&1 & "
         f"until adw-worktree -C ../{repository} list | grep -q '^{adw_id} .*http.server'; "
         "do sleep 0.05; done"
     )
@@ -56,7 +56,7 @@ SESSIONS = (
         (),
         (
             "adw-worktree create fix-login",
-            "adw-worktree run fix-login -- sh -c 'exec python -m http.server $BACKEND_PORT' &",
+            "adw-worktree run fix-login -- sh -c 'exec python3 -m http.server $BACKEND_PORT' &",
             "adw-worktree list",
             "adw-worktree remove fix-login --stop",
         ),
@@ -74,7 +74,7 @@ SESSIONS = (
             "adw-worktree reserve nightly-tests",
             _serve("app", "fix-login"),
             _serve("api", "rate-limit"),
-            "python -m http.server 9108 >/dev/null 2>&1 & "
+            "python3 -m http.server 9108 >/dev/null 2>&1 & "
             "until adw-worktree status | grep -q 9108; do sleep 0.05; done",
         ),
         ("adw-worktree status",),

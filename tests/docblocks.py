@@ -226,6 +226,9 @@ class Shell:
         for name in ("adw-worktree", "git-adw-worktree"):
             (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m adw_worktree "$@"\n')
             (programs / name).chmod(0o755)
+        # Debian has python3 alone.
+        (programs / "python").write_text('#!/bin/sh\necho "python: not found" >&2\nexit 127\n')
+        (programs / "python").chmod(0o755)
         return programs
 
     def for_real(self, text: str) -> str:

@@ -53,7 +53,7 @@ def steps_of(block: Block, shell: Shell) -> list[Step]:
         text = shell.for_real(block.text) if is_ports else block.text
         return [Step(block, shell.write(block.file, text), None, verbatim=True)]
     if block.language == "python":
-        return [Step(block, f"python - <<'PYTHON'\n{block.text}PYTHON", None)]
+        return [Step(block, f"python3 - <<'PYTHON'\n{block.text}PYTHON", None)]
     if block.language == "yaml":
         block = block._replace(language="sh", text="\n".join(workflow_commands(block)))
     if not all(need in NEEDS and shell.finds(need) for need in block.needs):

@@ -42,7 +42,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         subprocess.run([sys.executable, "-m", "virtualenv", "--quiet", programs.parent], check=True)
         pip = [str(programs / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "--no-cache-dir", str(wheel)], check=True)
-    python = Path(sys.executable).parent  # the session calls it `python`
+    python = Path(sys.executable).parent  # the session calls it `python3`
     monkeypatch.setenv("PATH", f"{programs}:{python}:{os.environ['PATH']}")
     return programs
 
