@@ -235,12 +235,17 @@ class SparesDropped(Done):
     dropped: int
 
 
-class ClaudeHook(Done):
-    """`claude-hook`"""
+class ClaudeCreated(Done):
+    """`claude-hook create`"""
 
     path: str
-    adw_id: AdwId | None = None
-    """Of `create` alone."""
+    adw_id: AdwId
+
+
+class ClaudeRemoved(Done):
+    """`claude-hook remove`"""
+
+    path: str
 
 
 class Help(Done):
@@ -260,7 +265,8 @@ class ShellInit(Done):
 DOCUMENTS: tuple[type[Document], ...] = (
     Create, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List, Status,
     Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus, SparesFilled,
-    SparesStarted, SparesDropped, ClaudeHook, ShellInit, Help, Watching, Freed, Trouble, Failed,
+    SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit, Help, Watching, Freed,
+    Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,19 @@ def test_documents_are_what_commands_print(adw: Adw, sealed_env: Path) -> None:
     holds("Help", "help", "settings")
     user_hook("post-create", "true")
     holds("Trust", "trust")
+
+
+def test_documents_of_the_claude_hook_are_what_it_prints(adw: Adw) -> None:
+    def told(action: str, **asked: str) -> dict[str, str]:
+        command = [*adw.command, "claude-hook", action, "--json"]
+        done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True)
+        document: dict[str, str] = json.loads(done.stdout)
+        return document
+
+    made = told("create", name="a", cwd=str(adw.directory))
+    validator("output", "ClaudeCreated").validate(made)
+    removed = told("remove", worktree_path=made["path"], cwd=str(adw.directory))
+    validator("output", "ClaudeRemoved").validate(removed)
 
 
 def test_events_are_what_the_watcher_prints(adw: Adw) -> None:
