@@ -114,7 +114,8 @@ class Settings(NamedTuple):
     base: str = "HEAD"
     """What a new branch starts from."""
     remote: str | None = None
-    """Where `--pr` fetches from; without it, the only remote, or `origin`."""
+    """Where `--pr` fetches from, and whose branch a new worktree starts from if it was pushed;
+    without it, the only remote, or `origin`."""
     env_file: str = DEFAULT_ENV_FILE
     """Name of the generated file in each worktree."""
     template: str | None = None
