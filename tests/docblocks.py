@@ -3,10 +3,11 @@
 How a page is read:
 
 - ```` ```console ```` holds commands after `$ `, and what they print beneath. A line `…` stands for
-  any lines, `…` within a line for any text. ```` ```sh ```` holds commands that must succeed.
+  any lines, `…` within a line for any text. ```` ```sh ```` holds commands that must succeed, and
+  ```` ```sql ```` statements for psql that must.
 - A block whose first line is a comment with a file's name is that file, and is written before what
   follows runs: `# adw-worktree.toml`. `<!-- file: NAME -->` before the block says so for formats
-  without comments.
+  without comments. Settings without a file's name are only checked.
 - `<!-- needs: PROGRAM, PROGRAM -->` before a block, or before a hidden one: where one of them is
   missing, commands of ours in it are parsed, and nothing is run.
 - `<!-- session`, lines, `-->` are commands that a reader need not see.
@@ -40,6 +41,7 @@ done
 disown
 """
 """A person would not have typed the next command sooner. Nor is bash to tell of its end."""
+_PSQL = "psql --quiet --set ON_ERROR_STOP=1 --dbname postgres"
 _NAMED = r"(?:#|//) ([~\w./-]*[\w-]\.\w+|\.\w[\w.]*|Procfile)(?:[ ,].*)?"
 
 
@@ -57,6 +59,8 @@ class Block(NamedTuple):
 
     def commands(self) -> list[tuple[str, str | None]]:
         """Return the commands, each with the output that the page shows; None if it shows none."""
+        if self.language == "sql":
+            return [(f"{_PSQL} <<'SQL'\n{self.text}SQL", None)]
         if self.language != "console":
             return [(self.text, None)] if self.language in ("sh", "hidden") else []
         found: list[tuple[str, str | None]] = []
@@ -72,7 +76,9 @@ def blocks(text: str) -> Iterator[Block]:
     file = None
     fresh = False
     lines = iter(enumerate(text.splitlines(), start=1))
-    for number, line in lines:
+    for number, indented in lines:
+        line = indented.lstrip(" ")
+        indent = len(indented) - len(line)  # as in an item of a list
         if marker := re.fullmatch(r"<!-- (needs|file): (.+) -->", line):
             if marker[1] == "needs":
                 needs = tuple(marker[2].split(", "))
@@ -84,9 +90,9 @@ def blocks(text: str) -> Iterator[Block]:
             end = "-->" if line.startswith("<") else "```"
             inner = []
             for _, one in lines:
-                if one == end:
+                if one[indent:] == end:
                     break
-                inner.append(one)
+                inner.append(one[indent:])
             language = "hidden" if end == "-->" else line.removeprefix("```")
             named = re.fullmatch(_NAMED, inner[0]) if inner and language != "console" else None
             file = file or (named[1] if named and language != "sh" else None)

@@ -139,17 +139,30 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(name for one in named for name in one.values()) == sorted(there)
 
 
+def test_the_index_names_every_page() -> None:
+    index = (CHECKOUT / "docs" / "index.md").read_text()
+    others = {page.name for page in PAGES} - {"README.md", "index.md"}
+    assert {name for name in others if f"]({name})" not in index} == set()
+
+
 def test_blocks_are_of_a_known_kind() -> None:
     """A misspelt language would go untested."""
     known = {
         "console", "sh", "hidden", "toml", "json", "python", "yaml", "gitignore", "text", "js",
-        "dockerfile", "procfile",
+        "dockerfile", "procfile", "sql",
     }  # fmt: skip
     for page in PAGES:
         for block in blocks(page.read_text()):
             assert block.language in known, f"{page.name}:{block.line}: {block.language!r}"
             if block.language in ("yaml", "js", "gitignore"):
                 assert block.file is not None, f"{page.name}:{block.line}: which file is it?"
+
+
+def test_a_block_in_a_list_is_one() -> None:
+    [block] = blocks(
+        "- so:\n\n  <!-- needs: jq -->\n  ```sh\n  if true\n    then true; fi\n  ```\n"
+    )
+    assert (block.text, block.needs) == ("if true\n  then true; fi\n", ("jq",))
 
 
 @pytest.mark.parametrize(
