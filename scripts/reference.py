@@ -26,6 +26,7 @@ _MARKS = "<!-- {name}: made by scripts/reference.py -->", "<!-- end of {name} --
 
 _SEE = {
     "worktree_path": "[Paths](#paths)",
+    "template": "[Template](#template)",
     "values": "[Values](#values)",
     "write": "[programs](programs.md)",
     "container_ports": "[docker compose](docker-compose.md)",
