@@ -11,6 +11,7 @@ import re
 import shlex
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from itertools import product
 from pathlib import Path
 
@@ -183,10 +184,14 @@ SPEAK_FOR_THEMSELVES = {
     ("remove", "UsageError"),  # a person said no
     ("trust", "UsageError"),
     ("watch", "AdwError"),  # what was noticed, for the log
+    ("postgres", "Changed"),  # looked at again, and told by a DatabaseFailed
+    ("databases", "Changed"),
 }
 
 
 def test_every_failure_says_what_to_do_next() -> None:
+    for path in MODULES:
+        import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts))
     failures = [AdwError]
     for failure in failures:
         failures += failure.__subclasses__()
