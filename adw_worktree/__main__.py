@@ -16,6 +16,7 @@ def run() -> NoReturn:
     faster than Python does piece by piece: together a sixth of the time of a short command.
     """
     gc.disable()
+    _open_closed_streams()
     from .cli import main
 
     code = main()
@@ -24,6 +25,18 @@ def run() -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)  # what was printed last could not be: Python says so, or has been told not to
+
+
+def _open_closed_streams() -> None:
+    """Put the null device in place of each standard stream that the caller closed.
+
+    Else the next file that is opened gets its number, and whatever is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(null, True)
+            setattr(sys, name, os.fdopen(null, "w" if number else "r"))
 
 
 if __name__ == "__main__":

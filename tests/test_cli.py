@@ -339,3 +339,21 @@ def test_names_cannot_move_the_cursor(adw: Adw) -> None:
     git("branch", "a\x9bb", cwd=adw.directory, check=False)
     git("worktree", "add", "--quiet", "--detach", "x\ty", cwd=adw.directory)
     assert "x\\ty" in adw("list").stdout
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [("create a", 0), ("list", 0), ("--help", 0), ("path none", 6), ("path none --json", 6)],
+)
+def test_a_closed_stream_changes_nothing_but_what_is_shown(
+    adw: Adw, closed: str, command: str, code: int
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {closed}', "sh", *adw.command, *command.split()],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
