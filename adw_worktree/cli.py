@@ -15,7 +15,7 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .errors import (
     EXIT_CODES,
@@ -28,7 +28,10 @@ from .errors import (
 )
 from .faults import require_valid
 from .gitrepo import clean_environment
-from .output import columns, print_error, print_outcome
+from .output import Outcome, columns, print_error, print_outcome
+
+if TYPE_CHECKING:
+    from .pasting import Elsewhere
 
 # name: (what it does, aliases). The module is `commands/<name>.py`, with `_` for `-`.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -112,15 +115,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     words, trailing = _split_trailing(words)
     as_json = "--json" in words
+    elsewhere = _elsewhere(words)
     _watch_signals()
     _forget_repository()
     try:
         require_valid()
         if words == ["complete"]:
             return _complete(trailing or [])
-        return _run(words, trailing)
+        return _run(words, trailing, elsewhere)
     except AdwError as exc:
-        return _report(exc, as_json=as_json)
+        return _report(elsewhere.error(exc) if elsewhere else exc, as_json=as_json)
     except Terminated as exc:
         return 128 + exc.signum
     except KeyboardInterrupt:
@@ -134,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report_bug(exc, as_json=as_json)
 
 
-def _run(words: list[str], trailing: list[str] | None) -> int:
+def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | None) -> int:
     parser = build_parser(chosen=_command_of(words))
     args, rest = parser.parse_known_args(words)
     if rest:
@@ -146,7 +150,8 @@ def _run(words: list[str], trailing: list[str] | None) -> int:
     args.trailing = trailing
     args.parser_of = parser_of
     args.directory = _directory(args.directory)
-    outcome = _module(_canonical(args.command)).run(args)
+    outcome: Outcome = _module(_canonical(args.command)).run(args)
+    outcome = elsewhere.outcome(outcome) if elsewhere else outcome
     print_outcome(outcome, as_json=args.json)
     if outcome.then is not None:
         outcome.then()
@@ -156,7 +161,6 @@ def _run(words: list[str], trailing: list[str] | None) -> int:
 def _complete(words: list[str]) -> int:
     """Tell a shell what could come next; its own scripts ask for it."""
     from .completion import complete
-    from .output import Outcome
 
     text = complete(words, COMMANDS, parser_of)
     print_outcome(Outcome({}, text, exact=bool(text)), as_json=False)
@@ -240,6 +244,24 @@ def _command_of(words: list[str]) -> str | None:
         elif not word.startswith("-"):
             return _canonical(word)
     return None
+
+
+def _elsewhere(words: list[str]) -> Elsewhere | None:
+    """Return what -C says; None without one."""
+    given = ""
+    rest = iter(words)
+    for word in rest:
+        if word == "-C":
+            given = next(rest, "")
+        elif word.startswith("-C"):
+            given = word[2:]
+        elif not word.startswith("-"):
+            break
+    if not given:
+        return None
+    from .pasting import Elsewhere
+
+    return Elsewhere(given, [name for key, (_, also) in COMMANDS.items() for name in (key, *also)])
 
 
 def _canonical(word: str) -> str:

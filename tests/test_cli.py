@@ -206,6 +206,23 @@ def test_dash_c_works_in_another_directory(adw: Adw, tmp_path: Path) -> None:
     adw("-C", "missing", "list", cwd=tmp_path, code=4)
 
 
+def test_what_comes_next_can_be_typed_from_elsewhere(adw: Adw, tmp_path: Path) -> None:
+    there = ("-C", os.path.relpath(adw.directory, tmp_path))
+    told = f"adw-worktree -C {there[1]}"
+    path = Path(adw.json("create", "a")["path"])
+    (path / ".env.ports").unlink()
+    assert f"mend: {told} reconcile\n" in adw(*there, "doctor", cwd=tmp_path, code=10).stdout
+    problems = adw.json(*there, "doctor", cwd=tmp_path, code=10)["problems"]
+    assert problems[0]["fix"] == f"{told} reconcile"
+    (path / "new").write_text("work\n")
+    ran = adw(*there, "remove", "a", "--force", cwd=tmp_path)
+    assert f": {told} restore a\n" in ran.stderr
+    for command in (there, (f"-C{there[1]}",)):
+        assert f"hint: {told} list\n" in adw(*command, "path", "b", cwd=tmp_path, code=6).stderr
+    failed = adw.json(*there, "path", "b", cwd=tmp_path, code=6)
+    assert failed["error"]["hint"] == f"{told} list"
+
+
 def test_the_hundred_and_first_adw_is_told_who_holds_the_slots(adw: Adw) -> None:
     services = os.environ["ADW_SERVICES"]
     assert services

@@ -20,6 +20,7 @@ from conftest import Adw, git, make_repo, user_hook
 
 from adw_worktree.cli import COMMANDS, build_parser
 from adw_worktree.errors import AdwError, UsageError
+from adw_worktree.pasting import Elsewhere
 from adw_worktree.topics import TOPICS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -215,6 +216,29 @@ def test_a_command_in_a_hint_can_be_pasted(where: str, hint: str) -> None:
         words = words[2:] if words[:1] == ["-C"] else words
         if words and not words[0][0].isdigit():  # as in "git 2.36 or later"
             assert words[0] in GIT_COMMANDS, hint
+
+
+@pytest.mark.parametrize(("where", "hint"), HINTS, ids=[where for where, _ in HINTS])
+def test_a_command_in_a_hint_goes_where_dash_c_went(where: str, hint: str) -> None:
+    told = Elsewhere("a directory", NAMES).text(hint)
+    assert told.replace(" -C 'a directory'", "") == hint
+    for words in commands_in(told):
+        anywhere = {"help", "shell-init", "watch", "--help"} & set(words)
+        assert words[:1] == ["-C"] or anywhere or not is_command(words), told
+    for words in commands_in(told, program="git"):
+        assert words[:1] in ([], ["-C"]) or re.match(r"version|\d", words[0]), told
+
+
+@pytest.mark.parametrize("sentence", [
+    "git worktree list failed: fatal: no",
+    "there is a database a that adw-worktree did not make",
+    "git config --global --add safe.directory DIR",
+    "adw-worktree -C other list",
+    "adw-worktree remove --help",
+    "upgrade adw-worktree",
+])  # fmt: skip
+def test_what_is_no_command_of_the_repository_stays(sentence: str) -> None:
+    assert Elsewhere("dir", NAMES).text(sentence) == sentence
 
 
 GIT_COMMANDS = set(git("--list-cmds=builtins", cwd=CHECKOUT).split())
