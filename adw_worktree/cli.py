@@ -86,8 +86,27 @@ class Parser(argparse.ArgumentParser):
     commands: argparse._SubParsersAction[Parser]
     """Of the whole command line's: the parsers of the commands, by name."""
 
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.register("type", int, _whole_number)
+        self.register("type", float, _number)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"{self.prog} --help")
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes a whole number, not {text!r}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes a number, not {text!r}") from None
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -142,8 +161,10 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
     parser = build_parser(chosen=_command_of(words))
     args, rest = parser.parse_known_args(words)
     if rest:
-        prog = f"{parser.prog} {args.command or ''}".rstrip()
-        raise UsageError(f"unrecognized arguments: {' '.join(rest)}", hint=f"{prog} --help")
+        from .mistyped import left_over
+
+        chosen = parser.commands.choices[args.command] if args.command else parser
+        raise left_over(chosen, words, trailing, rest, getattr(args, "adw_id", None))
     if args.command is None:
         parser.print_help()
         return 0
@@ -201,6 +222,9 @@ def build_parser(*, chosen: str | None) -> Parser:
             module = _module(name)
             sub.epilog = module.EPILOG
             module.add_arguments(sub)
+            for action in sub._actions:
+                if action.choices and not action.option_strings:
+                    action.metavar = f"{{{','.join(action.choices)}}}"  # in errors as well
             sub.add_argument(
                 "--json",
                 action="store_true",
@@ -261,20 +285,20 @@ def _elsewhere(words: list[str]) -> Elsewhere | None:
         return None
     from .pasting import Elsewhere
 
-    return Elsewhere(given, [name for key, (_, also) in COMMANDS.items() for name in (key, *also)])
+    return Elsewhere(given, _names())
 
 
 def _canonical(word: str) -> str:
     for name, (_, aliases) in COMMANDS.items():
         if word == name or word in aliases:
             return name
-    from difflib import get_close_matches
+    from .mistyped import unknown_command
 
-    near = get_close_matches(word, COMMANDS, n=1)
-    raise UsageError(
-        f"{word!r} is not a command",
-        hint=f"adw-worktree {near[0]} --help" if near else "adw-worktree help",
-    )
+    raise unknown_command(word, _names())
+
+
+def _names() -> list[str]:
+    return [name for key, (_, aliases) in COMMANDS.items() for name in (key, *aliases)]
 
 
 def _module(name: str) -> Any:

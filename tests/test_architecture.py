@@ -14,7 +14,7 @@ LAYERS = [
     ["_version", "errors", "memory"],
     ["faults", "progress"],
     ["model", "atomic", "resources", "output", "gitwords"],
-    ["locks", "screen", "fullscreen", "pasting"],
+    ["locks", "screen", "fullscreen", "pasting", "mistyped"],
     ["gitrepo", "ports", "envfile", "places", "database_url", "schema", "hookfile",
      "statedir", "become", "sqlite", "dirwatch", "unitfile"],
     ["discovery", "settings_rules", "settings_check", "userhooks", "githooks", "receipts",

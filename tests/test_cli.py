@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -39,6 +40,33 @@ def test_unknown_command_suggests_the_near_one(adw: Adw) -> None:
     ran = adw("creat", "x", code=2)
     assert "hint: adw-worktree create --help" in ran.stderr
     assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "said", "hint"),
+    [
+        ("delet a", "'delet' is not a command", "delete --help"),
+        ("remove a --froce", "unrecognized arguments: --froce", "remove a --force"),
+        ("list --al", "unrecognized arguments: --al", "list --all"),
+        ("create a --brnch=b", "unrecognized arguments: --brnch=b", "create a --branch=b"),
+        ("list a", "unrecognized arguments: a", "list --help"),
+        ("list -C there", "-C goes before the command", "-C there list"),
+        ("path -C there a", "-C goes before the command", "-C there path a"),
+        ("run -C 'a b' a -- ls", "-C goes before the command", "-C 'a b' run a -- ls"),
+        ("run a ls -l", "the command to run stands behind --", "run a -- ls -l"),
+        ("run a", "no command to run", "run a -- CMD…"),
+        ("hooks", "the following arguments are required: {install,uninstall,status}", "hooks -"),
+        ("create a --slot x", "argument --slot: takes a whole number, not 'x'", "create --help"),
+        ("reconcile --max-age x", "--max-age: takes a number, not 'x'", "reconcile --help"),
+        ("create a --pr -1", "no pull or merge request has the number -1", "give "),
+    ],
+)
+def test_what_cannot_be_understood_says_what_may_be_meant(
+    adw: Adw, typed: str, said: str, hint: str
+) -> None:
+    told = adw(*shlex.split(typed), code=2).stderr
+    assert said in told
+    assert f"hint: adw-worktree {hint}" in told or f"hint: {hint}" in told
 
 
 @pytest.mark.parametrize(

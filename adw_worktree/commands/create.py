@@ -51,6 +51,10 @@ def run(args: Namespace) -> Outcome:
             "only a shell can go into another directory",
             hint=f'eval "$(adw-worktree shell-init bash)"; adw create {quote(args.adw_id)} --cd',
         )
+    if args.pr is not None and args.pr < 1:
+        raise UsageError(
+            f"no pull or merge request has the number {args.pr}", hint="give the one after its #"
+        )
     project = open_project(args.directory)
     wish = Wish(
         branch=args.branch,

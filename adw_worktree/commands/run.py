@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from shlex import quote
 
 from ..become import become
 from ..errors import UsageError
@@ -28,7 +29,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     """Become the command: signals, streams and exit code are its own."""
     if not args.trailing:
-        raise UsageError("no command to run", hint="adw-worktree run ADW_ID -- CMD…")
+        named = quote(args.adw_id or "ADW_ID")
+        raise UsageError("no command to run", hint=f"adw-worktree run {named} -- CMD…")
     project, lease = find_lease(args.directory, args.adw_id)
     worktree = require_path(project, lease)
     become(args.trailing, _start(args.directory, worktree), project.variables(lease))
