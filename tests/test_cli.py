@@ -221,6 +221,34 @@ def test_run_becomes_the_command(adw: Adw) -> None:
     assert adw("run", "a", "--", "printf", "%s|", "--json", "a b").stdout == "--json|a b|"
 
 
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("none", 127, "none: command not found"),
+        ("", 127, "'': command not found"),
+        ("./none", 127, "./none: there is no such file"),
+        ("./README/none", 127, "./README/none: there is no such file"),
+        ("./tools", 126, "tools is a directory"),
+        ("./README", 126, "hint: chmod +x "),
+        ("./tools/bad", 126, "its first line (#!) names"),
+        ("./tools/bare", 126, "such as #!/bin/sh"),
+        ("bare", 126, "such as #!/bin/sh"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_told_from_one_that_is_not_there(
+    adw: Adw, tmp_path: Path, command: str, code: int, said: str
+) -> None:
+    tools = Path(adw.json("create", "a")["path"]) / "tools"
+    tools.mkdir()
+    for name, text in (("bad", "#!/none/sh\n"), ("bare", "exit\n")):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o000)
+    search = os.pathsep.join([str(closed), str(tools), os.environ["PATH"]])
+    assert said in adw("run", "a", "--", command, code=code, PATH=search).stderr
+
+
 def test_path_prints_the_path_alone(adw: Adw) -> None:
     made = adw.json("create", "a")
     assert adw("path", "a").stdout == f"{made['path']}\n"
