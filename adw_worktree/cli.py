@@ -10,8 +10,8 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -91,8 +91,27 @@ class Parser(argparse.ArgumentParser):
         self.register("type", int, _whole_number)
         self.register("type", float, _number)
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help, and see that it arrives: argparse does not look."""
+        with _stdout("stdout"):
+            (file or sys.stdout).write(self.format_help())
+            sys.stdout.flush()
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"{self.prog} --help")
+
+
+@contextmanager
+def _stdout(what: str) -> Iterator[None]:
+    """Have a failure to write there say that of `what`; a broken pipe stays quiet."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        failure = FileUnusable.because(f"{what} cannot be written", exc)
+        failure.hint = "send it elsewhere, or make room there"
+        raise failure from exc
 
 
 def _whole_number(text: str) -> int:
@@ -173,7 +192,8 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
     args.directory = _directory(args.directory)
     outcome: Outcome = _module(_canonical(args.command)).run(args)
     outcome = elsewhere.outcome(outcome) if elsewhere else outcome
-    print_outcome(outcome, as_json=args.json)
+    with _stdout(f"what {args.command} does is done, but stdout"):
+        print_outcome(outcome, as_json=args.json)
     if outcome.then is not None:
         outcome.then()
     return int(outcome.exit_code)
@@ -245,7 +265,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         from ._version import __version__
 
-        print(f"adw-worktree {__version__}")
+        with _stdout("stdout"):
+            print(f"adw-worktree {__version__}", flush=True)
         parser.exit()
 
 

@@ -430,3 +430,26 @@ def test_a_closed_stream_changes_nothing_but_what_is_shown(
     )
     assert done.returncode == code
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("create a", "what create does is done, but stdout cannot be written: No space"),
+        ("create a --json", "what create does is done, but stdout cannot be written: No space"),
+        ("--help", "stdout cannot be written: No space"),
+        ("list --help", "stdout cannot be written: No space"),
+        ("--version", "stdout cannot be written: No space"),
+    ],
+)
+def test_output_that_is_lost_is_named(adw: Adw, command: str, said: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >/dev/full', "sh", *adw.command, *command.split()],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: {said}")
+    assert "hint: send it elsewhere" in done.stderr
