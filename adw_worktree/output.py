@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -51,7 +52,7 @@ class Outcome(NamedTuple):
 def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """Print the result and its notes."""
     for note in outcome.notes:
-        _say("note", note, "36")
+        _say("note", pasteable(note), "36")
     if as_json:
         _print_document({"ok": True, **outcome.data})
     elif outcome.exact and not sys.stdout.isatty():
@@ -70,9 +71,9 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
         return
     _say("error", error.message, "31")
     for note in getattr(error, "__notes__", []):
-        _say("note", note, "36")
+        _say("note", pasteable(note), "36")
     if error.hint:
-        _say("hint", error.hint, "33")
+        _say("hint", pasteable(error.hint), "33")
 
 
 def print_event(event: Mapping[str, Any] | str) -> None:
@@ -84,9 +85,9 @@ def print_event(event: Mapping[str, Any] | str) -> None:
 
 def print_notice(text: str, hint: str | None) -> None:
     """Print what a person should know of something that goes on."""
-    _say("note", text, "36")
+    _say("note", pasteable(text), "36")
     if hint:
-        _say("hint", hint, "33")
+        _say("hint", pasteable(hint), "33")
 
 
 def terminal() -> Terminal:
@@ -196,6 +197,25 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def pasteable(text: str) -> str:
+    """Return `text`, quoted names with control characters in the escapes that bash and zsh read.
+
+    Else `printable` and the indentation of lines would change what is pasted.
+    """
+    return re.sub(r"""\"'\"|(?<!\w)'[^']*'""", lambda at: _escaped(at[0]), text)
+
+
+def _escaped(quoted: str) -> str:
+    if quoted.isprintable():
+        return quoted
+    name = quoted[1:-1].replace("\\", "\\\\")
+    return "$'" + "".join(char if char.isprintable() else _bytes(char) for char in name) + "'"
+
+
+def _bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

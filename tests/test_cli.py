@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -277,6 +278,23 @@ def test_what_comes_next_can_be_typed_from_elsewhere(adw: Adw, tmp_path: Path) -
         assert f"hint: {told} list\n" in adw(*command, "path", "b", cwd=tmp_path, code=6).stderr
     failed = adw.json(*there, "path", "b", cwd=tmp_path, code=6)
     assert failed["error"]["hint"] == f"{told} list"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs a shell that reads $'…'")
+@pytest.mark.parametrize("name", ["tr\nee", "a\tb\x1bc", "it's\n\\n", "\x85\u2028", "\udcff1\n"])
+def test_a_hint_can_be_pasted_whatever_is_in_a_name(adw: Adw, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    git("worktree", "add", "--quiet", "--detach", os.fsdecode(path), cwd=adw.directory)
+    (path / "new").write_text("work\n")
+    told = adw("remove", str(path), code=7).stderr
+    hint = told.rpartition("hint: commit it, or ")[2].rstrip("\n").partition("; ")[0]
+    command = hint.partition("force")[0] + "force"
+    asked = subprocess.run(
+        ["bash", "-c", f"adw-worktree() {{ printf '%s\\0' \"$@\"; }}; {command}"],
+        capture_output=True,
+        check=True,
+    )
+    assert os.fsencode(path) in asked.stdout.split(b"\0")
 
 
 def test_the_hundred_and_first_adw_is_told_who_holds_the_slots(adw: Adw) -> None:

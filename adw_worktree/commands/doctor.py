@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ..doctor import Problem, examine
-from ..output import Outcome
+from ..output import Outcome, pasteable
 from ..project import open_project
 
 EPILOG = """\
@@ -32,4 +32,4 @@ def run(args: Namespace) -> Outcome:
 def _text(problems: list[Problem]) -> str:
     if not problems:
         return "nothing is wrong"
-    return "\n".join(f"{one.message}\n  mend: {one.fix}" for one in problems)
+    return "\n".join(f"{one.message}\n  mend: {pasteable(one.fix)}" for one in problems)
