@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "watch": ("free slots as soon as their worktrees are gone", ()),
     "env": ("print an ADW's variables", ()),
     "run": ("run a command in a worktree, with its variables", ()),
+    "cd": ("go into a worktree", ()),
     "path": ("print a worktree's path", ()),
     "spares": ("keep worktrees ready, so that create is quick", ()),
     "claude-hook": ("make and remove the worktrees of Claude Code's sessions", ()),

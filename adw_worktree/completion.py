@@ -41,11 +41,8 @@ def _candidates(
     directory, before = _directory(before)
     if not before:
         yield from ((name, summary) for name, (summary, _) in commands.items())
-        yield "cd", "go into a worktree"
         return
     name = next((key for key, (_, also) in commands.items() if before[0] in (key, *also)), None)
-    if before[0] == "cd":
-        yield from _adw_ids(directory)
     if name is None or "--" in before:
         return
     if before[-1] in _BRANCH_FLAGS:

@@ -56,12 +56,14 @@ def _exit_codes() -> list[Block]:
 
 def _json() -> list[Block]:
     return [
-        "With `--json` a command prints exactly one document on stdout. If it did what was asked:",
+        "With `--json` a command prints one document on stdout. If it did what was asked:",
         Lines('{"schema_version": 1, "ok": true, …}'),
         "If not:",
         Lines(
             '{"schema_version": 1, "ok": false, "error": {"code": "…", "message": "…", "hint": …}}'
         ),
+        "What `create --run` runs prints below that, `run` prints none unless it fails, `watch` "
+        "prints one object a line until it fails, and `--help` and `--version` print text.",
         "Branch on `code` and the exit code, never on the text. `hint` may be null. The codes, "
         "each with its exit code:",
         Rows([(one.code, f"{_sentence(one)} ({one.exit_code})") for one in _failures()]),

@@ -7,11 +7,12 @@ with it is a convenience: it is written without ceremony.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
-from .errors import UnknownAdw
+from .errors import FileUnusable, UnknownAdw, UsageError
 from .faults import reached
 from .ledger import Leases
 from .model import Lease
@@ -20,6 +21,28 @@ from .statedir import read_file
 
 # More than two, or nothing would be left of it when the last one is removed.
 _REMEMBERED = 10
+
+
+def shell_file(again: str) -> Path:
+    """Return the file in which the shell finds where to go; `again` is what a person types.
+
+    Raises UsageError if no shell asks.
+    """
+    named = os.environ.get("ADW_CD_FILE")
+    if not named:
+        raise UsageError(
+            "only a shell can go into another directory",
+            hint=f'eval "$(adw-worktree shell-init bash)"; {again}',
+        )
+    return Path(named)
+
+
+def lead_shell(file: Path, path: str) -> None:
+    """Have the shell that made `file` go to `path`."""
+    try:
+        file.write_bytes(os.fsencode(path))
+    except OSError as exc:
+        raise FileUnusable.because(f"{file} cannot be written", exc) from exc
 
 
 def note_visit(project: Project, lease: Lease) -> None:

@@ -183,7 +183,7 @@ class Lock(Done):
 
 
 class Path(Done):
-    """`path`"""
+    """`path`, `cd`"""
 
     adw_id: AdwId
     path: str

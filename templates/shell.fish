@@ -1,16 +1,10 @@
 # adw-worktree in fish: adw-worktree shell-init fish | source
 function adw --wraps adw-worktree --description "worktrees and ports for agent workflows"
-    if test "$argv[1]" = cd
-        set -l adw_path (command adw-worktree path --go $argv[2..])
-        or return
-        builtin cd $adw_path
-        return
-    end
     for adw_word in $argv
         switch $adw_word
             case --
                 break
-            case --cd
+            case cd --cd
                 set -l adw_file (mktemp)
                 or return
                 ADW_CD_FILE=$adw_file command adw-worktree $argv

@@ -1,14 +1,9 @@
 adw() {
     local adw_word adw_file adw_path adw_code
-    if [ "${1-}" = cd ]; then
-        shift
-        adw_path=$(command adw-worktree path --go "$@") && builtin cd -- "$adw_path"
-        return
-    fi
     for adw_word in "$@"; do
         case $adw_word in
         --) break ;;
-        --cd)
+        cd | --cd)
             adw_file=$(mktemp) || return
             ADW_CD_FILE=$adw_file command adw-worktree "$@"
             adw_code=$?

@@ -174,11 +174,11 @@ def test_a_dash_is_the_worktree_that_was_made_or_gone_into_last(adw: Adw) -> Non
     trees = {adw_id: Path(adw.json("create", adw_id)["path"]) for adw_id in "abc"}
     assert adw.json("path", "-")["adw_id"] == "c"
     assert adw.json("path", "-", cwd=trees["c"])["adw_id"] == "b"
-    adw("path", "a", "--go")
+    adw("cd", "a", ADW_CD_FILE=os.devnull)
     assert adw.json("env", "-")["adw_id"] == "a"
     assert adw("run", "-", "--", "pwd").stdout == f"{trees['a']}\n"
     # From where one goes is where a dash leads back to, however one came there.
-    adw("path", "c", "--go", cwd=trees["b"])
+    adw("cd", "c", cwd=trees["b"], ADW_CD_FILE=os.devnull)
     assert adw.json("path", "-", cwd=trees["c"])["adw_id"] == "b"
 
 

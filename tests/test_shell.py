@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -72,6 +73,17 @@ def test_the_shell_goes_into_a_worktree(adw: Adw, shell: str) -> None:
     tree = adw.json("create", "a")["path"]
     assert run(adw, shell, "adw cd a\npwd").splitlines()[-1] == tree
     assert run(adw, shell, "adw cd none; pwd").splitlines()[-1] == str(adw.directory)
+
+
+def test_cd_is_a_command_like_the_others(adw: Adw, shell: str, tmp_path: Path) -> None:
+    tree = adw.json("create", "a")["path"]
+    assert "usage: adw-worktree cd" in run(adw, shell, "adw cd --help")
+    told = run(adw, shell, f"cd {tmp_path}\nadw -C repo cd a --json\npwd")
+    document, place, _ = told.rpartition(f"{tree}\n")
+    assert place
+    assert json.loads(document)["path"] == tree
+    error = adw.json("cd", "a", code=2)["error"]
+    assert error["hint"] == 'eval "$(adw-worktree shell-init bash)"; adw cd a'
 
 
 def test_the_shell_goes_into_what_it_made(adw: Adw, shell: str) -> None:

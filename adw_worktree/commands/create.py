@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import NoReturn
 
 from ..create import Created, create
 from ..creation import Wish
-from ..errors import FileUnusable, UsageError
+from ..errors import UsageError
 from ..output import Outcome
 from ..project import Project, open_project
-from ..visits import note_visit
+from ..visits import lead_shell, note_visit, shell_file
 
 EPILOG = """\
 examples:
@@ -45,12 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    follow = os.environ.get("ADW_CD_FILE") if args.cd else None
-    if args.cd and follow is None:
-        raise UsageError(
-            "only a shell can go into another directory",
-            hint=f'eval "$(adw-worktree shell-init bash)"; adw create {quote(args.adw_id)} --cd',
-        )
+    follow = shell_file(f"adw create {quote(args.adw_id)} --cd") if args.cd else None
     if args.pr is not None and args.pr < 1:
         raise UsageError(
             f"no pull or merge request has the number {args.pr}", hint="give the one after its #"
@@ -68,7 +62,7 @@ def run(args: Namespace) -> Outcome:
     )
     made = create(project, args.adw_id, wish, output=2)
     if follow is not None:
-        _tell_shell(Path(follow), str(made.lease.path))
+        lead_shell(follow, str(made.lease.path))
     if made.created or follow is not None:
         note_visit(project, made.lease)
     if made.created and project.settings.spares:
@@ -84,14 +78,6 @@ def _run_in(project: Project, made: Created, command: str) -> NoReturn:
     from ..become import become
 
     become(["sh", "-c", command], Path(str(made.lease.path)), project.variables(made.lease))
-
-
-def _tell_shell(file: Path, path: str) -> None:
-    """Write where to go into the file that the shell made for it."""
-    try:
-        file.write_bytes(os.fsencode(path))
-    except OSError as exc:
-        raise FileUnusable.because(f"{file} cannot be written", exc) from exc
 
 
 def as_json(made: Created) -> dict[str, object]:

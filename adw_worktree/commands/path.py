@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 
 from ..output import Outcome
 from ..overview import find_lease, require_path
@@ -15,15 +15,9 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
-    # For `adw cd`: a script that only asks goes nowhere.
-    parser.add_argument("--go", action="store_true", help=SUPPRESS)
 
 
 def run(args: Namespace) -> Outcome:
     project, lease = find_lease(args.directory, args.adw_id)
     path = str(require_path(project, lease))
-    if args.go:
-        from ..visits import note_visit
-
-        note_visit(project, lease)
     return Outcome({"adw_id": lease.adw_id, "path": path}, path, project.notices, exact=True)
