@@ -100,7 +100,7 @@ def _trust(project: Project) -> Iterator[Problem]:
         message = "the repository's settings ask for commands that nobody approved"
         yield Problem("hooks-untrusted", message, "adw-worktree trust")
     if project.unapproved_lines():
-        message = "the repository's settings set variables that nobody approved"
+        message = "the repository's settings ask for variables or databases that nobody approved"
         yield Problem("template-untrusted", message, "adw-worktree trust")
 
 

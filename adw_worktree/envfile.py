@@ -94,9 +94,12 @@ def render(
     *,
     repo_name: str,
     template: str | None = None,
+    named: str = "the env file's template",
     values: Mapping[str, EnvValue] | None = None,
 ) -> str:
     """Return the env file of `lease`; without `template`, from the shipped one.
+
+    `named` is what messages call the template.
 
     A header that the template lacks is put on top, required variables and `values` at the end. Of a
     lease without a worktree the header names none, and is no header to `parse_header`.
@@ -106,16 +109,17 @@ def render(
     source = shipped_text("templates", "env.ports") if template is None else template
     table = _table(lease, repo_name)
     required = {"ADW_ID": lease.adw_id, "ADW_SLOT": str(lease.slot), **_port_variables(lease)}
+    asked = values or {}
     lines: list[str] = []
     variables: dict[str, str] = {}
     for number, line in enumerate(source.removesuffix("\n").split("\n"), 1):
-        where = f"line {number} of the env file's template"
+        where = f"line {number} of {named}"
         expanded = _expand(line.rstrip(" "), table, where)
         for one in expanded:
             _collect(variables, one, where, required)
         lines += expanded
-    for name, line in zip(values or {}, value_lines(values or {}), strict=True):
-        where = f"the setting values.{name}"
+    for (name, value), line in zip(asked.items(), value_lines(asked), strict=True):
+        where = f"the setting values.{name}" + " of the repository" * value.from_repository
         lines += _expand(line, table, where)
         _collect(variables, lines[-1], where, required)
     top = [] if _header_line(lease) in lines else [table["header"]]

@@ -109,7 +109,8 @@ class Project(NamedTuple):
             for name, text in self._database_variables(lease).items()
         }
         values = {**self._values_for_compose(lease), **url, **self.settings.values}
-        return render(lease, repo_name=self.name, template=template, values=values)
+        named = f"the template {self.repo.home / (self.settings.template or '')}"
+        return render(lease, repo_name=self.name, template=template, named=named, values=values)
 
     def _database_variables(self, lease: Lease) -> dict[str, str]:
         """Return what programs find the lease's database by, if it has one."""
@@ -162,7 +163,7 @@ class Project(NamedTuple):
         if unapproved:
             names = ", ".join(line.partition("=")[0] for line in unapproved)
             raise HookUntrusted(
-                f"the settings of {self.repo.home} set variables that nobody has approved: {names}",
+                f"the settings of {self.repo.home} ask for what nobody has approved: {names}",
                 hint="adw-worktree trust",
             )
 

@@ -7,6 +7,7 @@ nothing slow is imported. Command-line flags are laid over the result by their c
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -29,6 +30,10 @@ from .settings_check import (
 
 _PROJECT_FILE = "adw-worktree.toml"
 _MAX_FILE_BYTES = 1024 * 1024
+_REMEDIES = {
+    errno.EACCES: "make it and the directories above it readable",
+    errno.ELOOP: "put a file, or a link to one, in its place",
+}
 WITHOUT_VARIABLE = ("hooks", "values", "postgres")
 """Keys that no variable can set."""
 _TRUTH = {
@@ -147,14 +152,15 @@ def _read(path: Path) -> bytes:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise _unreadable(path, "it is no regular file")
+            raise _unreadable(path, "it is no regular file", "put a file in its place")
         if found.st_size > _MAX_FILE_BYTES:
-            raise _unreadable(path, "it is larger than 1 MiB")
+            raise _unreadable(path, "it is larger than 1 MiB", "shorten it")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return b""
     except OSError as exc:
-        raise _unreadable(path, str(exc.strerror)) from exc
+        hint = _REMEDIES.get(exc.errno or 0, "check the disk, and repeat")
+        raise _unreadable(path, str(exc.strerror), hint) from exc
 
 
 def _parse(path: Path, data: bytes) -> dict[str, Any]:
@@ -171,5 +177,5 @@ def _parse(path: Path, data: bytes) -> dict[str, Any]:
         raise _unreadable(path, f"it is not valid TOML: {plain(str(exc))}") from exc
 
 
-def _unreadable(path: Path, reason: str) -> SettingsError:
-    return SettingsError(f"the settings file {path} cannot be read: {reason}", hint="mend the file")
+def _unreadable(path: Path, reason: str, hint: str = "mend the file") -> SettingsError:
+    return SettingsError(f"the settings file {path} cannot be read: {reason}", hint=hint)

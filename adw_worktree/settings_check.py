@@ -80,8 +80,13 @@ _TAKES_BELOW = {
     "include": "a pattern as in .gitignore",
     "link": "a pattern as in .gitignore",
     "hooks": COMMANDS,
-    "postgres": "a text, and enabled true or false",
+    "postgres": "a text",
 }
+_IN_VARIABLES = {
+    "services": "names and first ports, such as backend=9100,frontend=9200",
+    "container_ports": "names and ports, such as backend=8000,frontend=5173",
+}
+"""What those take that are tables in files."""
 _MAX_SHOWN = 80
 
 
@@ -188,20 +193,28 @@ def _validated(layer: Layer) -> dict[str, Any]:
 def _wrong(layer: Layer, error: ErrorDetails) -> SettingsError:
     """Return pydantic's finding as a plain sentence."""
     where = [str(part) for part in error["loc"]]
-    key = ".".join(plain(part) for part in where if part != "[key]")
+    *above, last = error["loc"]
+    if isinstance(last, int):
+        key = f"{above[0]} (entry {last + 1})"
+    else:
+        key = ".".join(plain(part) for part in where if part != "[key]")
     if error["type"] == "extra_forbidden":
         return _unknown(layer.source, key, where)
     takes = TAKES[where[0]] if len(where) == 1 else _TAKES_BELOW[where[0]]
+    if where == ["postgres", _ENABLED]:
+        takes = TAKES["adopt"]
+    hint = "adw-worktree help settings"
     if error["type"] == "value_error":
-        return SettingsError(
-            f"{layer.source}: {key} {error['ctx']['error']}", hint=f"{key} takes {takes}"
-        )
-    if layer.source == variable_source("services") and len(where) == 1:
-        takes = "names and first ports, such as backend=9100,frontend=9200"
-    return SettingsError(
-        f"{layer.source}: {key} must be {takes}, not {_shown(error['input'])}",
-        hint="adw-worktree help settings",
-    )
+        said = str(error["ctx"]["error"])
+        if last == "[key]":
+            hint = "choose another name, or leave it out"
+        elif takes not in said:
+            hint = f"{key} takes {takes}"
+        return SettingsError(f"{layer.source}: {key} {said}", hint=hint)
+    if layer.source == variable_source(where[0]) and where[0] in _IN_VARIABLES and not above:
+        takes = _IN_VARIABLES[where[0]]
+    shown = _shown(error["input"])
+    return SettingsError(f"{layer.source}: {key} must be {takes}, not {shown}", hint=hint)
 
 
 def _unknown(source: str, key: str, where: Sequence[str]) -> SettingsError:
@@ -262,7 +275,8 @@ def _layer_model() -> type[BaseModel]:
 
 def check_port_ranges(settings: Settings, sources: Mapping[str, str]) -> None:
     """Raise SettingsError if two services would share a port, or one run past the last port."""
-    source = sources.get("services") or sources.get("slots") or "the settings"
+    places = dict.fromkeys(sources[key] for key in ("services", "slots") if key in sources)
+    source = " and ".join(places) or "the settings"
     last = 0
     before = ""
     for name, base in sorted(settings.services.items(), key=lambda item: item[1]):

@@ -177,7 +177,10 @@ def _check_writer(value: str) -> str:
     if name not in WRITERS:
         raise ValueError(f"must be one of {', '.join(WRITERS)}, perhaps with :DIRECTORY")
     if colon:
-        _check_inside(directory)
+        try:
+            _check_inside(directory)
+        except ValueError as exc:
+            raise ValueError(f"has a directory that {exc}") from exc
     return value
 
 

@@ -351,11 +351,11 @@ def test_without_home_there_is_no_user_file(home: Path) -> None:
         ("values.ADW_ID = '1'", "values.ADW_ID"),
         ('values.A = "a\\nb"', "values.A"),
         ("write = 'vite'", "write"),
-        ("write = ['vim']", "write.0"),
-        ("write = ['vite:']", "write.0"),
-        ("write = ['vite:../x']", "write.0"),
-        ("write = ['vite:/x']", "write.0"),
-        ("write = ['vite:.git']", "write.0"),
+        ("write = ['vim']", "write (entry 1)"),
+        ("write = ['vite:']", "write (entry 1)"),
+        ("write = ['vite:../x']", "write (entry 1)"),
+        ("write = ['vite:/x']", "write (entry 1)"),
+        ("write = ['vite:.git']", "write (entry 1)"),
         ("container_ports.backend = 0", "container_ports.backend"),
         ("container_ports.Backend = 80", "container_ports.Backend"),
         ("postgres = true", "postgres"),
@@ -392,6 +392,61 @@ def test_a_wrong_type_says_what_is_allowed_and_what_was_given(
     path = write_user(environ, "slots = 'many'")
     message = refusal(home, environ).message
     assert message == f'{path}: slots must be a whole number from 1 to 10000, not "many"'
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("[postgres]\nenabled = 5", "postgres.enabled must be true or false, not 5", "adw-"),
+        ("[postgres]\nurl = 5", "postgres.url must be a text, not 5", "adw-worktree help"),
+        ("[values]\nADW_ID = 'x'", "values.ADW_ID is set already", "choose another name, or"),
+        ("[services]\nBAD = 5000", "services.BAD is no name of a service", "choose another name"),
+        ("[services]\nweb = 5", "services.web must be a whole number from 1024", "adw-worktree"),
+        ("include = ['a', '']", "include (entry 2) must not be empty", "include (entry 2) takes"),
+        ("write = ['vim']", "write (entry 1) must be one of compose, ", "adw-worktree help"),
+        (
+            "write = ['vite:/x']",
+            "write (entry 1) has a directory that must be a path",
+            "write (entry 1)",
+        ),
+        ("hooks.pre-create = 5", "hooks.pre-create must be a command line", "adw-worktree help"),
+    ],
+)
+def test_a_wrong_value_below_a_key_says_what_that_one_takes(
+    home: Path, environ: dict[str, str], text: str, said: str, hint: str
+) -> None:
+    path = write_own(home, text)
+    error = refusal(home, environ)
+    assert error.message.startswith(f"{path}: {said}")
+    assert error.hint is not None
+    assert error.hint.startswith(hint)
+
+
+def test_a_table_in_a_variable_is_asked_for_as_a_variable_takes_it(
+    home: Path, environ: dict[str, str]
+) -> None:
+    environ["ADW_CONTAINER_PORTS"] = "abc"
+    assert "such as backend=8000,frontend=5173, not" in refusal(home, environ).message
+
+
+def test_ports_that_overlap_name_each_place_that_says_so(
+    home: Path, environ: dict[str, str]
+) -> None:
+    path = write_own(home, "[services]\nbackend = 9000\nfrontend = 9100")
+    environ["ADW_SLOTS"] = "200"
+    message = refusal(home, environ).message
+    assert message.startswith(f"{path} and the variable ADW_SLOTS: ")
+
+
+def test_a_settings_file_that_is_none_says_what_mends_it(
+    home: Path, environ: dict[str, str]
+) -> None:
+    path = home / "adw-worktree.toml"
+    path.mkdir()
+    assert refusal(home, environ).hint == "put a file in its place"
+    path.rmdir()
+    path.symlink_to(path)
+    assert refusal(home, environ).hint == "put a file, or a link to one, in its place"
 
 
 @pytest.mark.parametrize(
