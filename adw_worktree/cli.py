@@ -72,6 +72,8 @@ examples:
 exit codes:
 """ + "\n".join(f"  {code:<2}  {what}" for code, what in EXIT_CODES.items())
 
+_ISSUES = "https://github.com/adw-worktree/adw-worktree/issues"
+
 
 class Terminated(BaseException):
     """SIGTERM or SIGHUP asked the process to end; what was begun is undone on the way out."""
@@ -401,6 +403,7 @@ def _report_bug(error: Exception, *, as_json: bool) -> int:
     except OSError:  # a full disk may be what made us stumble
         told = f"this:\n{story}"
     unexpected = Unexpected(
-        f"unexpected {type(error).__name__}: {error}", hint=f"this is a bug; report {told}"
+        f"unexpected {type(error).__name__}: {error}",
+        hint=f"this is a bug; report it at {_ISSUES}, with {told}",
     )
     return _report(unexpected, as_json=as_json)

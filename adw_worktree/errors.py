@@ -16,11 +16,11 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
         0: "done",
         1: "unexpected",
         2: "usage or an invalid ADW id",
-        3: "settings, ledger or database server unusable",
+        3: "settings, ledger, a file, a library or the database server unusable",
         4: "not a git repository, or git failed",
         5: "pool exhausted",
         6: "no such ADW or worktree",
-        7: "refused because work would be lost",
+        7: "refused: work would be lost, or something is in the way",
         8: "a lock is held too long",
         9: "a hook failed",
         10: "`--check` or `doctor` found something",
@@ -150,7 +150,7 @@ class NotARepository(AdwError):
 
 
 class GitFailed(AdwError):
-    """A git command exited non-zero.
+    """git failed, could not be started, or lacks what was asked for.
 
     `argv`, `returncode` and `stderr` say which and why.
     """
@@ -195,14 +195,14 @@ class SlotUnavailable(AdwError):
 
 
 class UnknownAdw(AdwError):
-    """No lease and no worktree goes by this name."""
+    """No ADW, or no worktree, goes by this name."""
 
     code = "unknown-adw"
     exit_code = 6
 
 
 class Refused(AdwError):
-    """Something a person made would be lost; nothing was changed."""
+    """Work would be lost, or something is in the way; nothing was changed."""
 
     code = "refused"
     exit_code = 7
@@ -269,7 +269,7 @@ class DatabaseTaken(Refused):
 
 
 class WorktreeUnavailable(Refused):
-    """The worktree is neither there nor known to be gone: moved, locked, not mounted."""
+    """The worktree is neither there nor known to be gone, or is there and in the way."""
 
     code = "worktree-unavailable"
 

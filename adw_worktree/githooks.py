@@ -94,7 +94,7 @@ def uninstall(
 
 def _lock(repo: Repository, timeout: float) -> AbstractContextManager[None]:
     # The one under which `create` writes `info/exclude`, too.
-    return held(repo.tool_dir / "exclude.lock", timeout, f"the hooks of {repo.home}")
+    return held(repo.tool_dir / "exclude.lock", timeout, f"the hook directory of {repo.home}")
 
 
 def status(repo: Repository) -> list[HookState]:

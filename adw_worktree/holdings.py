@@ -64,6 +64,8 @@ def _describe(holding: Holding) -> str:
 
 def _hours(age: timedelta) -> str:
     hours = max(0.0, age.total_seconds() / 3600)  # a clock may have been set back
+    if hours < 1:
+        return f"{max(1, hours * 60):.0f} min"
     return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} h"
 
 

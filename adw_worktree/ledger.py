@@ -77,8 +77,8 @@ class Ledger(NamedTuple):
             leases = self.recover()  # first: if that cannot be now, nothing has changed
             aside = self._set_aside(".corrupt-")
             self.notices.append(
-                f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}, and "
-                f"{len(leases)} leases were rebuilt from the worktrees"
+                f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}; "
+                f"leases rebuilt from the worktrees: {len(leases)}"
             )
             self.commit(leases)
             return leases

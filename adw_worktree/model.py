@@ -115,7 +115,7 @@ class Settings(NamedTuple):
     """What a new branch starts from."""
     remote: str | None = None
     """Where `--pr` fetches from, and whose branch a new worktree starts from if it was pushed;
-    without it, the only remote, or `origin`."""
+    without it, `origin`, or else the first by name."""
     env_file: str = DEFAULT_ENV_FILE
     """Name of the generated file in each worktree."""
     template: str | None = None

@@ -150,7 +150,9 @@ def _environment() -> list[Block]:
             ]
         ),
         "In a variable, yes and no are `true` and `false`, lists are `ADW_INCLUDE=.env,*.local`, "
-        "and services `ADW_SERVICES=backend=9100,frontend=9200`.",
+        "services `ADW_SERVICES=backend=9100,frontend=9200`, and ports in containers "
+        "`ADW_CONTAINER_PORTS=backend=8000,frontend=5173`. The tables "
+        f"{', '.join(f'`{key}`' for key in WITHOUT_VARIABLE)} have no variable.",
         "git's own variables, `GIT_DIR` and the like, are left out of account.",
     ]
 
@@ -178,7 +180,7 @@ def _user_hooks() -> list[Block]:
         "their environment; those of `prepare` only `ADW_WORKTREE` and `ADW_REPO`.",
         Lines('[hooks]\npost-create = ["cp ../../.env .env", ["npm", "ci", "--prefer-offline"]]'),
         "Those of a repository's own file run only after `adw-worktree trust`. `--no-hooks` goes "
-        "without any.",
+        "without any, and `create --keep` keeps the worktree although one in it fails.",
     ]
 
 

@@ -127,8 +127,10 @@ def _sentence(help_text: str) -> str:
 def _epilog(epilog: str) -> Iterator[str]:
     """Yield an epilog: its examples as they are, the rest as paragraphs."""
     for part in epilog.strip().split("\n\n"):
-        if part.startswith("examples:\n"):
-            yield from verbatim("\n".join(line[2:] for line in part.split("\n")[1:]))
+        heading, *lines = part.split("\n")
+        if lines and all(line.startswith("  ") for line in lines):
+            yield from _paragraphs(heading) if heading != "examples:" else ()
+            yield from verbatim("\n".join(line[2:] for line in lines))
         else:
             yield from _paragraphs(part)
 

@@ -9,13 +9,15 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from conftest import Adw, git, user_hook
 
-from adw_worktree.cli import COMMANDS
+from adw_worktree.cli import _ISSUES, COMMANDS
 
+CHECKOUT = Path(__file__).resolve().parent.parent
 ENVELOPE = {"schema_version", "ok"}
 
 
@@ -25,6 +27,11 @@ def test_every_command_has_help_with_an_example(adw: Adw, command: str) -> None:
     assert "example" in text
     assert f"adw-worktree {command}" in text
     assert "--json" in text
+
+
+def test_our_own_mistakes_are_reported_where_the_project_is() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert f"{project['urls']['Source']}/issues" == _ISSUES
 
 
 def test_no_command_prints_help(adw: Adw) -> None:

@@ -81,6 +81,6 @@ def test_the_first_minute_is_as_the_readme_shows_it(
         else:
             assert likeness(run(command), repo) == likeness("\n".join(printed), Path("/src/app"))
     assert shutil.which("adw-worktree") == str(programs / "adw-worktree")
-    assert run("git adw-worktree status").startswith("0 of 100 slots allocated")
+    assert run("git adw-worktree status").startswith("0 of 100 slots leased")
     if _DIST is not None:
         assert (programs.parent / "share" / "man" / "man1" / "adw-worktree.1").is_file()

@@ -30,7 +30,9 @@ _HINT = "Claude Code calls this; by hand, see adw-worktree claude-hook --help"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=["create", "remove"])
+    parser.add_argument(
+        "action", choices=["create", "remove"], help="what the session's worktree is to be"
+    )
 
 
 def run(args: Namespace) -> Outcome:

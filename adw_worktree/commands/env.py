@@ -17,7 +17,12 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("adw_id", nargs="?", metavar="ADW_ID", help="default: the current one")
-    parser.add_argument("--format", choices=["dotenv", "shell", "json"], default="dotenv")
+    parser.add_argument(
+        "--format",
+        choices=["dotenv", "shell", "json"],
+        default="dotenv",
+        help="for whom: readers of .env files (the default), a shell's eval, or programs",
+    )
 
 
 def run(args: Namespace) -> Outcome:

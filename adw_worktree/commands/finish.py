@@ -12,7 +12,7 @@ from .remove import as_json, as_text, notes_of, until_of
 
 EPILOG = """\
 examples:
-  adw-worktree finish fix-login                # into the branch that base names, by default main
+  adw-worktree finish fix-login                # into what base names, or the main worktree's
   adw-worktree finish fix-login --squash -m 'Fix the login'
   adw-worktree finish --rebase --into develop  # the worktree you are in
   adw-worktree finish fix-login --keep         # and leave the worktree

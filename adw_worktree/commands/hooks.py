@@ -24,7 +24,11 @@ examples:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=["install", "uninstall", "status"])
+    parser.add_argument(
+        "action",
+        choices=["install", "uninstall", "status"],
+        help="put them in place, take them out, or say what is there",
+    )
     parser.add_argument(
         "--claude", action="store_true", help="Claude Code's hooks, in .claude/settings.json"
     )

@@ -160,7 +160,7 @@ def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) ->
     if not asked:
         raise UsageError("\n".join(plan), hint="repeat it with --yes, and nobody is asked")
     if not ask("\n".join(plan), "remove them?"):
-        raise UsageError(f"you did not say yes: {', '.join(going)} stays")
+        raise UsageError("you did not say yes, and nothing was removed")
 
 
 def notes_of(gone: Removed, until: str | None) -> list[str]:

@@ -19,7 +19,9 @@ and branches."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("shell", choices=["bash", "zsh", "fish", "powershell"])
+    parser.add_argument(
+        "shell", choices=["bash", "zsh", "fish", "powershell"], help="the shell that reads it"
+    )
 
 
 def run(args: Namespace) -> Outcome:

@@ -21,7 +21,11 @@ How many there are to be is the setting `spares`."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=["status", "fill", "drop"])
+    parser.add_argument(
+        "action",
+        choices=["status", "fill", "drop"],
+        help="say what is ready, make what is missing, or delete all",
+    )
     parser.add_argument("--wait", action="store_true", help="fill: come back when they are ready")
 
 

@@ -63,8 +63,8 @@ def _drawn(project: Project, state: PoolState, terminal: Terminal) -> str:
 
 def _text(status: dict[str, Any]) -> str:
     lines = [
-        f"{status['allocated']} of {status['total']} slots allocated "
-        f"({status['utilization_percent']} %), {status['available']} available"
+        f"{status['allocated']} of {status['total']} slots leased "
+        f"({status['utilization_percent']} %), {status['available']} free"
         f"{_beyond(status)}"
     ]
     held = [
