@@ -31,9 +31,12 @@ class Elsewhere(NamedTuple):
     """The names of our own."""
 
     def text(self, text: str) -> str:
-        """Return `text` with -C DIR in each command that has none."""
+        """Return `text` with -C DIR in each command that has none.
+
+        `run --` stays: it is for who stands in the worktree.
+        """
         names = "|".join(name for name in self.commands if name not in _ANYWHERE)
-        ours = rf"adw(?:-worktree)? (?=(?:{names})(?![\w-]))(?!\S+ --help)"
+        ours = rf"adw(?:-worktree)? (?=(?:{names})(?![\w-]))(?!\S+ --(?:help| ))"
         given = quote(self.directory)
         return re.sub(rf"(?<![\w./@-])(?:{ours}|{_GIT})", lambda at: f"{at[0]}-C {given} ", text)
 

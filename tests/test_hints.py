@@ -235,6 +235,7 @@ def test_a_command_in_a_hint_goes_where_dash_c_went(where: str, hint: str) -> No
     "git config --global --add safe.directory DIR",
     "adw-worktree -C other list",
     "adw-worktree remove --help",
+    "start it by adw-worktree run -- overmind start",
     "upgrade adw-worktree",
 ])  # fmt: skip
 def test_what_is_no_command_of_the_repository_stays(sentence: str) -> None:
