@@ -10,12 +10,12 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from .errors import (
     EXIT_CODES,
@@ -23,12 +23,12 @@ from .errors import (
     FileUnusable,
     NotARepository,
     Unexpected,
-    UsageError,
     is_disk_failure,
 )
 from .faults import require_valid
 from .gitrepo import clean_environment
-from .output import Outcome, columns, print_error, print_outcome
+from .output import Outcome, print_error, print_outcome, writing
+from .parsing import Help, Parser, Version
 
 if TYPE_CHECKING:
     from .pasting import Elsewhere
@@ -83,74 +83,6 @@ class Terminated(BaseException):
         self.signum = signum
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are ours."""
-
-    commands: argparse._SubParsersAction[Parser]
-    """Of the whole command line's: the parsers of the commands, by name."""
-
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        self.register("type", int, _whole_number)
-        self.register("type", float, _number)
-
-    def print_help(self, file: Any = None) -> None:
-        """Print the help, and see that it arrives: argparse does not look."""
-        with _stdout("stdout"):
-            (file or sys.stdout).write(self.format_help())
-            sys.stdout.flush()
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"{self.prog} --help")
-
-
-@contextmanager
-def _stdout(what: str) -> Iterator[None]:
-    """Have a failure to write there say that of `what`; a broken pipe stays quiet."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as exc:
-        failure = FileUnusable.because(f"{what} cannot be written", exc)
-        failure.hint = "send it elsewhere, or make room there"
-        raise failure from exc
-
-
-def _whole_number(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"takes a whole number, not {text!r}") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"takes a number, not {text!r}") from None
-
-
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """argparse makes one to check each argument, and so it may load nothing slow.
-
-    Of its own accord it asks shutil for the width and, since Python 3.14, a theme for colours,
-    which needs dataclasses.
-    """
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=columns() - 2)
-
-    def _set_color(self, color: bool) -> None:
-        self._asked = color
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("_theme", "_decolor"):
-            raise AttributeError(name)
-        super()._set_color(self._asked)  # type: ignore[misc]
-        return self.__dict__[name]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
@@ -195,7 +127,7 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
     args.directory = _directory(args.directory)
     outcome: Outcome = _module(_canonical(args.command)).run(args)
     outcome = elsewhere.outcome(outcome) if elsewhere else outcome
-    with _stdout(f"what {args.command} does is done, but stdout"):
+    with writing(f"what {args.command} does is done, but stdout"):
         print_outcome(outcome, as_json=args.json)
     if outcome.then is not None:
         outcome.then()
@@ -220,11 +152,11 @@ def build_parser(*, chosen: str | None) -> Parser:
         prog="adw-worktree",
         description="A git worktree and a slot of ports for every agent workflow (ADW).",
         epilog=_EPILOG,
-        formatter_class=_Help,
+        formatter_class=Help,
         allow_abbrev=False,
     )
     parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     # With `prog`, or argparse would load what it needs to print help.
     parser.commands = commands = parser.add_subparsers(
@@ -238,7 +170,7 @@ def build_parser(*, chosen: str | None) -> Parser:
             aliases=aliases,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=_Help,
+            formatter_class=Help,
             allow_abbrev=False,
         )
         if chosen in (name, "*"):
@@ -262,15 +194,6 @@ def parser_of(name: str | None) -> argparse.ArgumentParser:
     if name is None:
         return build_parser(chosen=None)
     return build_parser(chosen=_canonical(name)).commands.choices[name]
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from ._version import __version__
-
-        with _stdout("stdout"):
-            print(f"adw-worktree {__version__}", flush=True)
-        parser.exit()
 
 
 def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:

@@ -6,11 +6,11 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, NoReturn, TextIO
 
-from .errors import AdwError
+from .errors import AdwError, FileUnusable
 
 SCHEMA_VERSION = 1
 
@@ -74,6 +74,25 @@ def print_error(error: AdwError, *, as_json: bool) -> None:
         _say("note", pasteable(note), "36")
     if error.hint:
         _say("hint", pasteable(error.hint), "33")
+
+
+def print_text(text: str) -> None:
+    """Print a text that is nobody's result, help or the version, as it stands."""
+    with writing("stdout"):
+        _write(sys.stdout, text, end="")
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Have a failure to write to stdout say that of `what`; a broken pipe stays quiet."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        failure = FileUnusable.because(f"{what} cannot be written", exc)
+        failure.hint = "send it elsewhere, or make room there"
+        raise failure from exc
 
 
 def print_event(event: Mapping[str, Any] | str) -> None:

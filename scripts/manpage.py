@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adw_worktree import __version__
-from adw_worktree.cli import COMMANDS, Parser, build_parser
+from adw_worktree.cli import COMMANDS, build_parser
+from adw_worktree.parsing import Parser
 from adw_worktree.topics import TOPICS, Block, Lines, Rows
 
 

@@ -14,7 +14,7 @@ LAYERS = [
     ["_version", "errors", "memory"],
     ["faults", "progress"],
     ["model", "atomic", "resources", "output", "gitwords"],
-    ["locks", "screen", "fullscreen", "pasting", "mistyped"],
+    ["locks", "screen", "fullscreen", "pasting", "mistyped", "parsing"],
     ["gitrepo", "ports", "envfile", "places", "database_url", "schema", "hookfile",
      "statedir", "become", "sqlite", "dirwatch", "unitfile"],
     ["discovery", "settings_rules", "settings_check", "userhooks", "githooks", "receipts",

@@ -425,7 +425,7 @@ def test_leases_beyond_the_pool_are_none_of_its(adw: Adw, shown: Open) -> None:
     drawn = shown("status", ADW_SLOTS="5").text
     assert drawn.startswith("1 of 5 slots leased (20 %), 4 free, 2 beyond the pool\n")
     said = adw("status", ADW_SLOTS="5").stdout
-    assert said.startswith("1 of 5 slots allocated (20.0 %), 4 available, 2 beyond the pool\n")
+    assert said.startswith("1 of 5 slots leased (20.0 %), 4 free, 2 beyond the pool\n")
 
 
 def test_a_pipe_gets_what_it_always_got(adw: Adw) -> None:

@@ -14,7 +14,7 @@ from ..overview import find_lease, require_path
 EPILOG = """\
 examples:
   adw-worktree run fix-login -- npm run dev
-  adw-worktree run fix-login -- sh -c 'python -m http.server $BACKEND_PORT'
+  adw-worktree run fix-login -- sh -c 'python3 -m http.server $BACKEND_PORT'
   adw-worktree run -- make test       # in the worktree you are in
   adw-worktree run - -- make test     # in the one you were in last
 
