@@ -17,12 +17,12 @@ from .errors import (
     WorktreeInside,
     WorktreeUnavailable,
 )
-from .gitrepo import WorktreeEntry, branch_commit
+from .gitrepo import WorktreeEntry, admin_directory, branch_commit
 from .model import Lease
 from .project import Project
 from .userhooks import require_trusted
 from .verdict import Finding
-from .workstate import Uncommitted, is_integrated, is_on_a_ref, uncommitted
+from .workstate import Uncommitted, is_integrated, is_on_a_ref, own_admin, uncommitted
 
 
 class Consent(NamedTuple):
@@ -81,7 +81,8 @@ def require_consent(
         raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
     work: Uncommitted | None = None
     if entry.path.exists():
-        work = None if consent.force else uncommitted(entry.path)
+        admin = own_admin(project.repo, entry.path)
+        work = None if consent.force else uncommitted(entry.path, admin)
         if work:
             raise dirty(project, target, entry, work)
     elif target.lease is not None and not consent.force:
@@ -96,9 +97,15 @@ def dirty(
     """Return the refusal of a worktree with uncommitted work."""
     days = project.settings.trash_days
     price = f"; restore can bring it back for {days:g} days" if days else "; it is lost then"
+    lost, first = "", ""
+    if admin_directory(entry.path) is None:  # a commit there would be one in the repository around
+        lost, first = (
+            " has lost its .git file, and",
+            f"git -C {quote(str(project.repo.home))} worktree repair, then ",
+        )
     return DirtyWorktree(
-        f"the worktree {entry.path} has uncommitted work: {work}",
-        hint=f"commit it, or adw-worktree remove {target.name} --force{price}",
+        f"the worktree {entry.path}{lost} has uncommitted work: {work}",
+        hint=f"{first}commit it, or adw-worktree remove {target.name} --force{price}",
     )
 
 

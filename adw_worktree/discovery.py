@@ -52,7 +52,7 @@ def find_repository(directory: Path) -> Repository:
 
 def _ask_git(directory: Path) -> Repository:
     questions = ["--git-common-dir", "--is-bare-repository", "--is-inside-work-tree"]
-    answer = run_git(["rev-parse", *questions], directory, check=False)
+    answer = run_git(["rev-parse", *questions], directory, check=False, climbing=True)
     if answer.returncode != 0:
         raise _not_found(directory, answer)
     # The path comes first and may hold newlines; the two booleans are the last two lines.
@@ -101,7 +101,7 @@ def repository_at(common_dir: Path) -> Repository:
 
 
 def _toplevel(directory: Path) -> Path:
-    answer = run_git(["rev-parse", "--show-toplevel"], directory)
+    answer = run_git(["rev-parse", "--show-toplevel"], directory, climbing=True)
     return Path(answer.stdout.removesuffix("\n"))
 
 

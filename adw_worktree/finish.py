@@ -30,7 +30,7 @@ from .project import Project
 from .remove import Removed, foresee, remove
 from .target import checked_out_at, require_still, require_target
 from .userhooks import require_trusted, run_hooks
-from .workstate import uncommitted
+from .workstate import require_linked, uncommitted
 
 PRE_FINISH = "pre-finish"
 """The moment whose commands say whether the branch is fit to be merged: the tests."""
@@ -82,7 +82,7 @@ def finish(
     """
     terms = terms or Terms()
     path = require_path(project, lease)
-    _require_clean(path, lease)
+    _require_clean(project, path, lease)
     branch = _require_branch(project, lease, path)
     into = require_target(project, terms.into)
     if into == branch:
@@ -121,7 +121,7 @@ def _judge(
     here = lease._replace(path=str(path), branch=merged.sides.branch)
     variables = {**project.hook_variables(here), "ADW_INTO": into}
     run_hooks(PRE_FINISH, project.settings, cwd=path, variables=variables, output=output)
-    _require_clean(path, lease)
+    _require_clean(project, path, lease)
     command = ["rev-list", "--count", f"{merged.sides.commit}..{merged.sides.target}"]
     unseen = int(run_git(command, project.repo.home).stdout)
     if not unseen:
@@ -205,8 +205,8 @@ def _require_branch(project: Project, lease: Lease, path: Path) -> str:
     return branch
 
 
-def _require_clean(path: Path, lease: Lease) -> None:
-    work = uncommitted(path)
+def _require_clean(project: Project, path: Path, lease: Lease) -> None:
+    work = uncommitted(path, require_linked(project.repo, path))
     if work:
         raise DirtyWorktree(
             f"the worktree {path} has uncommitted work: {work}",

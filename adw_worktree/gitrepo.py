@@ -141,6 +141,7 @@ def run_git(
     output: int | None = None,
     shielded: bool = False,
     watched: bool = True,
+    climbing: bool = False,
     told: Callable[[str], None] | None = None,
 ) -> GitResult:
     """Run `git ARGS…` in `cwd` and return what it left.
@@ -150,9 +151,10 @@ def run_git(
     quick command that locks files which all worktrees share, or writes to a person's: it is let
     end when we are ended, or our process group is killed, since nobody could tell the lock it would
     leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
-    until it ends. `told` gets git's own lines of progress as they come, for a command with nothing
-    else to say and no timeout. Raises GitFailed if git is missing, takes too long, or (with
-    `check`) exits non-zero.
+    until it ends. `climbing` lets git look for a repository above `cwd`, which would answer for a
+    worktree whose `.git` file is lost. `told` gets git's own lines of progress as they come, for a
+    command with nothing else to say and no timeout. Raises GitFailed if git is missing, takes too
+    long, or (with `check`) exits non-zero.
     """
     import subprocess
 
@@ -160,6 +162,8 @@ def run_git(
     env = clean_environment()
     env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
     env[BUSY_VARIABLE] = "1"
+    if not climbing:
+        env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(cwd))
     printed = subprocess.PIPE if output is None else output
     if told is not None:
         env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it

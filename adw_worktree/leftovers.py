@@ -238,4 +238,4 @@ def _has_work(project: Project, lease: Lease) -> bool:
         # A submodule that was being checked out is neither clean nor anybody's work.
         status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
         return bool(run_git(status, path).stdout)
-    return bool(uncommitted(path))
+    return bool(uncommitted(path, admin))

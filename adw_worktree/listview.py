@@ -44,10 +44,7 @@ def list_view(found: Sequence[tuple[Project, Row]], by_repository: bool, termina
     marks = signs(terminal)
     homes = {project.repo.home: project.settings.base for project, _ in found}
     bases = {home: resolve_commit(home, base) for home, base in homes.items()}
-    looks = [
-        _Look(None if row.state == "pending" else row.path, bases[project.repo.home])
-        for project, row in found
-    ]
+    looks = [_Look(_place(row), bases[project.repo.home]) for project, row in found]
     glances = side_by_side(_seen, looks, output=2)
     rows = [_cells(row, seen, marks) for (_, row), seen in zip(found, glances, strict=True)]
     doubts = [_doubt(row) for _, row in found if row.state == "unknown"]
@@ -70,6 +67,12 @@ def _by_repository(homes: Sequence[Path], lines: Sequence[Line], terminal: Termi
             shown += [[], cut(path_cell(home), terminal.columns, terminal, "path")]
         shown.append(line)
     return shown
+
+
+def _place(row: Row) -> Path | None:
+    """Return where git is to be asked: not where files still come, or a `.git` file is in doubt."""
+    in_doubt = row.state == "unknown" and row.finding is not None and row.finding.moved_to is None
+    return None if row.state == "pending" or in_doubt else row.path
 
 
 def _seen(look: _Look) -> Glance | str | None:

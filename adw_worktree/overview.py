@@ -8,13 +8,14 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .errors import UnknownAdw
-from .gitrepo import admin_directory, list_worktrees
+from .gitrepo import list_worktrees, worktree_of_admin
 from .healing import heal
 from .holdings import Holding, blocked_slots
 from .model import LAST, Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
 from .project import Project, open_project
+from .receipts import admin_directories
 from .verdict import Finding
 
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
@@ -43,10 +44,11 @@ def rows(project: Project) -> list[Row]:
     listed = list_worktrees(project.repo.home)
     entries = [entry for entry in listed if not project.repo.is_spare(entry.path)]
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
+    # Not by their `.git` files: one may be lost, or a copy of another worktree's.
+    names = {worktree_of_admin(one): one.name for one in admin_directories(project.repo.admin_root)}
     found = []
     for entry in entries:
-        admin = admin_directory(entry.path)
-        lease = of_admin.pop(admin.name, None) if admin else None
+        lease = of_admin.pop(names.get(entry.path, ""), None)
         main = entry == entries[0]
         if lease is None:
             if not (main and entry.bare) and not _is_pending(entry.path, leases.values()):

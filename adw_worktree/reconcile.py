@@ -111,6 +111,8 @@ def look(project: Project) -> list[Seen]:
         # A copy of a repository lists the worktrees of the original.
         if admin is None or not admin.is_dir() or not _is_in(admin, admin_root):
             continue
+        if worktree_of_admin(admin) != entry.path:
+            continue  # its `.git` file is a copy of another worktree's
         if project.repo.is_spare(entry.path):
             continue
         receipt = load_receipt(admin)

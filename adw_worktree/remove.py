@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 from . import trash
+from .atomic import write_atomically
 from .consent import Consent, Target, commits_are_elsewhere, dirty, require_consent, unavailable
 from .errors import (
     AdwError,
@@ -16,24 +17,17 @@ from .errors import (
     ServersRunning,
     UnknownAdw,
     UsageError,
-    WorktreeUnavailable,
 )
-from .gitrepo import (
-    WorktreeEntry,
-    admin_directory,
-    branch_commit,
-    list_worktrees,
-    worktree_of_admin,
-)
+from .gitrepo import WorktreeEntry, admin_directory, branch_commit, list_worktrees
 from .healing import Healed, heal
 from .ledger import Leases
 from .model import Lease
 from .ports import Listener, busy_ports, listeners, stop_servers
 from .project import Project
-from .receipts import RECEIPT, admin_directories
+from .receipts import RECEIPT
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
 from .userhooks import run_hooks
-from .workstate import Uncommitted, is_integrated, side_by_side, uncommitted
+from .workstate import Uncommitted, is_integrated, own_admin, side_by_side, uncommitted
 from .worktrees import remove_worktree, upstream_of
 
 
@@ -149,12 +143,15 @@ def _remove(
     output: int | None,
 ) -> Removed:
     lease, notes, ran = target.lease, [], False
+    admin = own_admin(project.repo, entry.path)
+    if entry.path.exists():
+        _relink(entry.path, admin)
     if lease is not None:
         ran = _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
     if entry.path.exists():
         if work is None or ran or stopped:
-            work = uncommitted(entry.path)  # hooks and servers may have left some
+            work = uncommitted(entry.path, admin)  # hooks and servers may have left some
         gone = _retire(project, target, entry, work, consent)
     else:
         gone = _drop_entry(project, lease, entry, consent)
@@ -205,7 +202,7 @@ def _drop_entry(
 def _describe(
     project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent, kept: bool
 ) -> trash.Entry:
-    admin = _listed_admin(project, entry)
+    admin = own_admin(project.repo, entry.path)
     dropped_at = _doomed_branch(project, entry, consent)
     return trash.Entry(
         name=trash.new_name(lease.adw_id if lease else None),
@@ -260,8 +257,8 @@ def _find(
         )
     if project.repo.is_spare(entry.path):
         raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
-    admin = admin_directory(entry.path)
-    owners = [lease for lease in leases.values() if admin and lease.admin_id == admin.name]
+    admin = own_admin(project.repo, entry.path)
+    owners = [lease for lease in leases.values() if lease.admin_id == admin.name]
     return Target(owners[0] if owners else None, entry, _inside(entries, entry))
 
 
@@ -346,24 +343,14 @@ def _doomed_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> 
     return consent.landed or branch_commit(project.repo.home, entry.branch)
 
 
-def _listed_admin(project: Project, entry: WorktreeEntry) -> Path:
-    """Return git's admin directory of a listed worktree.
-
-    Where its `.git` file is there, it has to say the same: whoever works in it can write to that
-    file, and the admin directory that it names may be another worktree's.
-    """
-    said = admin_directory(entry.path)
-    for admin in admin_directories(project.repo.admin_root):
-        if worktree_of_admin(admin) == entry.path and (said is None or _same(said, admin)):
-            return admin
-    raise WorktreeUnavailable(
-        f"git lists {entry.path}, but its .git file does not lead back",
-        hint=f"git worktree repair {quote(str(entry.path))}",
-    )
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.name == other.name and one.parent.resolve() == other.parent.resolve()
+def _relink(worktree: Path, admin: Path) -> None:
+    """Write the `.git` file that is lost, or hooks would work on the repository around it."""
+    if admin_directory(worktree) is not None:
+        return
+    try:
+        write_atomically(worktree / ".git", b"gitdir: " + os.fsencode(admin) + b"\n")
+    except OSError as exc:
+        raise FileUnusable.because(f"{worktree}/.git cannot be written", exc) from exc
 
 
 def _run_hooks(

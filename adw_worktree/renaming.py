@@ -200,7 +200,7 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
             make_branch(repo, new, commit, old)
         if there is None and head_branch(admin) == old:
             head = ["symbolic-ref", "-m", f"renamed {old} to {new}", "HEAD", f"refs/heads/{new}"]
-            run_git(head, _require_worktree(admin))
+            run_git([f"--git-dir={admin}", *head], repo.home)
             reached("branch-rename.head")
         if there is None:
             _rename_section(project, old, new)

@@ -48,7 +48,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
             reached("trash.directory")
             trash.save(directory, entry)
             if entry.kept:
-                trash.protect(repo, entry, worktree)
+                trash.protect(repo, entry)
             with git_lock(repo, project.settings):
                 admin.rename(directory / _ADMIN)
                 reached("retire.admin")

@@ -15,7 +15,7 @@ from .gitrepo import (
 )
 from .project import Project
 from .receipts import admin_directories
-from .workstate import unfinished
+from .workstate import require_linked, unfinished
 
 _CHOOSE = "choose a local branch with --into"
 
@@ -94,7 +94,8 @@ def _is_worked_on(git_directory: Path, branch: str) -> bool:
 
 def checked_out_at(project: Project, branch: str) -> Path | None:
     """Return the worktree that has the branch checked out. Raises WorktreeUnavailable."""
-    places = [one.path for one in list_worktrees(project.repo.home) if one.branch == branch]
+    main, *linked = list_worktrees(project.repo.home)
+    places = [one.path for one in (main, *linked) if one.branch == branch]
     if not places:
         return None
     if len(places) > 1 or not places[0].is_dir():
@@ -104,4 +105,6 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
             f"branch {branch} is checked out {how}, at {where}",
             hint="git worktree list, or choose another branch with --into",
         )
+    if places[0] != main.path:
+        require_linked(project.repo, places[0])  # or git would move what the one around it is on
     return places[0]

@@ -220,14 +220,14 @@ def drop_stray_locks(repo: Repository) -> None:
                 pass
 
 
-def protect(repo: Repository, entry: Entry, worktree: Path) -> None:
+def protect(repo: Repository, entry: Entry) -> None:
     """Keep the entry's commit, and what is staged on top of it, from git's collection.
 
     Raises GitFailed if that cannot be.
     """
     if entry.commit is None:
         return
-    kept = _staged(repo, entry.commit, worktree) or entry.commit
+    kept = _staged(repo, entry.commit, entry.admin_id) or entry.commit
     reached("trash-ref.before")
     run_git(["update-ref", _ref(entry.name), kept], repo.home, shielded=True)
     reached("trash-ref.after")
@@ -361,10 +361,11 @@ def _ref(name: str) -> str:
     return f"refs/adw-worktree/trash/{name}"
 
 
-def _staged(repo: Repository, commit: str, worktree: Path) -> str | None:
+def _staged(repo: Repository, commit: str, admin_id: str) -> str | None:
     """Return a commit of what is staged; None if nothing is, or conflicts keep git from it."""
     try:
-        tree = run_git(["write-tree"], worktree).stdout.strip()
+        command = [f"--git-dir={repo.admin_root / admin_id}", "write-tree"]
+        tree = run_git(command, repo.home).stdout.strip()
         if tree == run_git(["rev-parse", f"{commit}^{{tree}}"], repo.home).stdout.strip():
             return None
         message = ["-m", "what was staged in a removed worktree"]

@@ -68,6 +68,9 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | N
     if foreign is not None and receipt_token(foreign) == lease.token:
         return Finding("gone", f"this repository is a copy; the worktree belongs to {foreign}")
     replaced = foreign is not None or (named / ".git").is_dir()
+    linked = admin_directory(named) if foreign is None else None
+    if linked is not None and linked.name != admin.name and linked.is_dir():
+        return Finding("unknown", f"{named}/.git leads to another worktree's entry", named)
     if identity is not None and link is not None and not replaced:
         header = named / (env_file or DEFAULT_ENV_FILE)
         if token is None and not is_ours(load_header(header), lease):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple, TypeVar
 
+from .errors import WorktreeUnavailable
 from .gitrepo import (
     Repository,
     admin_directory,
@@ -14,8 +16,10 @@ from .gitrepo import (
     head_branch,
     resolve_commit,
     run_git,
+    worktree_of_admin,
 )
 from .output import progress
+from .receipts import admin_directories
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,29 +60,81 @@ class Uncommitted(NamedTuple):
         return ", ".join(part for part in parts if part)
 
 
-def uncommitted(worktree: Path) -> Uncommitted:
-    """Return what the worktree holds that is in no commit. Raises GitFailed."""
-    codes = status_codes(worktree)
+def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
+    """Return what the worktree of the admin directory holds that is in no commit.
+
+    Also if its `.git` file is lost. Raises GitFailed.
+    """
+    codes = status_codes(worktree, admin)
     untracked = codes.count("??")
-    admin = admin_directory(worktree)
-    waiting = unfinished(admin) if admin else None
-    unpushed = tuple(path for path in _submodules(worktree) if _has_unpushed(worktree / path))
-    return Uncommitted(len(codes) - untracked, untracked, waiting, unpushed)
+    modules = _submodules(worktree, admin)
+    unpushed = tuple(path for path in modules if _has_unpushed(worktree / path))
+    return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), unpushed)
 
 
-def status_codes(worktree: Path) -> list[str]:
+def status_codes(worktree: Path, admin: Path | None = None) -> list[str]:
     """Return the two letters that `git status` has for each file that is not as committed.
 
-    Raises GitFailed.
+    `admin` is the git directory, if that is not to be what the worktree says. Raises GitFailed.
     """
+    where = _named(worktree, admin) if admin else []
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git(status, worktree).stdout)
+    return _codes(run_git([*where, *status], worktree).stdout)
+
+
+def _named(worktree: Path, admin: Path) -> list[str]:
+    return [f"--git-dir={admin}", f"--work-tree={worktree}"]
 
 
 def unfinished(git_directory: Path) -> str | None:
     """Return the operation that waits for its user in the worktree of that git directory."""
     found = [word for name, word in _UNFINISHED.items() if (git_directory / name).exists()]
     return found[0] if found else None
+
+
+def own_admin(repo: Repository, worktree: Path) -> Path:
+    """Return git's admin directory of the worktree that it lists at `worktree`.
+
+    Whoever works there can write to its `.git` file: one that is lost hides nothing, since git is
+    told the admin directory; one that leads elsewhere may be another worktree's. Raises
+    WorktreeUnavailable.
+    """
+    for admin in admin_directories(repo.admin_root):
+        if worktree_of_admin(admin) == worktree and not _leads_elsewhere(worktree, admin):
+            return admin
+    link, repair = worktree / ".git", f"git -C {quote(str(repo.home))} worktree repair"
+    if link.is_dir():
+        what, hint = "is a directory", f"move it away, then {repair}"
+    else:
+        what = f"leads to {admin_directory(worktree) or 'another repository'}"
+        hint = f"{repair}, if the files beside it are of this worktree"
+    raise WorktreeUnavailable(f"git lists {worktree}, but {link} {what}", hint=hint)
+
+
+def require_linked(repo: Repository, worktree: Path) -> Path:
+    """Return the admin directory of a worktree that is fit to run git in.
+
+    Raises WorktreeUnavailable.
+    """
+    admin = own_admin(repo, worktree)
+    if admin_directory(worktree) is None:
+        raise WorktreeUnavailable(
+            f"{worktree} is there, but its .git file is lost",
+            hint=f"git -C {quote(str(repo.home))} worktree repair",
+        )
+    return admin
+
+
+def _leads_elsewhere(worktree: Path, admin: Path) -> bool:
+    """Whether its `.git` is, or names, something that is not `admin`."""
+    said, link = admin_directory(worktree), worktree / ".git"
+    if said is not None:
+        return said.name != admin.name or said.parent.resolve() != admin.parent.resolve()
+    if not link.exists():
+        return False
+    return (
+        link.is_dir() or not run_git(["rev-parse", "--git-dir"], worktree, check=False).returncode
+    )
 
 
 def is_pruning_safe(repo: Repository, admin: Path) -> bool:
@@ -134,7 +190,7 @@ def _codes(status: str) -> list[str]:
     return codes
 
 
-def _submodules(worktree: Path) -> list[str]:
+def _submodules(worktree: Path, admin: Path) -> list[str]:
     """Return the paths of the submodules that are checked out in `worktree`."""
     if not (worktree / ".gitmodules").is_file():
         return []
@@ -147,7 +203,8 @@ def _submodules(worktree: Path) -> list[str]:
             return [str(module.path) for module in repository.submodules if module.module_exists()]
     except (Error, git.GitError, ValueError, KeyError, TypeError, AttributeError, OSError):
         # A commit may bring any .gitmodules; the index tells, too.
-        listed = run_git(["ls-files", "--stage", "-z"], worktree).stdout.split("\0")
+        command = [*_named(worktree, admin), "ls-files", "--stage", "-z"]
+        listed = run_git(command, worktree).stdout.split("\0")
         paths = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
         return [path for path in paths if (worktree / path / ".git").exists()]
 

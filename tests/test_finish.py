@@ -28,7 +28,13 @@ from conftest import (
 
 from adw_worktree.create import create
 from adw_worktree.creation import Wish
-from adw_worktree.errors import BranchUnusable, DirtyWorktree, Diverged, MergeConflict
+from adw_worktree.errors import (
+    BranchUnusable,
+    DirtyWorktree,
+    Diverged,
+    MergeConflict,
+    WorktreeUnavailable,
+)
 from adw_worktree.finish import Finished, Terms, finish
 from adw_worktree.merging import Way
 from adw_worktree.project import open_project
@@ -514,6 +520,23 @@ def test_uncommitted_work_is_refused(adw: Adw, kind: str) -> None:
     with pytest.raises(DirtyWorktree, match="uncommitted work"):
         merge_back(adw)
     assert everything(adw.directory) == before
+
+
+@pytest.mark.parametrize("lost", ["source", "target"])
+def test_where_a_git_file_is_lost_nothing_is_finished(adw: Adw, lost: str) -> None:
+    """Git would look at the main worktree for the one, and merge into its branch for the other."""
+    source, target = begin(adw, "a"), begin(adw, "b")
+    commit(source, "one", "work\n")
+    link = {"source": source, "target": target}[lost] / ".git"
+    text = link.read_text()
+    link.unlink()
+    with pytest.raises(WorktreeUnavailable, match=r"its \.git file is lost") as caught:
+        merge_back(adw, into="b")
+    assert caught.value.hint == f"git -C {adw.directory} worktree repair"
+    assert subjects(adw.directory, "main") == subjects(adw.directory, "b") == ["first"]
+    link.write_text(text)
+    merge_back(adw, into="b")
+    assert subjects(adw.directory, "b") == ["one of a", "first"]
 
 
 @pytest.mark.parametrize(("kind", "way"), each(KINDS, ["merge", "squash"]))

@@ -535,9 +535,9 @@ def test_status_counts_what_is_there(tmp_path: Path, wanted: list[str]) -> None:
         if name not in (".", "..") and name.lower() not in (".git", "git~1", "readme"):
             (repo / name).write_text("x")
             made += 1
-    assert uncommitted(repo).untracked == made
+    assert uncommitted(repo, repo / ".git").untracked == made
     git("add", "--all", cwd=repo)
-    found = uncommitted(repo)
+    found = uncommitted(repo, repo / ".git")
     assert (found.changed, found.untracked) == (made, 0)
 
 
@@ -554,7 +554,7 @@ def test_status_may_be_cut_short(status: str) -> None:
 def test_a_rename_in_the_worktree_alone_is_one_change(repo: Path) -> None:
     (repo / "README").rename(repo / "READ")
     git("add", "--intent-to-add", "READ", cwd=repo)
-    assert uncommitted(repo).changed == 1
+    assert uncommitted(repo, repo / ".git").changed == 1
 
 
 @fuzz

@@ -172,6 +172,22 @@ def with_a_worktree_inside(repo: Path, tree: Path) -> None:
     (tree / "trees" / "inner" / "new").write_text("new\n")
 
 
+def without_its_git_file(repo: Path, tree: Path) -> None:
+    staged(repo, tree)
+    untracked(repo, tree)
+    (tree / ".git").unlink()
+
+
+def with_a_damaged_git_file(repo: Path, tree: Path) -> None:
+    changed(repo, tree)
+    (tree / ".git").write_bytes(b"\0\xff")
+
+
+def with_the_git_file_of_another(repo: Path, tree: Path) -> None:
+    git("worktree", "add", "--quiet", "trees/b", cwd=repo)
+    shutil.copy(repo / "trees" / "b" / ".git", tree / ".git")
+
+
 def ignored_files_only(repo: Path, tree: Path) -> None:
     with (repo / ".git" / "info" / "exclude").open("a") as exclude:
         exclude.write("*.log\n")
@@ -184,6 +200,7 @@ STATES: Mapping[str, Callable[[Path, Path], Any]] = {
         clean, changed, untracked, staged, conflicted, in_a_rebase, changed_in_a_submodule,
         committed_in_a_submodule, stash_made_there, unpushed, unmerged, detached_with_commits,
         merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
+        without_its_git_file, with_a_damaged_git_file, with_the_git_file_of_another,
     )
 } | {"squash-merged": squash_merged, "cherry-picked": cherry_picked}  # fmt: skip
 
@@ -203,8 +220,10 @@ def picture(tree: Path) -> dict[str, str | bytes]:
         for path in tree.rglob("*")
         if path.is_file() and path.name not in (".git", ".env.ports")
     }
+    # Named, since the worktree's own `.git` file may be lost.
+    where = [f"--git-dir={tree.parent.parent / '.git' / 'worktrees' / 'a'}", f"--work-tree={tree}"]
     told = {
-        " ".join(question): git(*question, cwd=tree)
+        " ".join(question): git(*where, *question, cwd=tree)
         for question in (
             ("status", "--porcelain=v2", "--branch", "--untracked-files=all"),
             ("diff", "--cached"),

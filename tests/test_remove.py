@@ -299,3 +299,92 @@ def test_what_cannot_be_deleted_is_named_and_tried_again(adw: Adw) -> None:
     adw("reconcile")
     settle(lambda: not list(trash.glob("*")), "it is not deleted")
     assert not adw.json("doctor")["problems"]
+
+
+# ---- a `.git` file that is lost, or leads elsewhere ---------------------------------------------
+
+
+@pytest.mark.parametrize("named", ["a", "trees/a"])
+def test_work_beside_a_lost_git_file_is_seen(adw: Adw, tree: Path, named: str) -> None:
+    """Git answered for the repository around it, which is clean: the work was deleted."""
+    (tree / "work.txt").write_text("precious\n")
+    (tree / ".git").unlink()
+    for flags in ([], ["-d"], ["-D"]):
+        code, hint = refused(adw, named, *flags)
+        assert code == "dirty-worktree"
+    assert hint.startswith(f"git -C {adw.directory} worktree repair, then commit it")
+    assert adw.json("remove", named, "nope", "--yes", code=7)["removals"] == []
+    assert adw.json("remove", named, "--force")["released"] is not None
+    adw("restore", "a")
+    assert (tree / "work.txt").read_text() == "precious\n"
+    assert git("status", "--porcelain", cwd=tree) == "?? work.txt\n"
+
+
+def test_clean_worktree_without_its_git_file_is_removed(adw: Adw, tree: Path) -> None:
+    (tree / ".git").unlink()
+    gone = adw.json("remove", "a", "-d")
+    assert (gone["removed"], gone["branch_deleted"], gone["kept_until"]) == (True, "a", None)
+
+
+@pytest.mark.parametrize("home", ["outside", "bare"])
+def test_work_beside_a_lost_git_file_is_seen_where_no_repository_is_around(
+    adw: Adw, tmp_path: Path, home: str
+) -> None:
+    if home == "bare":
+        git("clone", "--quiet", "--bare", str(adw.directory), str(tmp_path / "bare"), cwd=tmp_path)
+        adw = Adw(tmp_path / "bare")
+    tree = Path(adw.json("create", "a", "--path", str(tmp_path / "far" / "a"))["path"])
+    (tree / "work.txt").write_text("precious\n")
+    (tree / ".git").unlink()
+    assert refused(adw, "a")[0] == "dirty-worktree"
+    adw("remove", "a", "--force")
+    adw("restore", "a")
+    assert (tree / "work.txt").read_text() == "precious\n"
+
+
+def test_merged_does_not_take_work_beside_a_lost_git_file(adw: Adw, tree: Path) -> None:
+    commit(tree)
+    git("merge", "--quiet", "a", cwd=adw.directory)
+    (tree / "work.txt").write_text("precious\n")
+    (tree / ".git").unlink()
+    assert adw.json("remove", "--merged", "-d", "--yes", code=7)["removals"] == []
+    assert (tree / "work.txt").read_text() == "precious\n"
+
+
+def test_hook_works_in_its_worktree_though_the_git_file_was_lost(adw: Adw, tree: Path) -> None:
+    """A hook that commits would commit to the repository around it."""
+    user_hook("pre-remove", "git rev-parse --show-toplevel >../../top")
+    (tree / ".git").unlink()
+    adw("remove", "a")
+    assert (adw.directory / "top").read_text() == f"{tree}\n"
+
+
+def test_repository_in_the_place_of_the_git_file_is_not_removed(adw: Adw, tree: Path) -> None:
+    """All that was committed to it would go, and its status is clean."""
+    (tree / ".git").unlink()
+    git("init", "--quiet", cwd=tree)
+    commit(tree)
+    error = adw.json("remove", "trees/a", "--force", code=7)["error"]
+    assert error["code"] == "worktree-unavailable"
+    assert (tree / ".git" / "HEAD").exists()
+
+
+def test_copied_git_file_mixes_up_no_worktrees(adw: Adw, tree: Path) -> None:
+    """`git worktree repair PATH` would have the other one's entry lead here as well."""
+    other = Path(adw.json("create", "b")["path"])
+    shutil.copy(other / ".git", tree / ".git")
+    before = adw.json("status")["allocations"]
+    code, hint = refused(adw, "a", "--force")
+    assert code == "worktree-unavailable"
+    shown = {row["adw_id"]: row for row in adw.json("list")["worktrees"] if row["adw_id"]}
+    assert {name: (row["state"], row["branch"]) for name, row in shown.items()} == {
+        "a": ("unknown", "a"),
+        "b": ("active", "b"),
+    }
+    adw("reconcile")
+    assert adw.json("status")["allocations"] == before
+    subprocess.run(hint.partition(",")[0], shell=True, check=True, capture_output=True)
+    assert worktrees(adw.directory) == [str(adw.directory), str(tree), str(other)]
+    assert git("rev-parse", "--abbrev-ref", "HEAD", cwd=tree) == "a\n"
+    adw("remove", "a")
+    adw("remove", "b")
