@@ -31,7 +31,7 @@ from .errors import (
 from .exclude import ensure_excluded
 from .faults import reached
 from .furnish import bring_along, furnish
-from .gitrepo import admin_directory
+from .gitrepo import admin_directory, head_branch
 from .healing import heal, stale_entries
 from .ledger import tied
 from .model import Lease, check_adw_id
@@ -87,6 +87,11 @@ def create(
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
+        if present is not None and wish.slot not in (None, present.slot):
+            raise UsageError(
+                f"{adw_id} has slot {present.slot} reserved, not {wish.slot}",
+                hint=f"leave out --slot, or first adw-worktree release {adw_id}",
+            )
         try:
             made = _try_create(project, adw_id, wish, present, output)
         except (BranchUnusable, PathOccupied):
@@ -119,6 +124,10 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
         project.pool.update(lease)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     notes = furnish(project, lease, finding.path)
+    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
+    if wish.branch not in (None, lease.branch, branch):
+        on = f"branch {branch}" if branch else "no branch"
+        notes.append(f"{lease.adw_id} was there, on {on}; {wish.branch} was left alone")
     return Created(False, lease, finding.path / project.settings.env_file, notes)
 
 

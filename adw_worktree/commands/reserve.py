@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ..errors import UsageError
 from ..exclude import ensure_excluded
 from ..healing import heal
 from ..model import check_adw_id
@@ -28,6 +29,11 @@ def run(args: Namespace) -> Outcome:
     ensure_excluded(project, None)
     before = project.pool.leases().get(args.adw_id)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
+    if args.slot not in (None, lease.slot):
+        raise UsageError(
+            f"{lease.adw_id} has slot {lease.slot}, not {args.slot}",
+            hint=f"leave out --slot, or first adw-worktree release {lease.adw_id}",
+        )
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     data = {
         "created": before is None,
