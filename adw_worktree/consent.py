@@ -39,6 +39,19 @@ class Consent(NamedTuple):
     landed: str | None = None
     """The commit of the branch that the caller knows to be elsewhere: only there it is deleted."""
 
+    @property
+    def flags(self) -> list[str]:
+        """What gives it on the command line."""
+        given = {
+            "--force": self.force,
+            "-d": self.delete_branch == "integrated",
+            "-D": self.delete_branch == "always",
+            "--unlock": self.unlock,
+            "--stop": self.stop,
+            "--no-hooks": not self.hooks,
+        }
+        return [flag for flag, is_given in given.items() if is_given]
+
 
 class Target(NamedTuple):
     """What a name or a directory stands for: a worktree, a lease, or both."""
@@ -55,6 +68,10 @@ class Target(NamedTuple):
             self.lease.adw_id if self.lease else quote(str(self.entry.path if self.entry else "?"))
         )
 
+    def with_flags(self, consent: Consent) -> str:
+        """Return what follows `adw-worktree remove` for it to go with that consent."""
+        return " ".join([self.name, *consent.flags])
+
 
 def require_consent(
     project: Project, target: Target, entry: WorktreeEntry, consent: Consent
@@ -65,11 +82,10 @@ def require_consent(
     """
     if target.lease is not None:
         if target.lease.state == "pending":
-            raise unavailable(target.lease, Finding("unknown", "in the making"))
+            raise unavailable(project, target.lease, Finding("unknown", "in the making"))
         if consent.hooks:
             moments = ("pre-remove", "post-remove")
             require_trusted(project.settings, project.state_dir, project.repo.common_dir, moments)
-    again = f"adw-worktree remove {target.name}"
     if target.inside:
         inside = quote(str(target.inside[0]))
         raise WorktreeInside(
@@ -78,49 +94,61 @@ def require_consent(
         )
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""
-        raise LockedWorktree(f"the worktree {entry.path} is locked{why}", hint=f"{again} --unlock")
+        missing = not entry.path.exists()
+        enough = consent._replace(unlock=True, force=consent.force or missing)
+        raise LockedWorktree(
+            f"the worktree {entry.path} is locked{why}",
+            hint=f"adw-worktree remove {target.with_flags(enough)}",
+        )
     work: Uncommitted | None = None
     if entry.path.exists():
         admin = own_admin(project.repo, entry.path)
         work = None if consent.force else uncommitted(entry.path, admin)
         if work:
-            raise dirty(project, target, entry, work)
+            raise dirty(project, target, entry, work, consent)
     elif target.lease is not None and not consent.force:
-        raise unavailable(target.lease, project.pool.finding(target.lease))
-    _check_commits(project, entry, consent, again)
+        raise unavailable(project, target.lease, project.pool.finding(target.lease), consent)
+    _check_commits(project, target, entry, consent)
     return work
 
 
 def dirty(
-    project: Project, target: Target, entry: WorktreeEntry, work: Uncommitted
+    project: Project, target: Target, entry: WorktreeEntry, work: Uncommitted, consent: Consent
 ) -> DirtyWorktree:
     """Return the refusal of a worktree with uncommitted work."""
-    days = project.settings.trash_days
-    price = f"; restore can bring it back for {days:g} days" if days else "; it is lost then"
     lost, first = "", ""
     if admin_directory(entry.path) is None:  # a commit there would be one in the repository around
-        lost, first = (
-            " has lost its .git file, and",
-            f"git -C {quote(str(project.repo.home))} worktree repair, then ",
-        )
+        lost = " has lost its .git file, and"
+        first = f"git -C {quote(str(project.repo.home))} worktree repair, then "
+    again = target.with_flags(consent._replace(force=True))
     return DirtyWorktree(
         f"the worktree {entry.path}{lost} has uncommitted work: {work}",
-        hint=f"{first}commit it, or adw-worktree remove {target.name} --force{price}",
+        hint=f"{first}commit it, or adw-worktree remove {again}; {_price(project, 'it')}",
     )
 
 
-def _check_commits(project: Project, entry: WorktreeEntry, consent: Consent, again: str) -> None:
+def _price(project: Project, them: Literal["it", "them"]) -> str:
+    days = project.settings.trash_days
+    lost = "it is lost then" if them == "it" else "they are lost then"
+    return f"restore can bring {them} back for {days:g} days" if days else lost
+
+
+def _check_commits(
+    project: Project, target: Target, entry: WorktreeEntry, consent: Consent
+) -> None:
     if consent.delete_branch == "always" or commits_are_elsewhere(project, entry, consent):
         return
+    again = target.with_flags(consent._replace(delete_branch="always"))
     if entry.branch is None:
         head = str(entry.head)[:12]
         raise UnmergedBranch(
             f"the worktree {entry.path} is detached at {head}, a commit on no branch",
-            hint=f"git branch NAME {head}, or {again} -D; the commit is lost then",
+            hint=f"git branch NAME {head}, or adw-worktree remove {again}; {_price(project, 'it')}",
         )
     raise UnmergedBranch(
         f"branch {entry.branch} has commits that are nowhere else",
-        hint=f"merge it, leave out -d to keep it, or {again} -D; they are lost then",
+        hint="merge it, leave out -d to keep it, or "
+        f"adw-worktree remove {again}; {_price(project, 'them')}",
     )
 
 
@@ -138,7 +166,9 @@ def commits_are_elsewhere(project: Project, entry: WorktreeEntry, consent: Conse
     return is_integrated(project.repo, entry.branch, project.settings.base)
 
 
-def unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
+def unavailable(
+    project: Project, lease: Lease, finding: Finding, consent: Consent | None = None
+) -> WorktreeUnavailable:
     """Return the refusal of a worktree that is neither there nor gone."""
     if lease.state == "pending":
         return WorktreeUnavailable(
@@ -146,7 +176,24 @@ def unavailable(lease: Lease, finding: Finding) -> WorktreeUnavailable:
             hint="wait until it is done, and repeat",
         )
     return WorktreeUnavailable(
-        f"the worktree of {lease.adw_id} is not known to be gone: {finding.reason}",
-        hint="adw-worktree reconcile, or to give it up: "
-        f"adw-worktree remove {lease.adw_id} --force",
+        f"the worktree of {lease.adw_id} is in doubt: {finding.reason}",
+        hint=way_out(project, lease, finding, consent or Consent()),
     )
+
+
+def way_out(
+    project: Project, lease: Lease, finding: Finding, consent: Consent | None = None
+) -> str:
+    """Return what a person does about a worktree that is neither there nor gone."""
+    given, admin = consent or Consent(), project.repo.admin_root / (lease.admin_id or "none")
+    locked = (admin / "locked").exists()
+    again = Target(lease, None).with_flags(
+        given._replace(force=True, unlock=given.unlock or locked)
+    )
+    if finding.moved_to is not None:
+        back = "adw-worktree reconcile"
+    elif finding.path is not None and finding.path.is_dir() and admin.is_dir():
+        back = f"git -C {quote(str(project.repo.home))} worktree repair"
+    else:
+        back = f"bring {quote(str(finding.path or lease.path))} back"
+    return f"{back}, or to give it up: adw-worktree remove {again}"

@@ -11,7 +11,8 @@ from .errors import AdwError
 from .githooks import status
 from .gitrepo import git_version
 from .gitwords import too_old
-from .overview import WINDING_DOWN, pool_status
+from .holdings import exhausted
+from .overview import WINDING_DOWN, pool_state, status_of
 from .project import Project
 from .reconcile import reconcile
 from .userhooks import commands_digest, is_trusted
@@ -56,18 +57,22 @@ def _leases(project: Project) -> Iterator[Problem]:
     for action in done.kept:
         lost = action.seen is None and action.lease is not None and action.lease.has_worktree
         if lost and action.lease is not None and action.lease.state == "active":
+            from .consent import way_out
+
             yield Problem(
                 "worktree-unknown",
                 f"{action.adw_id} keeps slot {action.slot}: {action.reason}",
-                f"bring it back, or: adw-worktree remove {action.adw_id} --force",
+                way_out(project, action.lease, project.pool.finding(action.lease)),
             )
 
 
 def _pool(project: Project) -> Iterator[Problem]:
-    status_now = pool_status(project.pool)
+    state = pool_state(project.pool)
+    status_now = status_of(state)
     if status_now["available"] == 0:
-        total = status_now["total"]
-        yield Problem("pool-exhausted", f"none of the {total} slots is free", "adw-worktree status")
+        full = exhausted(state.total, [*state.own, *state.others], {})
+        fix = full.hint or "adw-worktree status"
+        yield Problem("pool-exhausted", f"none of the {state.total} slots is free", fix)
     for one in status_now["blocked"]:
         if one["command"] == WINDING_DOWN:
             continue  # over before anybody could do something
@@ -75,7 +80,9 @@ def _pool(project: Project) -> Iterator[Problem]:
         if one["pid"] is None:
             yield Problem("slot-blocked", held, f"as root: ss -ltnp 'sport = :{one['port']}'")
         else:
-            yield Problem("slot-blocked", f"{held} (pid {one['pid']})", f"kill {one['pid']}")
+            yield Problem(
+                "slot-blocked", f"{held} (pid {one['pid']})", f"if it is yours: kill {one['pid']}"
+            )
 
 
 def _hooks(project: Project) -> Iterator[Problem]:

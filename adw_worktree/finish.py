@@ -17,6 +17,7 @@ from .errors import (
     AdwError,
     BranchUnusable,
     DirtyWorktree,
+    LockedWorktree,
     TargetMoved,
     UnknownAdw,
     WorktreeUnavailable,
@@ -223,5 +224,8 @@ def _require_permission(project: Project, lease: Lease, terms: Terms) -> None:
         # What is uncommitted was looked at, and where the commits will be is known.
         consent = Consent(force=True, hooks=terms.hooks)
         (prospect,) = foresee(project, [lease.adw_id], consent)
+        if isinstance(prospect.refusal, LockedWorktree):
+            hint = f"adw-worktree unlock {lease.adw_id}, then adw-worktree finish {lease.adw_id}"
+            prospect.refusal.hint = hint
         if prospect.refusal is not None:
             raise prospect.refusal

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import registry
 from .atomic import discard_leftover
 from .creators import clear_leftovers, is_noted, taken_over
-from .errors import AdwError
+from .errors import AdwError, FileUnusable, WorktreeUnavailable
 from .gitrepo import SPARE, worktree_of_admin
 from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
 from .model import Lease
@@ -35,6 +35,8 @@ class Healed(NamedTuple):
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
     removed: list[Lease]
     """Those whose removal was interrupted, and is finished now."""
+    failed: dict[str, AdwError]
+    """Why the work of a dead `create` cannot be undone yet, by the token of its lease."""
 
 
 def heal(project: Project) -> Healed:
@@ -46,6 +48,7 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone: list[Lease] = []
     kept: list[Lease] = []
+    failed: dict[str, AdwError] = {}
     for lease in project.pool.leases().values():
         if lease.state != "pending":
             continue
@@ -58,19 +61,28 @@ def heal(project: Project) -> Healed:
                     continue
                 stays = take_up(project, lease) if noted else disown(project, lease)
         except (AdwError, OSError) as exc:
-            project.notices.append(
-                f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
-            )
+            what = f"a create of {lease.adw_id} died half-way, and cannot be undone yet"
+            failed[lease.token] = _noted(project, what, exc)
             continue
         (kept if stays else undone).append(lease)
     try:
         clear_leftovers(project.pool, lambda token: _drop_fetched(project, token))
     except (AdwError, OSError) as exc:
-        project.notices.append(f"what a create left cannot be cleared yet: {exc}")
+        _noted(project, "what a create left cannot be cleared yet", exc)
     admins = list(admin_directories(project.repo.admin_root))
     _tidy_spares(project, admins)
     _discard_leftovers(project, admins)
-    return Healed(project.pool.release_gone(), undone, kept, removed)
+    return Healed(project.pool.release_gone(), undone, kept, removed, failed)
+
+
+def _noted(project: Project, what: str, exc: AdwError | OSError) -> AdwError:
+    """Note, once, what cannot be mended yet, and return it as a failure."""
+    why = exc if isinstance(exc, AdwError) else FileUnusable.because(str(exc.filename), exc)
+    failure = WorktreeUnavailable(f"{what}: {why.message}", hint=why.hint or "adw-worktree doctor")
+    note = f"{failure.message}; {why.hint}" if why.hint else failure.message
+    if note not in project.notices:
+        project.notices.append(note)
+    return failure
 
 
 def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
@@ -107,7 +119,7 @@ def _finish_rename(project: Project) -> None:
     try:
         finish_renaming(project)
     except (AdwError, OSError) as exc:
-        project.notices.append(f"a rename was interrupted, and cannot be finished yet: {exc}")
+        _noted(project, "a rename was interrupted, and cannot be finished yet", exc)
 
 
 def _finish_moves(project: Project) -> list[Lease]:
@@ -122,10 +134,10 @@ def _finish_moves(project: Project) -> list[Lease]:
             try:
                 removed += _finish_move(project, name, way)
             except (AdwError, OSError) as exc:
-                project.notices.append(f"{way} {name} was interrupted, and cannot go on yet: {exc}")
+                _noted(project, f"{way} {name} was interrupted, and cannot go on yet", exc)
         trash.drop_stray_locks(project.repo)
     except (AdwError, OSError) as exc:
-        project.notices.append(f"what was interrupted in the trash cannot go on yet: {exc}")
+        _noted(project, "what was interrupted in the trash cannot go on yet", exc)
     return removed
 
 
@@ -158,7 +170,7 @@ def _tidy_spares(project: Project, admins: Sequence[Path]) -> None:
     try:
         tidy(project)
     except (AdwError, OSError) as exc:
-        project.notices.append(f"a half-made spare cannot be swept away yet: {exc}")
+        _noted(project, "a half-made spare cannot be swept away yet", exc)
 
 
 def _has_lock_of_spare(project: Project) -> bool:

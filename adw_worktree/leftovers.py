@@ -210,7 +210,8 @@ def _discard_branch(project: Project, lease: Lease) -> None:
 
 
 def _dead_lock(project: Project) -> str:
-    return f"look for a lock file that a dead git left under {project.repo.common_dir}/refs"
+    refs = project.repo.common_dir / "refs"
+    return f"look for a .lock file that a dead git left under {refs}, remove it, and repeat"
 
 
 def _discard_directories(made: list[Path]) -> None:

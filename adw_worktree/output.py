@@ -63,11 +63,15 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         _write(sys.stdout, _shown(outcome.text))
 
 
+def as_error(error: AdwError) -> dict[str, str | None]:
+    """Return a failure as documents have it."""
+    return {"code": error.code, "message": error.message, "hint": error.hint}
+
+
 def print_error(error: AdwError, *, as_json: bool) -> None:
     """Print the failure: a JSON document on stdout, or two lines on stderr."""
     if as_json:
-        failure = {"code": error.code, "message": error.message, "hint": error.hint}
-        _print_document({"ok": False, "error": failure})
+        _print_document({"ok": False, "error": as_error(error)})
         return
     _say("error", error.message, "31")
     for note in getattr(error, "__notes__", []):

@@ -124,9 +124,16 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
 
 
 def require_path(project: Project, lease: Lease) -> Path:
-    """Return where the worktree of `lease` is. Raises UnknownAdw if it has none to be seen."""
+    """Return where the worktree of `lease` is.
+
+    Raises UnknownAdw if it has none, WorktreeUnavailable if it is out of sight.
+    """
     finding = project.pool.finding(lease)
     if finding.path is None or not finding.path.is_dir():
+        if lease.has_worktree and finding.verdict == "unknown":
+            from .consent import unavailable
+
+            raise unavailable(project, lease, finding)
         raise UnknownAdw(
             f"{lease.adw_id} has no worktree: {finding.reason}",
             hint=f"adw-worktree create {lease.adw_id}",

@@ -270,7 +270,9 @@ def apply_action(project: Project, action: Action) -> Action:
     """Do what `action` says and return it as it was done. Raises AdwError, OSError."""
     lease, seen = action.lease, action.seen
     if action.kind in ("undo", "finish"):
-        heal(project)
+        failed = heal(project).failed
+        if lease is not None and lease.token in failed:
+            raise failed[lease.token]
     if action.kind == "adopt" and seen is not None:
         return _adopt(project, action, seen)
     if lease is None or action.kind == "keep":

@@ -38,6 +38,7 @@ class Removed(NamedTuple):
     """Whether there was a worktree to remove."""
     adw_id: str | None
     path: Path | None
+    """Of the worktree, or of what stays where git knew none any more."""
     released: Lease | None
     branch_deleted: str | None
     stopped: Sequence[Listener] = ()
@@ -66,6 +67,7 @@ def remove(
     found = _find(project, target, project.pool.leases(), list_worktrees(project.repo.home))
     if found is None:
         return _already_gone(project, target, healed)
+    _require_undone(found, healed)
     if found.entry is None:
         gone = _release_only(project, found.lease, consent)
     else:
@@ -86,17 +88,21 @@ def foresee(
     targets: Sequence[str | Path],
     consent: Consent,
     *,
+    healed: Healed | None = None,
     output: int | None = None,
 ) -> list[Prospect]:
     """Return which of `targets` would be removed, and why the others would not. Changes nothing.
 
-    Each is looked through by git, side by side; `output` is as for `side_by_side`.
+    Each is looked through by git, side by side; `output` is as for `side_by_side`. `healed` is what
+    the pass before it did.
     """
     leases, entries = project.pool.leases(), list_worktrees(project.repo.home)
 
     def look(target: str | Path) -> Prospect:
         try:
             found = _find(project, target, leases, entries)
+            if found is not None and healed is not None:
+                _require_undone(found, healed)
             if found is not None and found.entry is not None:
                 require_consent(project, found, found.entry, consent)
         except AdwError as exc:
@@ -181,7 +187,7 @@ def _retire(
 ) -> Retired:
     """Take the worktree away; it is kept for a while if it holds what is nowhere else."""
     if work and not consent.force:
-        raise dirty(project, target, entry, work)
+        raise dirty(project, target, entry, work, consent)
     lost = bool(work) or not commits_are_elsewhere(project, entry, consent)
     kept = lost and project.settings.trash_days > 0
     return retire(project, _describe(project, target.lease, entry, consent, kept), target.lease)
@@ -275,12 +281,18 @@ def entry_around(entries: list[WorktreeEntry], place: Path) -> WorktreeEntry | N
     return max(holding, key=lambda entry: len(entry.path.parts), default=None)
 
 
+def _require_undone(target: Target, healed: Healed) -> None:
+    """Raise what keeps the work of a dead `create` from being undone."""
+    if target.lease is not None and target.lease.token in healed.failed:
+        raise healed.failed[target.lease.token]
+
+
 def _already_gone(project: Project, target: str | Path, healed: Healed) -> Removed:
     """Report a lease that the first pass released; raise UnknownAdw if there was none."""
     gone = [lease for lease, _ in healed.released] + healed.undone + healed.removed
     for lease in gone:
         if lease.adw_id == target or lease.path == str(Path(target).absolute()):
-            return Removed(False, lease.adw_id, None, lease, None)
+            return _without_worktree(lease, Path(lease.path) if lease.path else None)
     raise _unknown(project, target)
 
 
@@ -296,7 +308,7 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
     assert lease is not None
     finding = project.pool.finding(lease)
     if lease.has_worktree and not consent.force:
-        raise unavailable(lease, finding)
+        raise unavailable(project, lease, finding, consent)
     if lease.admin_id is not None:
         # Or a ledger that is lost later would be rebuilt with the lease that was given up.
         receipt = project.repo.admin_root / lease.admin_id / RECEIPT
@@ -305,7 +317,13 @@ def _release_only(project: Project, lease: Lease | None, consent: Consent) -> Re
         except OSError as exc:
             raise FileUnusable.because(f"the receipt {receipt} cannot be removed", exc) from exc
     project.pool.release(lease, doubtful=lease.has_worktree)
-    return Removed(False, lease.adw_id, None, lease, None)
+    return _without_worktree(lease, finding.path)
+
+
+def _without_worktree(lease: Lease, path: Path | None) -> Removed:
+    """Return what is said of a lease whose worktree git did not know any more."""
+    is_there = path is not None and os.path.lexists(path)
+    return Removed(False, lease.adw_id, path if is_there else None, lease, None)
 
 
 # ---- what goes ---------------------------------------------------------------------------------

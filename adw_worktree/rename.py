@@ -150,7 +150,7 @@ def _plan(project: Project, lease: Lease, adw_id: str) -> _Plan:
         return _Plan(note, None, [])
     finding = project.pool.finding(lease)
     if lease.state == "pending" or finding.verdict != "alive" or finding.path is None:
-        raise unavailable(lease, finding)
+        raise unavailable(project, lease, finding)
     admin = project.repo.admin_root / str(lease.admin_id)
     if (admin / "locked").exists():
         raise LockedWorktree(

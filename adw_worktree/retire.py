@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import trash
-from .errors import GitFailed
+from .errors import AdwError, GitFailed
 from .faults import reached
 from .gitrepo import admin_directory, branch_commit, head_branch
 from .model import Lease
@@ -103,7 +103,7 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
         reached("retire.admin-root")
     remove_empty_parent(project, Path(entry.path))
     if lease is not None:
-        project.pool.release(lease)
+        _release(project, lease, entry)
     dropped = drop_doomed(project, entry)
     left = _delete(aside_of(Path(entry.path), entry.name))
     if entry.kept:
@@ -113,6 +113,18 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
         with suppress(OSError):  # or the next command does it
             trash.forget(repo, entry, "removing")
     return Retired(entry, dropped, left)
+
+
+def _release(project: Project, lease: Lease, entry: Entry) -> None:
+    try:
+        project.pool.release(lease)
+    except AdwError as exc:
+        exc.message = (
+            f"the worktree {entry.path} is removed, but slot {lease.slot} of {lease.adw_id} is not "
+            f"released yet: {exc.message}"
+        )
+        exc.hint = f"{exc.hint or 'see to that'}; the next command releases it"
+        raise
 
 
 def drop_doomed(project: Project, entry: Entry) -> bool:

@@ -38,16 +38,19 @@ class Error(Document):
     """What to do next."""
 
 
+class Partly(Document):
+    """A document of a command that may have done some of what it was asked to."""
+
+    schema_version: Literal[1]
+    ok: bool
+    """False if something failed; the exit code is then that of `error`."""
+    error: Error | None
+    """The first failure."""
+
+
 class Failed(Document):
     """The document of any command that failed."""
 
     schema_version: Literal[1]
     ok: Literal[False]
     error: Error
-
-
-class Reason(Document):
-    """Why something was not done."""
-
-    code: str
-    message: str

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
-from .document import AdwId, Document, Done, Error, Failed, Port, Ports, Reason, Slot, Time
+from .document import AdwId, Document, Done, Error, Failed, Partly, Port, Ports, Slot, Time
 from .worktree_documents import (
     Create,
     Discarded,
@@ -103,10 +103,10 @@ class Action(Document):
 class FailedAction(Action):
     """A step that could not be made."""
 
-    error: Reason
+    error: Error
 
 
-class Reconcile(Done):
+class Reconcile(Partly):
     """`reconcile`"""
 
     dry_run: bool

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .document import AdwId, Document, Done, Port, Ports, Reason, Slot, State, Time
+from .document import AdwId, Document, Done, Error, Partly, Port, Ports, Slot, State, Time
 
 
 class Create(Done):
@@ -108,10 +108,10 @@ class Refusal(Document):
     """A worktree that was not removed."""
 
     target: str
-    error: Reason
+    error: Error
 
 
-class RemoveSeveral(Done):
+class RemoveSeveral(Partly):
     """`remove` of several, `remove --merged`"""
 
     removals: list[Removal]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import shutil
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -176,7 +177,7 @@ HINTS = sorted(set(hints()))
 def test_hints_are_found() -> None:
     told = {text for _, text in HINTS}
     assert len(told) > 90
-    assert f"adw-worktree remove {VALUE} --unlock" in told
+    assert f"adw-worktree unlock {VALUE}, then adw-worktree finish {VALUE}" in told
     assert f"adw-worktree restore {VALUE} --as ADW_ID" in told
     assert "adw-worktree trust" in told
 
@@ -284,6 +285,13 @@ def unmerged(adw: Adw) -> list[str]:
     return ["remove", "a", "-d"]
 
 
+def locked_and_gone(adw: Adw) -> list[str]:
+    tree = Path(adw.json("create", "a")["path"])
+    adw("lock", "a")
+    shutil.rmtree(tree)
+    return ["path", "a"]
+
+
 def leased(adw: Adw) -> list[str]:
     adw("create", "a", "--slot", "3")
     return ["create", "a", "--slot", "4"]
@@ -321,7 +329,7 @@ def nothing(*command: str) -> Callable[[Adw], list[str]]:
 
 
 FAILURES = [
-    dirty, unmerged, leased, a_worktree, no_slot, nobody_approved, a_hook_fails,
+    dirty, unmerged, locked_and_gone, leased, a_worktree, no_slot, nobody_approved, a_hook_fails,
     nothing("remove", "none"), nothing("restore", "none"), nothing("creat", "a"),
     nothing("trust", "--no"), nothing("-C", "/none", "list"),
 ]  # fmt: skip

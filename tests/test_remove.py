@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -299,6 +301,109 @@ def test_what_cannot_be_deleted_is_named_and_tried_again(adw: Adw) -> None:
     adw("reconcile")
     settle(lambda: not list(trash.glob("*")), "it is not deleted")
     assert not adw.json("doctor")["problems"]
+
+
+# ---- what is said ------------------------------------------------------------------------------
+
+
+def dirty_and_locked(adw: Adw, tree: Path) -> None:
+    (tree / "work").write_text("work\n")
+    git("worktree", "lock", str(tree), cwd=adw.directory)
+
+
+def gone_and_locked(adw: Adw, tree: Path) -> None:
+    git("worktree", "lock", str(tree), cwd=adw.directory)
+    shutil.rmtree(tree)
+
+
+def dirty_and_unmerged(adw: Adw, tree: Path) -> None:
+    commit(tree)
+    (tree / "more").write_text("work\n")
+
+
+@pytest.mark.parametrize("obstacles", [dirty_and_locked, gone_and_locked, dirty_and_unmerged])
+def test_each_hint_goes_a_step_further(
+    adw: Adw, tree: Path, obstacles: Callable[[Adw, Path], None]
+) -> None:
+    """Each named its own flag alone, and one led back to the other."""
+    user_hook("pre-remove", "false")
+    obstacles(adw, tree)
+    words = ["remove", "a", "-d", "--no-hooks"]
+    for _ in range(3):
+        ran = adw(*words, "--json", code=None)
+        if ran.code == 0:
+            break
+        hint = ran.json["error"]["hint"]
+        words = re.findall(r"adw-worktree (remove a[ \w-]*)", hint)[0].split()
+        assert "--no-hooks" in words
+    assert ran.code == 0
+    assert adw.json("status")["allocated"] == 0
+
+
+def test_commits_that_restore_brings_back_are_not_called_lost(
+    adw: Adw, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tree)
+    assert refused(adw, "a", "-d")[1].endswith("-D; restore can bring them back for 7 days")
+    monkeypatch.setenv("ADW_TRASH_DAYS", "0")
+    assert refused(adw, "a", "-d")[1].endswith("-D; they are lost then")
+
+
+def test_files_that_stay_are_named(adw: Adw, tree: Path) -> None:
+    shutil.rmtree(adw.directory / ".git" / "worktrees" / "a")
+    said = adw("remove", "a", "--force").stdout
+    assert said.startswith(f"a had no worktree any more; what is at {tree} stays\n")
+    assert (tree / "README").exists()
+
+
+def test_several_that_are_refused_say_why_and_what_next(adw: Adw, tree: Path) -> None:
+    (tree / "work").write_text("work\n")
+    told = adw.json("remove", "a", "b", "--yes", code=7)
+    assert told["ok"] is False
+    assert told["error"] == told["refused"][0]["error"]
+    assert told["error"]["hint"].startswith("commit it, or adw-worktree remove a --force; ")
+    ran = adw("remove", "a", "b", "--yes", code=7)
+    assert ran.stdout == "nothing was removed\n"
+    assert "remove a --force" in ran.stderr
+
+
+def test_note_on_what_had_no_id_can_be_followed(adw: Adw) -> None:
+    git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
+    (adw.directory / "plain" / "work").write_text("work\n")
+    said = adw("remove", "./plain", "--force").stderr
+    words = said.partition("adw-worktree ")[2].replace("ADW_ID", "b").split()
+    adw(*words)
+    assert (adw.directory / "plain" / "work").exists()
+
+
+def test_slot_that_is_not_released_with_its_worktree_is_named(adw: Adw, tree: Path) -> None:
+    ledger = adw.directory / "agents" / "port_allocations.json"
+    newer = '{"_schema": {"version": 99}}'
+    user_hook("pre-remove", f"cp '{ledger}' '{ledger}.old' && echo '{newer}' >'{ledger}'")
+    error = adw.json("remove", "a", code=3)["error"]
+    assert (
+        f"the worktree {tree} is removed, but slot 0 of a is not released yet" in error["message"]
+    )
+    assert error["hint"].endswith("; the next command releases it")
+    assert not tree.exists()
+    ledger.with_name(f"{ledger.name}.old").rename(ledger)
+    assert adw.json("status")["allocated"] == 0
+
+
+def test_what_keeps_a_dead_create_from_being_undone_is_said(adw: Adw) -> None:
+    adw("create", "a", code=-signal.SIGKILL, ADW_FAULT="receipt.written=kill")
+    lock = adw.directory / ".git" / "refs" / "heads" / "a.lock"
+    lock.touch()
+    for words in (["remove", "a"], ["remove", "a", "none", "--yes"]):
+        error = adw.json(*words, code=7)["error"]
+        assert error["message"].startswith("a create of a died half-way, and cannot be undone yet")
+        assert ".lock file" in error["hint"]
+    told = adw.json("reconcile", code=7)
+    assert (told["ok"], told["repaired"]) == (False, [])
+    assert [one["error"] for one in told["failed"]] == [told["error"]]
+    assert adw("reconcile", code=7).stderr.count("died half-way") == 1
+    lock.unlink()
+    adw("create", "a")
 
 
 # ---- a `.git` file that is lost, or leads elsewhere ---------------------------------------------

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import AdwError, UsageError
 from ..faults import reached
 from ..healing import heal
-from ..output import Outcome, table
+from ..output import Outcome, as_error, table
 from ..project import Project, open_project
 from ..stamp import observe, stamp_file, write_stamp
 
@@ -65,10 +65,15 @@ def run(args: Namespace) -> Outcome:
     for one, _ in passes:
         notes += one.notices
     failures = [failure for _, done in passes for failure in done.failed]
-    notes += [f"{action.adw_id}: {exc.message}" for action, exc in failures]
+    for action, exc in failures:
+        if not any(exc.message in note for note in notes):  # `heal` may have said it
+            notes.append(f"{action.adw_id}: {exc.message}{f'; {exc.hint}' if exc.hint else ''}")
     found = any(done.found_something for _, done in passes)
     exit_code = 10 if args.check and found else failures[0][1].exit_code if failures else 0
+    failed = bool(failures) and exit_code != 10
     data = {
+        "ok": not failed,
+        "error": as_error(failures[0][1]) if failed else None,
         "dry_run": dry_run,
         **{
             heading: [
@@ -77,8 +82,7 @@ def run(args: Namespace) -> Outcome:
             for heading in ("released", "kept", "repaired", "adopted")
         },
         "failed": [
-            {**_as_json(project, action), "error": {"code": exc.code, "message": exc.message}}
-            for action, exc in failures
+            {**_as_json(project, action), "error": as_error(exc)} for action, exc in failures
         ],
     }
     return Outcome(data, _text([done for _, done in passes], dry_run), notes, exit_code)

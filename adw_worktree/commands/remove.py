@@ -11,7 +11,7 @@ from ..consent import Consent
 from ..errors import AdwError, UsageError
 from ..healing import heal
 from ..model import LAST
-from ..output import Outcome, ask, can_ask, progress
+from ..output import Outcome, as_error, ask, can_ask, progress
 from ..ports import Listener
 from ..project import Project, open_project
 from ..remove import Removed, foresee, merged, remove
@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         dest="branch",
         action="store_const",
         const="always",
-        help="delete the branch too, and lose commits that are nowhere else",
+        help="delete the branch too, with commits that are nowhere else",
     )
     parser.add_argument("--unlock", action="store_true", help="remove it although it is locked")
     parser.add_argument("--stop", action="store_true", help="end servers that run inside it")
@@ -95,7 +95,7 @@ def _meant(target: str, directory: Path) -> str | Path:
 
 def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outcome:
     """Show what would go and what would not, ask, and remove; one that fails stops no other."""
-    heal(project)
+    healed = heal(project)
     if args.merged and args.targets:
         raise UsageError(
             f"--merged says which, and goes without {' '.join(args.targets)}",
@@ -103,7 +103,7 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
         )
     named = merged(project, output=2) if args.merged else _named(project, args.targets)
     targets = [_meant(name, args.directory) for name in named]
-    prospects = foresee(project, targets, consent, output=2)
+    prospects = foresee(project, targets, consent, healed=healed, output=2)
     going = [
         (name, one.target)
         for name, one in zip(named, prospects, strict=True)
@@ -122,16 +122,19 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
         removals.append(as_json(gone, until))
         lines.append(as_text(gone))
         notes += notes_of(gone, until)
-    notes += [f"{target} was not removed: {exc.message}" for target, exc in failures.items()]
+    for target, exc in failures.items():
+        hint = f"; {exc.hint}" if exc.hint else ""
+        notes.append(f"{target} was not removed: {exc.message}{hint}")
+    refused = [{"target": target, "error": as_error(exc)} for target, exc in failures.items()]
     data = {
+        "ok": not refused,
+        "error": refused[0]["error"] if refused else None,
         "removals": removals,
-        "refused": [
-            {"target": target, "error": {"code": exc.code, "message": exc.message}}
-            for target, exc in failures.items()
-        ],
+        "refused": refused,
     }
     code = next((exc.exit_code for exc in failures.values()), 0)
-    return Outcome(data, "\n".join(lines) or "nothing to remove", notes, code)
+    nothing = "nothing was removed" if failures else "nothing to remove"
+    return Outcome(data, "\n".join(lines) or nothing, notes, code)
 
 
 def _removed(
@@ -168,7 +171,7 @@ def notes_of(gone: Removed, until: str | None) -> list[str]:
     notes = list(gone.notes)
     notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
     if until is not None and gone.kept is not None:
-        name = gone.kept.adw_id or gone.kept.name
+        name = gone.kept.adw_id or f"{gone.kept.name} --as ADW_ID"
         notes.append(f"its work is kept until {until[:10]}: adw-worktree restore {name}")
     return notes
 
@@ -200,7 +203,9 @@ def _server(one: Listener) -> dict[str, object]:
 
 def as_text(gone: Removed) -> str:
     """Return what a person is told of a removal."""
-    lines = [f"removed {gone.path}" if gone.removed else f"{gone.adw_id} had no worktree any more"]
+    stays = f"; what is at {gone.path} stays" if gone.path else ""
+    none = f"{gone.adw_id} had no worktree any more{stays}"
+    lines = [f"removed {gone.path}" if gone.removed else none]
     if gone.released:
         lines.append(f"released slot {gone.released.slot} of {gone.released.adw_id}")
     if gone.branch_deleted:
