@@ -112,7 +112,7 @@ def test_json_keys_of_every_command(adw: Adw) -> None:
         ("list",): {"worktrees"},
         ("reserve", "r"): {"created", "adw_id", "slot", "ports"},
         ("release", "r"): {"adw_id", "released"},
-        ("reconcile",): {"dry_run", "released", "kept", "repaired", "adopted", "failed"},
+        ("reconcile",): {"error", "dry_run", "released", "kept", "repaired", "adopted", "failed"},
         ("env", "a"): {"adw_id", "variables"},
         ("path", "a"): {"adw_id", "path"},
         ("hooks", "status"): {"action", "hooks"},

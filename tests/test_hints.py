@@ -177,7 +177,7 @@ HINTS = sorted(set(hints()))
 def test_hints_are_found() -> None:
     told = {text for _, text in HINTS}
     assert len(told) > 90
-    assert f"adw-worktree unlock {VALUE}, then adw-worktree finish {VALUE}" in told
+    assert f"adw-worktree unlock {VALUE}" in told
     assert f"adw-worktree restore {VALUE} --as ADW_ID" in told
     assert "adw-worktree trust" in told
 

@@ -338,7 +338,7 @@ def test_server_that_outlives_its_worktree_keeps_the_slot_out_of_circulation(
         one for one in adw.json("doctor", code=10)["problems"] if one["code"] == "slot-blocked"
     ]
     assert f"slot {slot} " in problem["message"]
-    assert problem["fix"] == f"kill {pid}"
+    assert problem["fix"] == f"if it is yours: kill {pid}"
 
 
 def has_ipv6() -> bool:
