@@ -23,6 +23,7 @@ from .errors import (
     FileUnusable,
     GitFailed,
     HookFailed,
+    LockTimeout,
     PathOccupied,
     UsageError,
     WorktreeUnavailable,
@@ -31,7 +32,7 @@ from .exclude import ensure_excluded
 from .faults import reached
 from .furnish import bring_along, furnish
 from .gitrepo import admin_directory
-from .healing import heal, stale_entries
+from .healing import Healed, heal, stale_entries
 from .ledger import tied
 from .model import Lease, check_adw_id
 from .project import Project
@@ -74,15 +75,13 @@ def create(
     wish = wish or Wish()
     waited_for: str | None = None
     while True:
-        heal(project)
+        healed = heal(project)
         present = project.pool.leases().get(adw_id)
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
             if present.token == waited_for:
-                raise WorktreeUnavailable(
-                    project.notices[-1], hint="once that is mended, the next command undoes it"
-                )
+                _require_undone(present, healed)
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
@@ -96,6 +95,19 @@ def create(
             continue
         if made is not None:
             return made
+
+
+def _require_undone(lease: Lease, healed: Healed) -> None:
+    """Raise why the half-made worktree of a dead `create` cannot be undone yet, if it is known."""
+    for failed, cause in healed.failed:
+        if failed.token != lease.token:
+            continue
+        error = LockTimeout if isinstance(cause, LockTimeout) else WorktreeUnavailable
+        hint = cause.hint if isinstance(cause, AdwError) else None
+        raise error(
+            f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {cause}",
+            hint=hint or "once that is mended, the next command undoes it",
+        ) from cause
 
 
 def _again(project: Project, lease: Lease, wish: Wish) -> Created:

@@ -35,6 +35,8 @@ class Healed(NamedTuple):
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
     removed: list[Lease]
     """Those whose removal was interrupted, and is finished now."""
+    failed: list[tuple[Lease, AdwError | OSError]]
+    """Half-made worktrees that cannot be undone yet, and why."""
 
 
 def heal(project: Project) -> Healed:
@@ -46,6 +48,7 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone: list[Lease] = []
     kept: list[Lease] = []
+    failed: list[tuple[Lease, AdwError | OSError]] = []
     for lease in project.pool.leases().values():
         if lease.state != "pending":
             continue
@@ -58,6 +61,7 @@ def heal(project: Project) -> Healed:
                     continue
                 stays = take_up(project, lease) if noted else disown(project, lease)
         except (AdwError, OSError) as exc:
+            failed.append((lease, exc))
             project.notices.append(
                 f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
             )
@@ -70,7 +74,7 @@ def heal(project: Project) -> Healed:
     admins = list(admin_directories(project.repo.admin_root))
     _tidy_spares(project, admins)
     _discard_leftovers(project, admins)
-    return Healed(project.pool.release_gone(), undone, kept, removed)
+    return Healed(project.pool.release_gone(), undone, kept, removed, failed)
 
 
 def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
