@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from .errors import PoolExhausted
+from .errors import PoolExhausted, SlotUnavailable, UsageError
 from .model import Lease, Settings, ports_of
 from .ports import busy_ports, listeners
 from .verdict import judge
@@ -37,6 +37,37 @@ def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, 
     busy = busy_ports(port for wanted in ports.values() for port in wanted)
     found = {slot: [port for port in wanted if port in busy] for slot, wanted in ports.items()}
     return {slot: busy_here for slot, busy_here in found.items() if busy_here}
+
+
+def require_available(slot: int, settings: Settings, holdings: Iterable[Holding]) -> None:
+    """Raise SlotUnavailable unless `slot` is in the pool, leased to nobody, its ports free."""
+    if not 0 <= slot < settings.slots:
+        raise SlotUnavailable(
+            f"slot {slot} is outside the pool", hint=f"choose 0 to {settings.slots - 1}"
+        )
+    ports = set(ports_of(slot, settings.services).values())
+    hint = "adw-worktree status"
+    for holding in holdings:
+        if holding.lease.slot == slot or set(holding.lease.ports.values()) & ports:
+            who = f"{holding.lease.adw_id} in {holding.repository}"
+            raise SlotUnavailable(f"slot {slot} is leased to {who}", hint=hint)
+    for port in sorted(busy_ports(ports)):
+        raise SlotUnavailable(f"slot {slot}: another process holds port {port}", hint=hint)
+
+
+def another_slot(lease: Lease, wanted: int, *, making: bool) -> UsageError:
+    """Return the error of asking for a slot beside the one that `lease` has.
+
+    `making` says that a worktree was asked for.
+    """
+    give_back = "remove" if lease.has_worktree else "release"
+    branch = "" if lease.branch in (None, lease.adw_id) else f" --branch {quote(str(lease.branch))}"
+    making = making or lease.has_worktree
+    again = f"create {lease.adw_id}{branch}" if making else f"reserve {lease.adw_id}"
+    return UsageError(
+        f"{lease.adw_id} has slot {lease.slot}, not {wanted}",
+        hint=f"adw-worktree {give_back} {lease.adw_id} && adw-worktree {again} --slot {wanted}",
+    )
 
 
 def exhausted(

@@ -148,6 +148,10 @@ def test_reserve_again_returns_the_same_slot(adw: Adw) -> None:
     first = adw.json("reserve", "r")
     second = adw.json("reserve", "r")
     assert (second["created"], second["slot"]) == (False, first["slot"])
+    adw("reserve", "s", "--slot", "50")
+    assert adw.json("reserve", "r", "--slot", "50", code=5)["error"]["code"] == "slot-unavailable"
+    refused = adw.json("reserve", "r", "--slot", "51", code=2)["error"]
+    assert refused["hint"] == "adw-worktree release r && adw-worktree reserve r --slot 51"
 
 
 def test_release_refuses_a_worktrees_lease(adw: Adw) -> None:

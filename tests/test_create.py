@@ -143,11 +143,48 @@ def test_create_with_a_slot(adw: Adw) -> None:
     assert adw.json("create", "b", "--slot", "100", code=5)["error"]["code"] == "slot-unavailable"
 
 
+def test_create_proposes_another_slot_only_if_that_is_to_be_had(adw: Adw) -> None:
+    """The hint would remove the worktree, and then fail."""
+    adw("create", "a", "--branch", "topic", "--slot", "3")
+    adw("reserve", "r", "--slot", "9")
+    for slot in ("100", "9", "--slot=-1"):
+        words = [slot] if slot.startswith("--") else ["--slot", slot]
+        assert adw.json("create", "a", *words, code=5)["error"]["code"] == "slot-unavailable"
+    refused = adw.json("create", "a", "--slot", "4", code=2)["error"]
+    assert refused["hint"] == (
+        "adw-worktree remove a && adw-worktree create a --branch topic --slot 4"
+    )
+    refused = adw.json("create", "r", "--slot", "4", code=2)["error"]
+    assert refused["hint"] == "adw-worktree release r && adw-worktree create r --slot 4"
+    assert adw.json("status")["allocations"]["r"]["slot"] == 9
+    assert adw.json("create", "r", "--slot", "9")["slot"] == 9
+
+
+def test_create_again_says_what_it_did_not_heed(adw: Adw, tmp_path: Path) -> None:
+    path = adw.json("create", "a")["path"]
+    assert adw("create", "a", "--branch", "a", "--path", path).stderr == ""
+    told = adw("create", "a", "--branch", "b", "--path", str(tmp_path / "x")).stderr
+    assert "a is on branch a, not on b" in told
+    assert f"a is at {path}, not at {tmp_path / 'x'}" in told
+    git("switch", "--quiet", "--detach", cwd=Path(path))
+    assert "a is detached, not on a" in adw("create", "a", "--branch", "a").stderr
+
+
 def test_create_uses_a_reserved_slot_and_gives_it_back_on_failure(adw: Adw) -> None:
     slot = adw.json("reserve", "a", "--slot", "7")["slot"]
     adw("create", "a", "--from", "nowhere", code=4)
     assert adw.json("status")["allocations"]["a"]["slot"] == slot
     assert adw.json("create", "a")["slot"] == slot
+
+
+def test_create_names_a_worktree_that_is_out_of_sight(adw: Adw, tmp_path: Path) -> None:
+    path = Path(adw.json("create", "a")["path"])
+    adw("lock", "a")
+    path.rename(tmp_path / "away")
+    error = adw.json("create", "a", code=7)["error"]
+    assert error["code"] == "worktree-unavailable"
+    assert "locked, and its directory is missing" in error["message"]
+    assert "adw-worktree remove a" in error["hint"]
 
 
 def test_create_from_inside_a_linked_worktree(adw: Adw) -> None:

@@ -27,6 +27,8 @@ def run(args: Namespace) -> Outcome:
     heal(project)
     ensure_excluded(project, None)
     before = project.pool.leases().get(args.adw_id)
+    if before is not None:
+        project.pool.require_slot(before, args.slot, making=False)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     data = {
