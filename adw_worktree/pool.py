@@ -371,7 +371,7 @@ class Pool(NamedTuple):
     def _exhausted(self, leases: Leases) -> PoolExhausted:
         holdings = [*self._own(leases), *self.elsewhere()]
         blocked = blocked_slots(self.settings, holdings)
-        return exhausted(self.settings.slots, holdings, blocked)
+        return exhausted(self.settings, holdings, blocked)
 
     def _own(self, leases: Leases) -> list[Holding]:
         return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]

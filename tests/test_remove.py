@@ -299,3 +299,18 @@ def test_what_cannot_be_deleted_is_named_and_tried_again(adw: Adw) -> None:
     adw("reconcile")
     settle(lambda: not list(trash.glob("*")), "it is not deleted")
     assert not adw.json("doctor")["problems"]
+
+
+def test_the_hint_of_restore_names_what_was_asked_for(adw: Adw) -> None:
+    for adw_id in ("a", "b"):
+        path = Path(adw.json("create", adw_id)["path"])
+        (path / "work").write_text("mine\n")
+    adw("remove", "a", "--force")
+    for taken in ("b", "c"):
+        (adw.directory / "trees" / "c").mkdir(exist_ok=True)
+        (adw.directory / "trees" / "c" / "file").touch()
+        error = adw.json("restore", "a", "--as", taken, code=7)["error"]
+        assert error["hint"].endswith("adw-worktree restore a --as ANOTHER_ID")
+        assert "again" not in error["message"]
+    adw("create", "a")
+    assert "a has a worktree again" in adw("restore", "a", code=7).stderr
