@@ -332,7 +332,10 @@ def _finish_hooks(
     except HookFailed as exc:
         if not plan.keep:
             raise
-        return [f"{exc.message}; the worktree was kept"]
+        return [
+            f"{exc.message}; the worktree was kept, to go on by hand: "
+            f"adw-worktree run {lease.adw_id} -- sh"
+        ]
     return []
 
 

@@ -127,7 +127,7 @@ def _judge(
     if not unseen:
         return []
     commits = "a commit" if unseen == 1 else f"{unseen} commits"
-    return [f"{into} has {commits} that the {PRE_FINISH} hooks ran without"]
+    return [f"{into} has {commits} that the {PRE_FINISH} hooks ran without: try it as it is now"]
 
 
 def _land(

@@ -23,6 +23,7 @@ from .errors import (
     BranchUnusable,
     FileUnusable,
     GitFailed,
+    InvalidAdwId,
     SlotUnavailable,
     UnknownAdw,
     UsageError,
@@ -114,10 +115,11 @@ def _find(project: Project, name: str) -> Entry:
     for entry in kept:
         if name in (entry.adw_id, entry.name):
             return entry
+    hint = "adw-worktree restore (lists what is kept)"
+    with suppress(InvalidAdwId):
+        hint += f", or for a branch that stayed: adw-worktree create {check_adw_id(name)}"
     raise UnknownAdw(
-        f"nothing removed under the name {name!r} is kept in {project.repo.home}",
-        hint=f"adw-worktree restore (lists what is kept), or for a branch that stayed: "
-        f"adw-worktree create {quote(name)}",
+        f"nothing removed under the name {name!r} is kept in {project.repo.home}", hint=hint
     )
 
 
@@ -211,7 +213,10 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     # Its index and files belong to this commit: on another they would show as changes.
     _write(admin / "HEAD", f"{entry.commit}\n")
     why = "has another worktree" if taken else "has moved on, or is gone"
-    return [f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}"]
+    return [
+        f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}, to go on "
+        f"from there: git -C {quote(entry.path)} switch -c NEW_BRANCH"
+    ]
 
 
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:

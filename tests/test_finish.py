@@ -483,7 +483,9 @@ def test_what_the_hooks_leave_is_not_lost(adw: Adw) -> None:
 def test_what_the_hooks_commit_lands(adw: Adw) -> None:
     diverged(adw)
     user_hook("pre-finish", "echo 1 >formatted; git add formatted; git commit -qm formatted")
-    assert merge_back(adw).notes == ["main has a commit that the pre-finish hooks ran without"]
+    assert merge_back(adw).notes == [
+        "main has a commit that the pre-finish hooks ran without: try it as it is now"
+    ]
     assert (adw.directory / "formatted").exists()
     assert_gone(adw)
 

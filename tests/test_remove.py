@@ -314,3 +314,5 @@ def test_the_hint_of_restore_names_what_was_asked_for(adw: Adw) -> None:
         assert "again" not in error["message"]
     adw("create", "a")
     assert "a has a worktree again" in adw("restore", "a", code=7).stderr
+    assert "adw-worktree create no" in adw("restore", "no", code=6).stderr
+    assert "adw-worktree create" not in adw("restore", "a b", code=6).stderr

@@ -41,7 +41,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--run", metavar="CMD", help="then run a shell command in it, with its variables"
     )
     parser.add_argument("--cd", action="store_true", help="go there: adw create, see shell-init")
-    parser.add_argument("--keep", action="store_true", help="keep it if a hook fails")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep it if a prepare or post-create hook fails"
+    )
 
 
 def run(args: Namespace) -> Outcome:
