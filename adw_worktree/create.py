@@ -23,15 +23,13 @@ from .errors import (
     FileUnusable,
     GitFailed,
     HookFailed,
-    LockTimeout,
     PathOccupied,
-    WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
 from .faults import reached
 from .furnish import bring_along, furnish
 from .gitrepo import admin_directory, head_branch
-from .healing import Healed, heal, stale_entries
+from .healing import heal, stale_entries
 from .ledger import tied
 from .model import Lease, check_adw_id
 from .project import Project
@@ -79,8 +77,8 @@ def create(
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
-            if present.token == waited_for:
-                _require_undone(present, healed)
+            if present.token == waited_for and present.token in healed.failed:
+                raise healed.failed[present.token]
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
@@ -96,19 +94,6 @@ def create(
             continue
         if made is not None:
             return made
-
-
-def _require_undone(lease: Lease, healed: Healed) -> None:
-    """Raise why the half-made worktree of a dead `create` cannot be undone yet, if it is known."""
-    for failed, cause in healed.failed:
-        if failed.token != lease.token:
-            continue
-        error = LockTimeout if isinstance(cause, LockTimeout) else WorktreeUnavailable
-        hint = cause.hint if isinstance(cause, AdwError) else None
-        raise error(
-            f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {cause}",
-            hint=hint or "once that is mended, the next command undoes it",
-        ) from cause
 
 
 def _again(project: Project, lease: Lease, wish: Wish) -> Created:

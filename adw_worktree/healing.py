@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import registry
 from .atomic import discard_leftover
 from .creators import clear_leftovers, is_noted, taken_over
-from .errors import AdwError
+from .errors import AdwError, LockTimeout, WorktreeUnavailable
 from .gitrepo import SPARE, worktree_of_admin
 from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
 from .model import Lease
@@ -35,8 +35,8 @@ class Healed(NamedTuple):
     """Half-made worktrees that somebody has worked in since; they were finished instead."""
     removed: list[Lease]
     """Those whose removal was interrupted, and is finished now."""
-    failed: list[tuple[Lease, AdwError | OSError]]
-    """Half-made worktrees that cannot be undone yet, and why."""
+    failed: dict[str, AdwError]
+    """Why the work of a dead `create` cannot be undone yet, by the token of its lease."""
 
 
 def heal(project: Project) -> Healed:
@@ -48,7 +48,7 @@ def heal(project: Project) -> Healed:
     removed = _finish_moves(project)
     undone: list[Lease] = []
     kept: list[Lease] = []
-    failed: list[tuple[Lease, AdwError | OSError]] = []
+    failed: dict[str, AdwError] = {}
     for lease in project.pool.leases().values():
         if lease.state != "pending":
             continue
@@ -61,10 +61,8 @@ def heal(project: Project) -> Healed:
                     continue
                 stays = take_up(project, lease) if noted else disown(project, lease)
         except (AdwError, OSError) as exc:
-            failed.append((lease, exc))
-            project.notices.append(
-                f"a create of {lease.adw_id} died half-way, and cannot be undone yet: {exc}"
-            )
+            what = f"a create of {lease.adw_id} died half-way, and cannot be undone yet"
+            failed[lease.token] = _noted(project, what, exc)
             continue
         (kept if stays else undone).append(lease)
     try:
@@ -75,6 +73,14 @@ def heal(project: Project) -> Healed:
     _tidy_spares(project, admins)
     _discard_leftovers(project, admins)
     return Healed(project.pool.release_gone(), undone, kept, removed, failed)
+
+
+def _noted(project: Project, what: str, exc: AdwError | OSError) -> AdwError:
+    """Note what cannot be mended yet, and return it as a failure."""
+    kind = LockTimeout if isinstance(exc, LockTimeout) else WorktreeUnavailable
+    hint = exc.hint if isinstance(exc, AdwError) else None
+    project.notices.append(f"{what}: {exc}")
+    return kind(f"{what}: {exc}", hint=hint or "once that is mended, the next command undoes it")
 
 
 def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
