@@ -25,8 +25,6 @@ from .errors import (
     HookFailed,
     LibraryMissing,
     PathOccupied,
-    UsageError,
-    WorktreeUnavailable,
 )
 from .exclude import ensure_excluded
 from .faults import reached
@@ -75,23 +73,18 @@ def create(
     wish = wish or Wish()
     waited_for: str | None = None
     while True:
-        heal(project)
+        healed = heal(project)
         present = project.pool.leases().get(adw_id)
         if present is not None and present.has_worktree:
             if present.state == "active":
                 return _again(project, present, wish)
-            if present.token == waited_for:
-                raise WorktreeUnavailable(
-                    project.notices[-1], hint="once that is mended, the next command undoes it"
-                )
+            if present.token == waited_for and present.token in healed.failed:
+                raise healed.failed[present.token]
             wait_for_creator(project.pool, present)
             waited_for = present.token
             continue
-        if present is not None and wish.slot not in (None, present.slot):
-            raise UsageError(
-                f"{adw_id} has slot {present.slot} reserved, not {wish.slot}",
-                hint=f"leave out --slot, or first adw-worktree release {adw_id}",
-            )
+        if present is not None:
+            project.pool.require_slot(present, wish.slot, making=True)
         try:
             made = _try_create(project, adw_id, wish, present, output)
         except (BranchUnusable, PathOccupied):
@@ -108,27 +101,31 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     """Return the worktree that is there; mend its env file if that is missing or a copy."""
     finding = project.pool.finding(lease)
     if finding.verdict != "alive" or finding.path is None:
-        raise WorktreeUnavailable(
-            f"{lease.adw_id} has a worktree that cannot be used: {finding.reason}",
-            hint="adw-worktree reconcile",
-        )
-    if wish.slot is not None and wish.slot != lease.slot:
-        raise UsageError(
-            f"{lease.adw_id} has slot {lease.slot}, not {wish.slot}",
-            hint=f"adw-worktree remove {lease.adw_id} && "
-            f"adw-worktree create {lease.adw_id} --slot {wish.slot}",
-        )
+        from .consent import unavailable
+
+        raise unavailable(project, lease, finding)
+    project.pool.require_slot(lease, wish.slot, making=True)
     held = lease._replace(path=str(finding.path))
     lease = _ensure_database(project, held)
     if lease != held:
         project.pool.update(lease)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
-    notes = furnish(project, lease, finding.path)
-    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
-    if wish.branch not in (None, lease.branch, branch):
-        on = f"branch {branch}" if branch else "no branch"
-        notes.append(f"{lease.adw_id} was there, on {on}; {wish.branch} was left alone")
+    notes = _unheeded(project, lease, wish) + furnish(project, lease, finding.path)
     return Created(False, lease, finding.path / project.settings.env_file, notes)
+
+
+def _unheeded(project: Project, lease: Lease, wish: Wish) -> list[str]:
+    """Return what was asked for and is otherwise in the worktree that is there."""
+    notes = []
+    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
+    if wish.branch not in (None, branch):
+        on = f"on branch {branch}" if branch else "detached"
+        notes.append(
+            f"{lease.adw_id} is {on}, not on {wish.branch}: its worktree was there already"
+        )
+    if wish.path is not None and wish.path.resolve() != Path(str(lease.path)).resolve():
+        notes.append(f"{lease.adw_id} is at {lease.path}, not at {wish.path}: it was there already")
+    return notes
 
 
 def _try_create(
@@ -322,7 +319,10 @@ def _finish_hooks(
     except HookFailed as exc:
         if not plan.keep:
             raise
-        return [f"{exc.message}; the worktree was kept"]
+        return [
+            f"{exc.message}; the worktree was kept, to go on by hand: "
+            f"adw-worktree run {lease.adw_id} -- sh"
+        ]
     return []
 
 

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from . import places
-from .errors import BranchUnusable, GitFailed, PathOccupied, SettingsError, UsageError
+from .errors import BranchUnusable, GitFailed, SettingsError, UsageError
 from .faults import reached
 from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_objects, run_git
 from .project import Project, require_inside
@@ -52,7 +52,8 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     if wish.pr is not None and wish.base is not None:
         raise UsageError("--pr and --from exclude each other", hint="leave one of them out")
     branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
-    path = free_path(project, adw_id, branch, wish.path)
+    other = "choose another place with --path"
+    path = free_path(project, adw_id, branch, wish.path, other)
     base, commit, new_branch = _start(project, branch, wish, token)
     missing = [parent for parent in path.parents if not parent.exists()]
     return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
@@ -77,21 +78,37 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
                 f"branch {branch} exists; --from and --pr are for a new one",
                 hint="leave them out to check it out, or choose another with --branch",
             )
-        return branch, _usable(project, present), False
+        return branch, _usable(project, present, branch), False
     if wish.pr is not None:
         fetched = _fetch_request(project, wish.pr, token)
         found = _look_up(project, home, [fetched])[0]
-        return f"#{wish.pr}", _usable(project, found or Start(fetched)), branch is not None
+        base = f"#{wish.pr}"
+        return base, _usable(project, found or Start(fetched), base), branch is not None
     found_at = [(ref, one) for ref, one in zip(of_remotes, remote, strict=True) if one is not None]
     if found_at and (len(found_at) == 1 or found_at[0][0] == of_remotes[0]):
         base, there = found_at[0]  # somebody has pushed it: that is the branch that is meant
     if there is None or base.startswith("-"):
-        raise BranchUnusable(
-            f"{base} names no commit in {home}",
-            hint="choose another with --from; an empty repository needs a first commit: "
-            "git commit --allow-empty -m first",
+        raise _no_commit(project, wish.base, home)
+    return base, _usable(project, there, base), branch is not None
+
+
+def _no_commit(project: Project, asked: str | None, home: Path) -> BranchUnusable:
+    """Return the error of a base that is none: the one asked for, or that of the settings."""
+    base = project.settings.base
+    if asked is not None:
+        return BranchUnusable(
+            f"{asked} names no commit in {home}", hint="choose another with --from"
         )
-    return base, _usable(project, there), branch is not None
+    if base != "HEAD":
+        return BranchUnusable(
+            f"the setting base is {base}, which names no commit in {home}",
+            hint="fetch it, change the setting, or choose another with --from",
+        )
+    bare = project.repo.main is None
+    first = "push a first commit" if bare else "git commit --allow-empty -m 'first commit'"
+    return BranchUnusable(
+        f"HEAD of {home} names no commit", hint=f"{first}, or choose a base with --from"
+    )
 
 
 def _remote_branches(project: Project, branch: str) -> list[str]:
@@ -126,54 +143,51 @@ def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start |
 
 
 def _check_branch_free(project: Project, branch: str) -> None:
-    for entry in list_worktrees(project.repo.home):
-        if entry.branch == branch:
+    main, *linked = list_worktrees(project.repo.home)
+    for entry in (main, *linked):
+        if entry.branch != branch:
+            continue
+        if entry is main:
             raise BranchUnusable(
-                f"branch {branch} already has a worktree at {entry.path}",
-                hint="remove that worktree, or choose another branch with --branch",
+                f"branch {branch} is checked out in the main worktree {entry.path}",
+                hint="choose another branch with --branch",
             )
+        leases = project.pool.leases().values()
+        names = [one.adw_id for one in leases if one.path == str(entry.path)]
+        raise BranchUnusable(
+            f"branch {branch} already has a worktree at {entry.path}",
+            hint=f"adw-worktree remove {quote(names[0] if names else str(entry.path))}, "
+            "or choose another branch with --branch",
+        )
 
 
-def free_path(project: Project, adw_id: str, branch: str | None, wanted: Path | None) -> Path:
+def free_path(
+    project: Project, adw_id: str, branch: str | None, wanted: Path | None, other: str
+) -> Path:
     """Return where a worktree of `adw_id` goes: `wanted`, or what the settings say.
 
-    Raises PathOccupied, UsageError, SettingsError.
+    `other` is how a person has another place. Raises PathOccupied, UsageError, SettingsError.
     """
     path = wanted or project.worktree_path(adw_id, branch or adw_id)
     if wanted is None:
         require_inside(project.repo, path, "the worktree")
     path = path.parent.resolve() / path.name
     if path.is_relative_to(project.repo.common_dir):
-        raise UsageError(
-            f"the path {path} lies inside git's own directory", hint="choose another with --path"
-        )
+        raise UsageError(f"the path {path} lies inside git's own directory", hint=other)
     if any(character in str(path) for character in "\n\r\0"):
-        raise UsageError(
-            f"the path {str(path)!r} has a line break in it", hint="choose another with --path"
-        )
-    try:
-        occupied = path.is_symlink() or (
-            path.exists() and (not path.is_dir() or any(path.iterdir()))
-        )
-    except OSError as exc:
-        raise PathOccupied(
-            f"{path} cannot be looked into: {exc.strerror}", hint="choose another place with --path"
-        ) from exc
-    if occupied:
-        raise PathOccupied(
-            f"{path} exists and is not empty",
-            hint="move it away, or choose another place with --path",
-        )
+        raise UsageError(f"the path {str(path)!r} has a line break in it", hint=other)
+    places.require_vacant(path, other)
     return path
 
 
-def _usable(project: Project, start: Start) -> str:
+def _usable(project: Project, start: Start, base: str) -> str:
     """Return the commit; refuse one that tracks the env file: ours would dirty the worktree."""
     if start.has_env_file:
         name = project.settings.env_file
         raise SettingsError(
-            f"{name} is tracked in commit {start.commit[:12]}, and would be overwritten",
-            hint=f"git rm --cached {quote(name)}, or choose another name with the setting env_file",
+            f"{name} is tracked in {base} ({start.commit[:12]}), and would be overwritten",
+            hint=f"git rm --cached {quote(name)} && git commit -m {quote(f'Untrack {name}')} "
+            f"(on {base}), or choose another name with the setting env_file",
         )
     return start.commit
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .errors import LockTimeout
 from .faults import reached
 from .locks import held, held_with_children, try_lock
 from .model import Lease
@@ -60,8 +61,8 @@ def is_noted(pool: Pool, lease: Lease) -> bool:
 def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
     """Hold the locks of the `create` behind `lease` and say whether it died half-way.
 
-    False if it lives, if git commands that it started go on for longer than the lock timeout, or
-    if another process has finished or undone it: what is read inside the lock is final.
+    False if it lives, or if another process has finished or undone it: what is read inside the
+    lock is final. Raises LockTimeout if git commands that it started go on for longer than that.
     """
     path = _lock(pool, lease.token)
     noted = path.exists()
@@ -71,10 +72,15 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
         return
     try:
         with held_with_children(_git_lock(path), pool.settings.lock_timeout) as alone:
+            if not alone:
+                raise LockTimeout(
+                    "the git that it started still runs",
+                    hint="wait until it has ended, and repeat",
+                )
             try:
-                yield alone and lease.token in _pending(pool)
+                yield lease.token in _pending(pool)
             finally:
-                if alone and (not noted or lease.token not in _pending(pool)):
+                if not noted or lease.token not in _pending(pool):
                     _drop(path)  # or a look alone would lose the note
     finally:
         lock.release()
@@ -95,7 +101,7 @@ def abandoned(pool: Pool) -> list[Lease]:
     """Return the pending leases whose `create` is dead."""
     found = []
     for lease in pool.leases().values():
-        with taken_over(pool, lease) as dead:
+        with suppress(LockTimeout), taken_over(pool, lease) as dead:
             if dead:
                 found.append(lease)
     return found

@@ -70,7 +70,7 @@ def _pool(project: Project) -> Iterator[Problem]:
     state = pool_state(project.pool)
     status_now = status_of(state)
     if status_now["available"] == 0:
-        full = exhausted(state.total, [*state.own, *state.others], {})
+        full = exhausted(project.settings, [*state.own, *state.others], {})
         fix = full.hint or "adw-worktree status"
         yield Problem("pool-exhausted", f"none of the {state.total} slots is free", fix)
     for one in status_now["blocked"]:

@@ -24,7 +24,7 @@ from .errors import (
 )
 from .gitrepo import branch_commit, head_branch, run_git
 from .landing import advance, require_room
-from .merging import Manner, Merged, Sides, Way, merge_aside
+from .merging import Manner, Merged, Sides, Way, WayOn, merge_aside
 from .model import Lease
 from .overview import require_path
 from .project import Project
@@ -83,7 +83,7 @@ def finish(
     """
     terms = terms or Terms()
     path = require_path(project, lease)
-    _require_clean(project, path, lease)
+    _require_clean(project, path, lease, terms)
     branch = _require_branch(project, lease, path)
     into = require_target(project, terms.into)
     if into == branch:
@@ -122,17 +122,17 @@ def _judge(
     here = lease._replace(path=str(path), branch=merged.sides.branch)
     variables = {**project.hook_variables(here), "ADW_INTO": into}
     run_hooks(PRE_FINISH, project.settings, cwd=path, variables=variables, output=output)
-    _require_clean(project, path, lease)
+    _require_clean(project, path, lease, terms)
     command = ["rev-list", "--count", f"{merged.sides.commit}..{merged.sides.target}"]
     unseen = int(run_git(command, project.repo.home).stdout)
     if not unseen:
         return []
     commits = "a commit" if unseen == 1 else f"{unseen} commits"
-    return [f"{into} has {commits} that the {PRE_FINISH} hooks ran without"]
+    return [f"{into} has {commits} that the {PRE_FINISH} hooks ran without: try it as it is now"]
 
 
 def _land(
-    project: Project, merged: Merged, terms: Terms, way_on: str, output: int | None
+    project: Project, merged: Merged, terms: Terms, way_on: WayOn, output: int | None
 ) -> Merged:
     """Move the target; where either side moved on, merge anew first. Raises TargetMoved."""
     for _ in range(_ATTEMPTS):
@@ -148,16 +148,34 @@ def _land(
     )
 
 
-def _way_on(lease: Lease, path: Path, into: str, terms: Terms) -> str:
-    """Return what a person does to bring both together in the ADW's own worktree."""
-    again = ["adw-worktree", "finish", lease.adw_id]
-    again += ["--into", terms.into] if terms.into is not None else []
-    again += [f"--{terms.way}"] if terms.way is not None else []
-    verb, end = "merge", "solve and commit what conflicts"
-    if terms.way == "rebase":
-        verb, end = "rebase", "solve what conflicts and git rebase --continue"
-    there = shlex.join(["git", "-C", str(path), verb, into])
-    return f"{there}; {end}; then {shlex.join(again)}"
+def _way_on(lease: Lease, path: Path, into: str, terms: Terms) -> WayOn:
+    """Return what a person does where git cannot bring both together."""
+    git, way = f"git -C {shlex.quote(str(path))}", terms.manner.way
+    rebase = (
+        f"{git} rebase {shlex.quote(into)}; solve what conflicts, then {git} rebase --continue; "
+        f"then {_again(lease, terms)}"
+    )
+    # For a merge in any case, git may be set to fast-forwards only.
+    merge = shlex.join(["merge", *(["--no-ff"] if way == "merge" else []), into])
+    ways = [_again(lease, terms._replace(way=other)) for other in ("rebase", "merge")]
+    return WayOn(
+        conflict=rebase
+        if way == "rebase"
+        else f"{git} {merge}; solve and commit what conflicts; then {_again(lease, terms)}",
+        diverged=rebase if way == "squash" else ", or ".join(ways),
+        failure="mend that, or if a hook of git's refused: "
+        f"{_again(lease, terms._replace(hooks=False))}",
+    )
+
+
+def _again(lease: Lease, terms: Terms) -> str:
+    """Return the command that asks for the same."""
+    words = ["adw-worktree", "finish", lease.adw_id]
+    words += ["--into", terms.into] if terms.into is not None else []
+    words += [f"--{terms.way}"] if terms.way is not None else []
+    words += ["-m", terms.message] if terms.message is not None else []
+    flags = {"--keep": terms.keep, "--stop": terms.stop, "--no-hooks": not terms.hooks}
+    return shlex.join([*words, *(flag for flag, given in flags.items() if given)])
 
 
 def _sides(project: Project, branch: str, into: str) -> Sides:
@@ -199,19 +217,21 @@ def _require_branch(project: Project, lease: Lease, path: Path) -> str:
     """Return the branch that the worktree is on, whichever it was made with."""
     branch = head_branch(project.repo.admin_root / str(lease.admin_id))
     if branch is None:
+        free = branch_commit(project.repo.home, lease.adw_id) is None
+        name = lease.adw_id if free else "NEW_BRANCH"
         raise BranchUnusable(
             f"the worktree {path} is on no branch",
-            hint=f"git -C {shlex.quote(str(path))} switch -c {lease.adw_id}, then repeat",
+            hint=f"git -C {shlex.quote(str(path))} switch -c {name}, then repeat",
         )
     return branch
 
 
-def _require_clean(project: Project, path: Path, lease: Lease) -> None:
+def _require_clean(project: Project, path: Path, lease: Lease, terms: Terms) -> None:
     work = uncommitted(path, require_linked(project.repo, path))
     if work:
         raise DirtyWorktree(
             f"the worktree {path} has uncommitted work: {work}",
-            hint=f"commit it, then adw-worktree finish {lease.adw_id}",
+            hint=f"commit it, then {_again(lease, terms)}",
         )
 
 

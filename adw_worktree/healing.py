@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import registry
 from .atomic import discard_leftover
 from .creators import clear_leftovers, is_noted, taken_over
-from .errors import AdwError, FileUnusable, WorktreeUnavailable
+from .errors import AdwError, FileUnusable, LockTimeout, WorktreeUnavailable
 from .gitrepo import SPARE, worktree_of_admin
 from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
 from .model import Lease
@@ -78,7 +78,8 @@ def heal(project: Project) -> Healed:
 def _noted(project: Project, what: str, exc: AdwError | OSError) -> AdwError:
     """Note, once, what cannot be mended yet, and return it as a failure."""
     why = exc if isinstance(exc, AdwError) else FileUnusable.because(str(exc.filename), exc)
-    failure = WorktreeUnavailable(f"{what}: {why.message}", hint=why.hint or "adw-worktree doctor")
+    kind = LockTimeout if isinstance(why, LockTimeout) else WorktreeUnavailable
+    failure = kind(f"{what}: {why.message}", hint=why.hint or "adw-worktree doctor")
     note = f"{failure.message}; {why.hint}" if why.hint else failure.message
     if note not in project.notices:
         project.notices.append(note)

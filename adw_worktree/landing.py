@@ -73,9 +73,14 @@ def require_room(place: Path, merged: Merged) -> None:
     added = _differing(place, "--diff-filter=A", old, new)
     names |= {name for name in added & _differing(place, "--cached", new) if _is_there(place, name)}
     if names:
+        lacking = names & _differing(place, "--cached", "--diff-filter=D", new)
+        untracked = sorted(name for name in lacking if _is_there(place, name))
+        hint = f"git -C {quote(str(place))} stash, or commit them; then repeat"
+        if untracked:  # which a stash leaves where they are
+            hint = f"move {named(untracked)} away, then repeat"
         raise DirtyWorktree(
             f"{place} has changes of its own in what the merge changes: {named(sorted(names))}",
-            hint=f"git -C {quote(str(place))} stash, or commit them; then repeat",
+            hint=hint,
         )
 
 

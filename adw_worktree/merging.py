@@ -30,6 +30,8 @@ Way = Literal["fast-forward", "merge", "squash", "rebase"]
 
 _FALSE = ("false", "no", "off", "0")
 _NAMED_FILES = 3
+_REFUSED = "Not committing merge; use 'git commit' to complete the merge."
+"""What git says after a hook that refused. There is nothing for a person to complete."""
 _OPTIONS = ("-c", "rerere.enabled=false",  # what it records here is missed where it is resolved
             "-c", "rebase.updateRefs=false",
             # Nothing in the background: it would work in what goes at once.
@@ -57,6 +59,14 @@ class Manner(NamedTuple):
     """Whether git's own hooks run that judge a commit."""
 
 
+class WayOn(NamedTuple):
+    """The hints for where a person has to help."""
+
+    conflict: str
+    diverged: str
+    failure: str
+
+
 class Merged(NamedTuple):
     """What became of both sides."""
 
@@ -67,8 +77,8 @@ class Merged(NamedTuple):
     """Where the target is to be."""
 
 
-def merge_aside(project: Project, sides: Sides, manner: Manner, way_on: str) -> Merged:
-    """Return the commit that both sides make; `way_on` is the hint for where a person has to help.
+def merge_aside(project: Project, sides: Sides, manner: Manner, way_on: WayOn) -> Merged:
+    """Return the commit that both sides make.
 
     Raises MergeConflict, Diverged, GitFailed, with everything as it was.
     """
@@ -82,7 +92,7 @@ def merge_aside(project: Project, sides: Sides, manner: Manner, way_on: str) -> 
         raise Diverged(
             f"{sides.into} has commits that {sides.branch} lacks, and git is set to merge by "
             "fast-forward only",
-            hint=way_on,
+            hint=way_on.diverged,
         )
     if ahead and not options and _stays(repo, sides, manner, policy):
         return Merged(sides, "fast-forward", sides.commit)
@@ -106,7 +116,7 @@ def _is_there(repo: Repository, sides: Sides) -> bool:
 
 
 def _combined(
-    project: Project, sides: Sides, manner: Manner, options: Sequence[str], way_on: str
+    project: Project, sides: Sides, manner: Manner, options: Sequence[str], way_on: WayOn
 ) -> str:
     """Return the commit that git makes of both sides."""
     from .scratch import scratch_worktree
@@ -212,7 +222,7 @@ def _squash_message(repo: Repository, sides: Sides, manner: Manner) -> list[str]
 
 
 def _raise_failure(
-    sides: Sides, scratch: Path, way_on: str, argv: Sequence[str], done: GitResult
+    sides: Sides, scratch: Path, way_on: WayOn, argv: Sequence[str], done: GitResult
 ) -> NoReturn:
     """Raise what kept git from making the commit."""
     listed = run_git(["diff", "--name-only", "--diff-filter=U", "-z"], scratch).stdout
@@ -220,11 +230,16 @@ def _raise_failure(
     if files:
         raise MergeConflict(
             f"{sides.branch} conflicts with {sides.into} in {named(files)}; nothing was changed",
-            hint=way_on,
+            hint=way_on.conflict,
         )
-    failure = git_failure(argv, scratch, done.returncode, done.stderr)
-    failure.hint = "mend that; or, if a hook of git's refused, go without: --no-hooks"
-    said = f"{done.stdout}{done.stderr}".strip()
+    stderr = done.stderr.replace(_REFUSED, "a hook of git's refused the commit")
+    failure = git_failure(argv, scratch, done.returncode, stderr)
+    failure.message = (
+        f"{sides.branch} was not merged into {sides.into}, and nothing was changed: "
+        f"{failure.message}"
+    )
+    failure.hint = way_on.failure
+    said = f"{done.stdout}{stderr}".strip()
     if said:
         failure.add_note(said)
     raise failure

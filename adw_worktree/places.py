@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .errors import SettingsError
+from .errors import PathOccupied, SettingsError
 from .model import Settings
 
 INCLUDE_FILE = ".worktreeinclude"
@@ -139,3 +139,18 @@ def in_git_directory(parts: Sequence[str]) -> bool:
     """Whether a path of these parts leads into a `.git`."""
     # Some file systems take .GIT for .git.
     return any(part.casefold() == ".git" for part in parts)
+
+
+def require_vacant(path: Path, other: str) -> None:
+    """Raise PathOccupied unless there is nothing at `path`, or an empty directory."""
+    try:
+        if path.is_symlink():
+            what = "is a symbolic link"
+        elif path.is_dir():
+            what = "exists and is not empty" if any(path.iterdir()) else ""
+        else:
+            what = "exists and is no directory" if path.exists() else ""
+    except OSError as exc:
+        raise PathOccupied(f"{path} cannot be looked into: {exc.strerror}", hint=other) from exc
+    if what:
+        raise PathOccupied(f"{path} {what}", hint=f"move it away, or {other}")

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from . import registry, statedir
-from .errors import AdwIdTaken, LedgerError, PoolExhausted, SlotUnavailable, UnknownAdw
-from .holdings import Holding, blocked_slots, exhausted, is_aged
+from .errors import AdwIdTaken, LedgerError, PoolExhausted, UnknownAdw
+from .holdings import (
+    Holding,
+    another_slot,
+    blocked_slots,
+    exhausted,
+    is_aged,
+    require_available,
+)
 from .ledger import Leases, Ledger
 from .model import Lease, Settings, ports_of
 from .neighbours import forget_lost, is_own, leases_of, lives, other_ledger
@@ -80,6 +87,19 @@ class Pool(NamedTuple):
             return Finding("unknown", "reserved without a worktree")
         env_file = None if self.foreign else self.settings.env_file
         return judge(lease, self.common_dir, env_file)
+
+    def require_slot(self, lease: Lease, wanted: int | None, *, making: bool) -> None:
+        """Raise unless `lease` has the slot that is asked for: any, if that is None.
+
+        `making` says that a worktree was asked for. Raises UsageError with how to have that slot,
+        SlotUnavailable if it is not to be had.
+        """
+        if wanted in (None, lease.slot):
+            return
+        others = self.leases()
+        others.pop(lease.adw_id, None)
+        require_available(wanted, self.settings, [*self._own(others), *self.elsewhere()])
+        raise another_slot(lease, wanted, making=making)
 
     # ---- changing ------------------------------------------------------------------------
 
@@ -251,12 +271,12 @@ class Pool(NamedTuple):
 
     def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
         """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
+        if wanted is not None:
+            require_available(wanted, self.settings, [*self._own(leases), *self.elsewhere()])
+            return wanted
         held = self._all(leases)
         taken = {lease.slot for lease in held}
         taken_ports = {port for lease in held for port in lease.ports.values()}
-        if wanted is not None:
-            self._require_available(wanted, leases, taken, taken_ports)
-            return wanted
         doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
         free = [slot for slot in range(self.settings.slots) if slot not in taken]
         for slot in sorted(free, key=lambda slot: slot in doubtful):
@@ -264,26 +284,6 @@ class Pool(NamedTuple):
             if not ports & taken_ports and not busy_ports(ports):
                 return slot
         return None
-
-    def _require_available(
-        self, slot: int, leases: Leases, taken: set[int], taken_ports: set[int]
-    ) -> None:
-        if not 0 <= slot < self.settings.slots:
-            raise SlotUnavailable(
-                f"slot {slot} is outside the pool", hint=f"choose 0 to {self.settings.slots - 1}"
-            )
-        ports = set(ports_of(slot, self.settings.services).values())
-        hint = "adw-worktree status"
-        if slot in taken or ports & taken_ports:
-            holders = [
-                Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()
-            ]
-            for holding in [*holders, *self.elsewhere()]:
-                if holding.lease.slot == slot or set(holding.lease.ports.values()) & ports:
-                    who = f"{holding.lease.adw_id} in {holding.repository}"
-                    raise SlotUnavailable(f"slot {slot} is leased to {who}", hint=hint)
-        for port in sorted(busy_ports(ports)):
-            raise SlotUnavailable(f"slot {slot}: another process holds port {port}", hint=hint)
 
     def _all(self, leases: Leases) -> list[Lease]:
         return [*leases.values(), *(holding.lease for holding in self.elsewhere())]
@@ -369,9 +369,12 @@ class Pool(NamedTuple):
         return tokens & {holding.lease.token for holding in self.elsewhere(living=True)}
 
     def _exhausted(self, leases: Leases) -> PoolExhausted:
-        own = [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
-        blocked = blocked_slots(self.settings, [*own, *self.elsewhere()])
-        return exhausted(self.settings.slots, [*own, *self.elsewhere()], blocked)
+        holdings = [*self._own(leases), *self.elsewhere()]
+        blocked = blocked_slots(self.settings, holdings)
+        return exhausted(self.settings, holdings, blocked)
+
+    def _own(self, leases: Leases) -> list[Holding]:
+        return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
 
 
 def _names(leases: Mapping[str, Lease]) -> set[tuple[str, str, int]]:

@@ -49,7 +49,7 @@ class _File(NamedTuple):
     """What begins a comment there."""
     text: Callable[[_Slot], str]
     taken: str
-    """What a person can do where somebody else's file has the name."""
+    """What a person can do where somebody else's file has the name; `{env_file}` leads there."""
     first: str = ""
     """The command that a person gives once, so that the program takes it."""
     rivals: tuple[str, ...] = ()
@@ -105,7 +105,8 @@ def _write(
     path = directory / file.name.format(adw_id=slot.lease.adw_id)
     for place in (path, *(directory / rival for rival in file.rivals)):
         if os.path.lexists(place) and not _is_ours(place, file.comment):
-            return [f"{place} is somebody's own, and is left as it is: {file.taken}"]
+            taken = file.taken.replace("{env_file}", slot.env_files[-1])
+            return [f"{place} is somebody's own, and is left as it is: {taken}"]
     below = path.parent.relative_to(worktree)
     if path.parent.resolve() != worktree.resolve() / below:
         return [f"nothing is written to {path}: a symbolic link leads there"]
@@ -239,16 +240,23 @@ _FILES: Mapping[str, tuple[_File, ...]] = {
         ),
     ),
     "direnv": (
-        _File(".envrc", "#", _direnv, "add `dotenv_if_exists .env.ports` to it", "direnv allow"),
+        _File(".envrc", "#", _direnv, "add `dotenv_if_exists {env_file}` to it", "direnv allow"),
     ),
     "mise": (
-        _File("mise.local.toml", "#", _mise, 'add [env] _.file = ".env.ports" to it', "mise trust"),
+        _File("mise.local.toml", "#", _mise, 'add [env] _.file = "{env_file}" to it', "mise trust"),
     ),
     "procfile": (
-        _File(".foreman", "#", _foreman, "add `env: .env.ports` to it"),
+        _File(".foreman", "#", _foreman, "add `env: {env_file}` to it"),
         _File(".overmind.env", "#", _overmind, "start it by adw-worktree run -- overmind start"),
     ),
-    "vite": (_File("vite.ports.config.mjs", "//", _vite, "vite --mode ports reads .env.ports"),),
+    "vite": (
+        _File(
+            "vite.ports.config.mjs",
+            "//",
+            _vite,
+            "adw-worktree run -- vite, which has FRONTEND_PORT in its environment",
+        ),
+    ),
     "vscode": (
         _File(".vscode/settings.json", "//", _vscode, "open the .code-workspace beside it"),
         _File("{adw_id}.code-workspace", "//", _vscode_workspace, "rename one of the two"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from . import trash
@@ -231,7 +232,8 @@ def _without_database(project: Project, gone: Removed) -> Removed:
     if gone.released is None or gone.released.database is None:
         return gone
     if project.settings.postgres is None:
-        note = f"the database {gone.released.database} stays: the settings have no [postgres] now"
+        name = gone.released.database
+        note = f"the database {name} stays, as no [postgres] is set now: dropdb {quote(name)}"
         return gone._replace(notes=[*gone.notes, note])
     from .databases import drop_leaked
 

@@ -188,7 +188,7 @@ def _new_place(
     why = stays(project, admin, path, target)
     if why is not None:
         return None, [f"the directory stays at {path}: {why}"]
-    target = free_path(project, note.new, branch, None)
+    target = free_path(project, note.new, branch, None, "choose another id")
     for gone, _ in stale_entries(project):
         if worktree_of_admin(gone) == target:
             from .leftovers import prune_entry

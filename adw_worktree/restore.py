@@ -17,13 +17,13 @@ from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
-from . import trash
+from . import places, trash
 from .atomic import write_atomically
 from .errors import (
     BranchUnusable,
     FileUnusable,
     GitFailed,
-    PathOccupied,
+    InvalidAdwId,
     SlotUnavailable,
     UnknownAdw,
     UsageError,
@@ -63,7 +63,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
     path = Path(entry.path)
     if adw_id != entry.adw_id and entry.adw_id is not None:
         path = project.worktree_path(adw_id, entry.branch or adw_id)
-    _check_free(project, adw_id, path)
+    _check_free(project, name, entry, adw_id, path)
     project.require_template()
     require_inside(project.repo, path, "the worktree")
     target = trash.moved_to(
@@ -115,10 +115,11 @@ def _find(project: Project, name: str) -> Entry:
     for entry in kept:
         if name in (entry.adw_id, entry.name):
             return entry
+    hint = "adw-worktree restore (lists what is kept)"
+    with suppress(InvalidAdwId):
+        hint += f", or for a branch that stayed: adw-worktree create {check_adw_id(name)}"
     raise UnknownAdw(
-        f"nothing removed under the name {name!r} is kept in {project.repo.home}",
-        hint=f"adw-worktree restore (lists what is kept), or for a branch that stayed: "
-        f"adw-worktree create {quote(name)}",
+        f"nothing removed under the name {name!r} is kept in {project.repo.home}", hint=hint
     )
 
 
@@ -140,18 +141,13 @@ def _name_for(entry: Entry, as_id: str | None) -> str:
     return check_adw_id(wanted)
 
 
-def _check_free(project: Project, adw_id: str, path: Path) -> None:
+def _check_free(project: Project, name: str, entry: Entry, adw_id: str, path: Path) -> None:
+    other = f"adw-worktree restore {quote(name)} --as ANOTHER_ID"
     present = project.pool.leases().get(adw_id)
     if present is not None and present.has_worktree:
-        raise WorktreeUnavailable(
-            f"{adw_id} has a worktree again, at {present.path}",
-            hint=f"adw-worktree restore {adw_id} --as ANOTHER_ID",
-        )
-    if path.is_symlink() or (path.exists() and not (path.is_dir() and not any(path.iterdir()))):
-        raise PathOccupied(
-            f"{path} exists and is not empty",
-            hint=f"move it away, or adw-worktree restore {adw_id} --as ANOTHER_ID",
-        )
+        again = " again" if adw_id == entry.adw_id else ""
+        raise WorktreeUnavailable(f"{adw_id} has a worktree{again}, at {present.path}", hint=other)
+    places.require_vacant(path, other)
 
 
 def _free_admin_id(project: Project, entry: Entry, path: Path) -> str:
@@ -217,7 +213,10 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     # Its index and files belong to this commit: on another they would show as changes.
     _write(admin / "HEAD", f"{entry.commit}\n")
     why = "has another worktree" if taken else "has moved on, or is gone"
-    return [f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}"]
+    return [
+        f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}, to go on "
+        f"from there: git -C {quote(entry.path)} switch -c NEW_BRANCH"
+    ]
 
 
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:

@@ -224,7 +224,7 @@ def _obstacle(project: Project) -> str | None:
     """Return why there can be no spares, or None."""
     base, home = project.settings.base, project.repo.home
     if resolve_commit(home, base) is None:
-        return f"{base} names no commit"
+        return f"the setting base is {base}, which names no commit: change it, or fetch that"
     listed = run_git(["ls-tree", "--name-only", base, "--", ".gitmodules"], home)
     if project.settings.submodules and listed.stdout:
         return "worktrees with submodules cannot be moved"

@@ -180,7 +180,8 @@ def _user_hooks() -> list[Block]:
         "their environment; those of `prepare` only `ADW_WORKTREE` and `ADW_REPO`.",
         Lines('[hooks]\npost-create = ["cp ../../.env .env", ["npm", "ci", "--prefer-offline"]]'),
         "Those of a repository's own file run only after `adw-worktree trust`. `--no-hooks` goes "
-        "without any, and `create --keep` keeps the worktree although one in it fails.",
+        "without any; with `create --keep` a worktree whose `prepare` or `post-create` hook failed "
+        "stays.",
     ]
 
 

@@ -37,6 +37,7 @@ _MAX_DIGESTS = 20
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 _MAX_SHOWN = 120
 _GRACE_SECONDS = 5.0
+_WITHOUT = "create, finish and remove also go without hooks: --no-hooks"
 _EXIT_MEANINGS = {126: ", it cannot be executed", 127: ", command not found"}
 
 
@@ -135,7 +136,7 @@ def require_trusted(
         f"the repository {common_dir} asks in its adw-worktree.toml or pyproject.toml to run "
         f"{count} command{'' if count == 1 else 's'} ({', '.join(asking)}) that nobody has "
         "approved; nothing was run",
-        hint="adw-worktree trust, or --no-hooks to go without them",
+        hint=f"adw-worktree trust; {_WITHOUT}",
     )
 
 
@@ -319,7 +320,7 @@ def _ending(status: int) -> str:
 def _failed(moment: str, command: str | tuple[str, ...], reason: str) -> HookFailed:
     return HookFailed(
         f"the {moment} hook `{_shown(command)}` {reason}",
-        hint="mend the command, or go without hooks: --no-hooks",
+        hint=f"mend the command; {_WITHOUT}",
     )
 
 

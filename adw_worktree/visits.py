@@ -65,8 +65,9 @@ def last_visited(project: Project, leases: Leases) -> Lease:
     for token in _noted(project):
         if token in by_token:
             return by_token[token]
+    other = "other than this was" if here else "was"
     raise UnknownAdw(
-        "there is no last worktree: none was made with create, or gone into with adw cd",
+        f"there is no last worktree: none {other} made with create, or gone into with adw cd",
         hint="name the ADW: adw-worktree list",
     )
 

@@ -226,7 +226,8 @@ class SparesFilled(Done):
 class SparesStarted(Done):
     """`spares fill`"""
 
-    started: Literal[True]
+    started: bool
+    """False if the setting `spares` is 0 and there are none."""
 
 
 class SparesDropped(Done):

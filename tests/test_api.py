@@ -7,13 +7,16 @@ import multiprocessing
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from conftest import Adw, git
 
 from adw_worktree import PortPool, get_port_pool
-from adw_worktree.errors import InvalidAdwId
+from adw_worktree.errors import InvalidAdwId, PoolExhausted
+from adw_worktree.holdings import Holding, exhausted
+from adw_worktree.model import Lease, Settings
 
 
 @pytest.fixture
@@ -46,6 +49,39 @@ def test_exhaustion_is_a_runtime_error(inside: Path, monkeypatch: pytest.MonkeyP
         pool.reserve("c")
     pool.release("a")
     pool.reserve("c")
+
+
+def test_a_pool_alone_proposes_no_command_that_cannot_see_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADW_SLOTS", "1")
+    pool = PortPool(tmp_path / "ports.json")
+    pool.reserve("a")
+    with pytest.raises(PoolExhausted) as failed:
+        pool.reserve("b")
+    assert failed.value.hint == f"give one back: PortPool('{tmp_path}/ports.json').release(ADW_ID)"
+
+
+def test_what_is_out_of_reach_or_of_no_use_is_not_proposed(tmp_path: Path) -> None:
+    def held(adw_id: str, slot: int, repository: Path, days: int) -> Holding:
+        at = datetime.now(UTC) - timedelta(days=days)
+        ports = {"backend": 9100 + slot, "frontend": 9200 + slot}
+        lease = Lease(adw_id, slot, ports, at, "active", "0" * 32)
+        return Holding(lease, repository / "ledger", repository / ".git")
+
+    pool = Settings(slots=1)
+    holdings = [
+        held("unmounted", 0, tmp_path / "gone", 9),
+        held("useless", 2, tmp_path, 9),
+        held("fresh", 0, tmp_path, 0),
+    ]
+    hint = f"adw-worktree -C {tmp_path} release fresh (the oldest)"
+    assert exhausted(pool, holdings, {}).hint == hint
+    aged = exhausted(pool, [*holdings, held("aged", 0, tmp_path, 9)], {})
+    assert aged.hint == "adw-worktree reconcile --all --max-age 24 (releases 1 reservation)"
+    assert "raise the setting slots" in str(exhausted(pool, holdings[:1], {}).hint)
+    other = Settings(slots=1, services={"backend": 9102, "frontend": 9300})
+    assert "slot 0: port 9102 is leased to useless" in str(exhausted(other, holdings[1:2], {}))
 
 
 def test_status_has_the_keys_of_the_command(inside: Path) -> None:

@@ -184,6 +184,10 @@ def test_reserve_again_returns_the_same_slot(adw: Adw) -> None:
     first = adw.json("reserve", "r")
     second = adw.json("reserve", "r")
     assert (second["created"], second["slot"]) == (False, first["slot"])
+    adw("reserve", "s", "--slot", "50")
+    assert adw.json("reserve", "r", "--slot", "50", code=5)["error"]["code"] == "slot-unavailable"
+    refused = adw.json("reserve", "r", "--slot", "51", code=2)["error"]
+    assert refused["hint"] == "adw-worktree release r && adw-worktree reserve r --slot 51"
 
 
 def test_release_refuses_a_worktrees_lease(adw: Adw) -> None:
@@ -317,6 +321,28 @@ def test_the_hundred_and_first_adw_is_told_who_holds_the_slots(adw: Adw) -> None
     assert str(adw.directory / "trees" / "a") in ran.stderr
     assert "hint: adw-worktree" in ran.stderr
     assert not (adw.directory / "trees" / "b").exists()
+
+
+def test_the_command_that_would_free_the_most_frees_something(adw: Adw, tmp_path: Path) -> None:
+    import shlex
+
+    from conftest import make_repo
+
+    def proposed() -> str:
+        hint: str = adw.json("create", "b", code=5, ADW_SLOTS="1")["error"]["hint"]
+        return hint
+
+    def free(hint: str) -> None:
+        adw(*shlex.split(hint.partition(" (")[0])[1:])
+
+    adw("reserve", "r", ADW_SLOTS="1")
+    assert "release r" in proposed()
+    free(proposed())
+    second = Adw(make_repo(tmp_path / "second"))
+    second("create", "z", "--slot", "2")  # of no use to a pool of one
+    adw("create", "a", ADW_SLOTS="1")
+    assert "remove a" in proposed()
+    free(proposed())
 
 
 def test_exhausted_pool_takes_back_what_is_gone_elsewhere(adw: Adw, tmp_path: Path) -> None:

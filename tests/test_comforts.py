@@ -182,6 +182,12 @@ def test_a_dash_is_the_worktree_that_was_made_or_gone_into_last(adw: Adw) -> Non
     assert adw.json("path", "-", cwd=trees["c"])["adw_id"] == "b"
 
 
+def test_a_dash_that_leads_nowhere_says_so_where_one_is(adw: Adw) -> None:
+    assert "none was made with create" in adw("path", "-", code=6).stderr
+    tree = Path(adw.json("create", "a")["path"])
+    assert "none other than this was made" in adw("path", "-", cwd=tree, code=6).stderr
+
+
 def test_who_only_asks_goes_nowhere(adw: Adw) -> None:
     """A script in the background would change what a person's dash means."""
     for adw_id in "ab":

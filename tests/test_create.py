@@ -85,7 +85,27 @@ def test_create_outside_a_repository(adw: Adw, tmp_path: Path) -> None:
 def test_create_in_an_empty_repository_says_what_is_missing(tmp_path: Path) -> None:
     git("init", "--quiet", str(tmp_path / "empty"), cwd=tmp_path)
     error = Adw(tmp_path / "empty").json("create", "a", code=4)["error"]
-    assert "first commit" in error["hint"]
+    assert "git commit --allow-empty" in error["hint"]
+    git("init", "--quiet", "--bare", str(tmp_path / "bare"), cwd=tmp_path)
+    error = Adw(tmp_path / "bare").json("create", "a", code=4)["error"]
+    assert error["hint"].startswith("push a first commit, or ")
+
+
+def test_create_says_whose_base_names_no_commit(adw: Adw) -> None:
+    asked = adw.json("create", "a", "--from", "nowhere", code=4)["error"]
+    assert asked["message"] == f"nowhere names no commit in {adw.directory}"
+    assert "first commit" not in asked["hint"]
+    of_settings = adw.json("create", "a", code=4, ADW_BASE="origin/main")["error"]
+    assert of_settings["message"].startswith("the setting base is origin/main, which names no")
+
+
+def test_create_says_how_to_untrack_the_env_file(adw: Adw) -> None:
+    (adw.directory / ".env.ports").write_text("X=1\n")
+    git("add", ".env.ports", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "tracked", cwd=adw.directory)
+    hint = adw.json("create", "a", code=3)["error"]["hint"]
+    subprocess.run(["sh", "-c", hint.partition(" (on HEAD)")[0]], cwd=adw.directory, check=True)
+    adw("create", "a")
 
 
 def test_create_from_a_ref(adw: Adw) -> None:
@@ -109,8 +129,24 @@ def test_create_checks_out_an_existing_branch(adw: Adw) -> None:
 
 def test_create_refuses_a_branch_that_has_a_worktree(adw: Adw) -> None:
     ran = adw("create", "a", "--branch", "main", code=4)
-    assert "already has a worktree at" in ran.stderr
+    assert "branch main is checked out in the main worktree" in ran.stderr
+    assert "remove" not in ran.stderr
     assert_nothing_left(adw)
+    adw("create", "other", "--branch", "topic")
+    refused = adw.json("create", "topic", code=4)["error"]
+    assert "branch topic already has a worktree at" in refused["message"]
+    assert refused["hint"].startswith("adw-worktree remove other, or ")
+    git(
+        "worktree",
+        "add",
+        "--quiet",
+        "-b",
+        "mine",
+        str(adw.directory / "by hand"),
+        cwd=adw.directory,
+    )
+    refused = adw.json("create", "mine", code=4)["error"]
+    assert refused["hint"].startswith(f"adw-worktree remove '{adw.directory}/by hand', or ")
 
 
 def test_create_detached(adw: Adw) -> None:
@@ -136,6 +172,17 @@ def test_create_refuses_an_occupied_path(adw: Adw) -> None:
     assert branches(adw.directory) == {"main"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "what"), [("empty file", "is no directory"), ("dangling link", "is a symbolic link")]
+)
+def test_create_says_what_occupies_its_path(adw: Adw, kind: str, what: str) -> None:
+    (adw.directory / "trees").mkdir()
+    place = adw.directory / "trees" / "a"
+    place.symlink_to("nowhere") if kind == "dangling link" else place.touch()
+    assert f"{place} " in (message := adw.json("create", "a", code=7)["error"]["message"])
+    assert what in message
+
+
 def test_create_with_a_slot(adw: Adw) -> None:
     made = adw.json("create", "a", "--slot", "42")
     assert made["slot"] == 42
@@ -143,11 +190,48 @@ def test_create_with_a_slot(adw: Adw) -> None:
     assert adw.json("create", "b", "--slot", "100", code=5)["error"]["code"] == "slot-unavailable"
 
 
+def test_create_proposes_another_slot_only_if_that_is_to_be_had(adw: Adw) -> None:
+    """The hint would remove the worktree, and then fail."""
+    adw("create", "a", "--branch", "topic", "--slot", "3")
+    adw("reserve", "r", "--slot", "9")
+    for slot in ("100", "9", "--slot=-1"):
+        words = [slot] if slot.startswith("--") else ["--slot", slot]
+        assert adw.json("create", "a", *words, code=5)["error"]["code"] == "slot-unavailable"
+    refused = adw.json("create", "a", "--slot", "4", code=2)["error"]
+    assert refused["hint"] == (
+        "adw-worktree remove a && adw-worktree create a --branch topic --slot 4"
+    )
+    refused = adw.json("create", "r", "--slot", "4", code=2)["error"]
+    assert refused["hint"] == "adw-worktree release r && adw-worktree create r --slot 4"
+    assert adw.json("status")["allocations"]["r"]["slot"] == 9
+    assert adw.json("create", "r", "--slot", "9")["slot"] == 9
+
+
+def test_create_again_says_what_it_did_not_heed(adw: Adw, tmp_path: Path) -> None:
+    path = adw.json("create", "a")["path"]
+    assert adw("create", "a", "--branch", "a", "--path", path).stderr == ""
+    told = adw("create", "a", "--branch", "b", "--path", str(tmp_path / "x")).stderr
+    assert "a is on branch a, not on b" in told
+    assert f"a is at {path}, not at {tmp_path / 'x'}" in told
+    git("switch", "--quiet", "--detach", cwd=Path(path))
+    assert "a is detached, not on a" in adw("create", "a", "--branch", "a").stderr
+
+
 def test_create_uses_a_reserved_slot_and_gives_it_back_on_failure(adw: Adw) -> None:
     slot = adw.json("reserve", "a", "--slot", "7")["slot"]
     adw("create", "a", "--from", "nowhere", code=4)
     assert adw.json("status")["allocations"]["a"]["slot"] == slot
     assert adw.json("create", "a")["slot"] == slot
+
+
+def test_create_names_a_worktree_that_is_out_of_sight(adw: Adw, tmp_path: Path) -> None:
+    path = Path(adw.json("create", "a")["path"])
+    adw("lock", "a")
+    path.rename(tmp_path / "away")
+    error = adw.json("create", "a", code=7)["error"]
+    assert error["code"] == "worktree-unavailable"
+    assert "locked, and its directory is missing" in error["message"]
+    assert "adw-worktree remove a" in error["hint"]
 
 
 def test_create_from_inside_a_linked_worktree(adw: Adw) -> None:

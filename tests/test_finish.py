@@ -242,11 +242,22 @@ def test_where_only_fast_forwards_are_allowed_nothing_else_is_made(
     tree = diverged(adw)
     git("config", "merge.ff", "only", cwd=adw.directory)
     before = everything(adw.directory)
-    with pytest.raises(Diverged):
-        merge_back(adw, way=way)
+    with pytest.raises(Diverged) as refused:
+        merge_back(adw, way=way, into="main")
     assert everything(adw.directory) == before
-    git("merge", "--quiet", "--ff", "-m", "both", "main", cwd=tree)
-    assert merge_back(adw, way=way).way is not None
+    # What the hint says leads on.
+    hint = str(refused.value.hint)
+    if way is None:
+        assert hint == (
+            "adw-worktree finish a --into main --rebase, or "
+            "adw-worktree finish a --into main --merge"
+        )
+        adw(*shlex.split(hint.rpartition(", or ")[2])[1:])
+    else:
+        subprocess.run(shlex.split(hint.partition("; ")[0]), check=True)
+        adw(*shlex.split(hint.rpartition("then ")[2])[1:])
+    assert (adw.directory / "two").exists()
+    assert not tree.exists()
 
 
 def test_a_squash_of_one_commit_is_that_commit(adw: Adw) -> None:
@@ -435,6 +446,7 @@ def test_a_conflict_leaves_everything_as_it_was(adw: Adw, way: str, where: str) 
     assert (tree / "README").read_text() != "mine\n"
     (tree / "README").write_text("both\n")
     git("add", "README", cwd=tree)
+    assert way != "rebase" or f"git -C {tree} rebase --continue; " in rest
     onward = ["rebase", "--continue"] if way == "rebase" else ["commit", "--quiet", "-m", "both"]
     git("-c", "core.editor=true", *onward, cwd=tree)
     assert again == ["finish", "a", "--into", "main", *flags]
@@ -477,7 +489,9 @@ def test_what_the_hooks_leave_is_not_lost(adw: Adw) -> None:
 def test_what_the_hooks_commit_lands(adw: Adw) -> None:
     diverged(adw)
     user_hook("pre-finish", "echo 1 >formatted; git add formatted; git commit -qm formatted")
-    assert merge_back(adw).notes == ["main has a commit that the pre-finish hooks ran without"]
+    assert merge_back(adw).notes == [
+        "main has a commit that the pre-finish hooks ran without: try it as it is now"
+    ]
     assert (adw.directory / "formatted").exists()
     assert_gone(adw)
 
@@ -557,9 +571,11 @@ def test_changes_in_the_targets_checkout_are_never_overwritten(
     ran = root.parent / "ran"
     user_hook("pre-finish", f"touch '{ran}'")
     before = everything(root)
-    with pytest.raises(DirtyWorktree, match=name.partition("/")[0]):
+    with pytest.raises(DirtyWorktree, match=name.partition("/")[0]) as refused:
         merge_back(adw, way=way)
     assert everything(root) == before
+    untracked = f"move {name.partition('/')[0]} away, then repeat"  # `git stash` leaves it
+    assert (refused.value.hint == untracked) == (kind not in ("changed", "staged"))
     assert not ran.exists(), "tests of what cannot land"
 
 
@@ -601,8 +617,9 @@ def test_a_worktree_on_no_branch_is_refused_with_the_way_on(adw: Adw) -> None:
     git("checkout", "--quiet", "--detach", cwd=tree)
     commit(tree, "three", "3\n")
     refused = adw.json("finish", "a", code=4)["error"]
+    assert refused["hint"].endswith("switch -c NEW_BRANCH, then repeat")  # there is an a
     subprocess.run(
-        shlex.split(refused["hint"].replace("-c a, then repeat", "-c other")), check=True
+        shlex.split(refused["hint"].replace("NEW_BRANCH, then repeat", "other")), check=True
     )
     assert adw.json("finish", "a")["removed"]["branch_deleted"] == "other"
     assert (adw.directory / "three").exists()
@@ -658,7 +675,11 @@ def test_gits_hooks_judge_a_merge_commit(adw: Adw, hook: str) -> None:
     file.write_text("#!/bin/sh\necho not on a Friday >&2\nexit 1\n")
     file.chmod(0o755)
     before = everything(adw.directory)
-    assert "not on a Friday" in adw("finish", "a", code=4).stderr
+    ran = adw("finish", "a", code=4)
+    assert "not on a Friday" in ran.stderr
+    assert "a was not merged into main, and nothing was changed" in ran.stderr
+    assert "use 'git commit'" not in ran.stderr
+    assert "adw-worktree finish a --no-hooks" in ran.stderr
     assert everything(adw.directory) == before
     merge_back(adw, hooks=False)
     assert_gone(adw)

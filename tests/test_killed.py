@@ -829,6 +829,26 @@ def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -
     assert_heals(adw, SCENARIOS["create"])
 
 
+def test_git_that_outlives_its_creator_for_long_is_named(adw: Adw, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    (adw.directory / ".gitattributes").write_text("README filter=slow\n")
+    git("add", ".", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "slow", cwd=adw.directory)
+    slow = f"touch '{begun}'; while [ ! -e '{go}' ]; do sleep 0.02; done; cat"
+    git("config", "filter.slow.smudge", slow, cwd=adw.directory)
+    process = adw.start("create", "a", quiet=True)
+    settle(begun.exists, "the filter never ran")
+    process.kill()
+    process.wait()
+    error = adw.json("create", "a", code=8, ADW_LOCK_TIMEOUT="0.2")["error"]
+    assert error["code"] == "lock-timeout"
+    assert "a create of a died half-way" in error["message"]
+    assert "the git that it started still runs" in error["message"]
+    assert "the git that it started still runs" in adw("list", ADW_LOCK_TIMEOUT="0.2").stderr
+    go.touch()
+    assert_heals(adw, SCENARIOS["create"])
+
+
 @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
 def test_half_checked_out_submodule_is_nobodys_work(
     adw: Adw, whole_group: bool, monkeypatch: pytest.MonkeyPatch

@@ -99,6 +99,15 @@ def test_somebodys_own_file_is_left_as_it_is(adw: Adw) -> None:
     assert git("status", "--porcelain", cwd=tree) == ""
 
 
+def test_what_to_add_to_somebodys_own_file_is_the_env_file_as_seen_from_there(adw: Adw) -> None:
+    commit(adw, "web/.envrc", "export MINE=1\n")
+    commit(adw, "mise.local.toml", "\n")
+    settings(adw, 'env_file = "ports.env"\nwrite = ["direnv:web", "mise"]')
+    told = adw("create", "a").stderr
+    assert "add `dotenv_if_exists ../ports.env` to it" in told
+    assert 'add [env] _.file = "ports.env" to it' in told
+
+
 def test_a_file_of_ours_is_brought_up_to_date(adw: Adw) -> None:
     settings(adw, 'write = ["vscode"]')
     tree, _ = create(adw)

@@ -493,3 +493,20 @@ def test_copied_git_file_mixes_up_no_worktrees(adw: Adw, tree: Path) -> None:
     assert git("rev-parse", "--abbrev-ref", "HEAD", cwd=tree) == "a\n"
     adw("remove", "a")
     adw("remove", "b")
+
+
+def test_the_hint_of_restore_names_what_was_asked_for(adw: Adw) -> None:
+    for adw_id in ("a", "b"):
+        path = Path(adw.json("create", adw_id)["path"])
+        (path / "work").write_text("mine\n")
+    adw("remove", "a", "--force")
+    for taken in ("b", "c"):
+        (adw.directory / "trees" / "c").mkdir(exist_ok=True)
+        (adw.directory / "trees" / "c" / "file").touch()
+        error = adw.json("restore", "a", "--as", taken, code=7)["error"]
+        assert error["hint"].endswith("adw-worktree restore a --as ANOTHER_ID")
+        assert "again" not in error["message"]
+    adw("create", "a")
+    assert "a has a worktree again" in adw("restore", "a", code=7).stderr
+    assert "adw-worktree create no" in adw("restore", "no", code=6).stderr
+    assert "adw-worktree create" not in adw("restore", "a b", code=6).stderr

@@ -256,6 +256,7 @@ def test_what_is_in_the_way_is_said_and_nothing_changes(
     error = adw.json("rename", "a", "b", code=code)["error"]
     assert error["code"] == name
     assert error["hint"]
+    assert "--path" not in error["hint"]  # which `rename` does not have
     assert whole(adw) == before
 
 

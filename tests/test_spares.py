@@ -162,6 +162,11 @@ def test_fewer_spares_if_the_setting_says_so(ready: Adw) -> None:
     assert os.listdir(ready.directory / ".git" / "adw-worktree" / "spares") == ["fill.lock"]
 
 
+def test_with_none_wanted_and_none_there_nothing_is_started(adw: Adw) -> None:
+    assert adw.json("spares", "fill")["started"] is False
+    assert "the setting spares is 0" in adw("spares", "fill").stdout
+
+
 def test_creators_at_once_never_share_a_spare(ready: Adw) -> None:
     creators, spares = stress_size(8, 100), str(stress_size(3, 10))
     ready("spares", "fill", "--wait", ADW_SPARES=spares)
@@ -282,6 +287,7 @@ def test_repositorys_own_prepare_needs_approval(ready: Adw) -> None:
     (ready.directory / "adw-worktree.toml").write_text('[hooks]\nprepare = "touch ran"\n')
     ready("spares", "drop")
     assert "trust" in ready("spares", "fill", "--wait", code=9).stderr
+    assert "trust" in ready("spares", "fill", code=9).stderr  # where it is seen
     assert names(ready) == []
     assert not anywhere(ready.directory, "ran")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ..errors import UsageError
 from ..exclude import ensure_excluded
 from ..healing import heal
 from ..model import check_adw_id
@@ -28,12 +27,9 @@ def run(args: Namespace) -> Outcome:
     heal(project)
     ensure_excluded(project, None)
     before = project.pool.leases().get(args.adw_id)
+    if before is not None:
+        project.pool.require_slot(before, args.slot, making=False)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
-    if args.slot not in (None, lease.slot):
-        raise UsageError(
-            f"{lease.adw_id} has slot {lease.slot}, not {args.slot}",
-            hint=f"leave out --slot, or first adw-worktree release {lease.adw_id}",
-        )
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     data = {
         "created": before is None,

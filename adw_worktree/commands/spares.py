@@ -9,6 +9,7 @@ from .. import background, spares
 from ..errors import AdwError, UsageError
 from ..output import Outcome, table
 from ..project import Project, open_project
+from ..userhooks import PREPARE, require_trusted
 
 EPILOG = """\
 examples:
@@ -38,9 +39,15 @@ def run(args: Namespace) -> Outcome:
         return Outcome({"dropped": dropped}, f"dropped {dropped} spares", project.notices)
     if args.action == "status":
         return _status(project)
+    if project.settings.spares:
+        common_dir = project.repo.common_dir
+        require_trusted(project.settings, project.state_dir, common_dir, [PREPARE])
     if not args.wait:
-        fill_in_background(project)
-        return Outcome({"started": True}, "filling in the background", project.notices)
+        started = fill_in_background(project)
+        text = (
+            "filling in the background" if started else "nothing to fill: the setting spares is 0"
+        )
+        return Outcome({"started": started}, text, project.notices)
     done = spares.fill(project, wait=True, output=2)
     data = {
         "made": done.made,
@@ -52,17 +59,19 @@ def run(args: Namespace) -> Outcome:
     return Outcome(data, f"{done.ready} of {project.settings.spares} spares are ready", notes)
 
 
-def fill_in_background(project: Project) -> None:
-    """Start the filling of spares, if there are to be any, and come back at once."""
-    if project.settings.spares or spares.ready(project.repo):
-        name = __package__.partition(".")[0]
-        common = str(project.repo.common_dir)
-        command = [sys.executable, "-m", name, "-C", common, "spares", "fill", "--wait"]
-        if not background.start(command, project.repo.common_dir):
-            raise AdwError(
-                f"no process can be started to fill the spares of {project.repo.home}",
-                hint="adw-worktree spares fill --wait",
-            )
+def fill_in_background(project: Project) -> bool:
+    """Start the filling of spares, and come back at once; False if none are there or to be."""
+    if not project.settings.spares and not spares.ready(project.repo):
+        return False
+    name = __package__.partition(".")[0]
+    common = str(project.repo.common_dir)
+    command = [sys.executable, "-m", name, "-C", common, "spares", "fill", "--wait"]
+    if not background.start(command, project.repo.common_dir):
+        raise AdwError(
+            f"no process can be started to fill the spares of {project.repo.home}",
+            hint="adw-worktree spares fill --wait",
+        )
+    return True
 
 
 def _status(project: Project) -> Outcome:
