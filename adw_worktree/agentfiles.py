@@ -18,6 +18,7 @@ from .errors import FileUnusable
 from .faults import reached
 from .gitrepo import Repository
 from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE
+from .presence import exists, is_symlink
 from .resources import shipped_text
 
 BEGIN = b"<!-- >>> adw-worktree >>> -->\n"
@@ -57,7 +58,7 @@ def install_claude(repo: Repository, command: str) -> FileState:
         ours = {"hooks": [{"type": "command", "command": f"{command} {_MARK} {action}"}]}
         hooks[event] = [*hooks.get(event, []), ours]
     after = _written(document, before)
-    if not (_is_in(present) and _kept(repo).exists()):
+    if not (_is_in(present) and exists(_kept(repo))):
         _keep(repo, before)
     _write(path, after)
     return FileState(path, "installed")
@@ -74,7 +75,7 @@ def uninstall_claude(repo: Repository) -> FileState:
     if _is_in(present):
         kept = _kept(repo)
         document = _without_ours(present)
-        if kept.exists() and document == _parsed(path, kept.read_bytes() or None):
+        if exists(kept) and document == _parsed(path, kept.read_bytes() or None):
             _restore(path, kept.read_bytes())
         else:
             _write(path, _written(document, now))
@@ -230,13 +231,13 @@ def _content(path: Path) -> bytes | None:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        if path.is_symlink():
+        if is_symlink(path):
             raise FileUnusable(
                 f"{path} is a symbolic link, through which nothing is written",
                 hint="put a file in its place, and repeat",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+        mode = path.stat().st_mode & 0o777 if exists(path) else 0o644
         write_atomically(path, data, mode=mode)
         reached("agent-file.written")
     except OSError as exc:

@@ -13,6 +13,7 @@ from .exclude import ensure_excluded
 from .ledger import Ledger
 from .model import check_adw_id
 from .pool import Pool
+from .presence import is_dir
 from .project import Project, open_project, project_of
 
 
@@ -83,7 +84,7 @@ def _pool_of(file: Path | None) -> Project | Pool:
     if file is None:
         return open_project(Path.cwd())
     path = file.absolute()
-    nearest = next(parent for parent in path.parents if parent.is_dir())
+    nearest = next(parent for parent in path.parents if is_dir(parent))
     try:
         project = open_project(nearest)
     except NotARepository:

@@ -19,6 +19,7 @@ from .errors import (
 )
 from .gitrepo import WorktreeEntry, admin_directory, branch_commit
 from .model import Lease
+from .presence import exists, is_dir
 from .project import Project
 from .userhooks import require_trusted
 from .verdict import Finding
@@ -94,14 +95,14 @@ def require_consent(
         )
     if entry.locked is not None and not consent.unlock:
         why = f" ({entry.locked})" if entry.locked else ""
-        missing = not entry.path.exists()
+        missing = not exists(entry.path)
         enough = consent._replace(unlock=True, force=consent.force or missing)
         raise LockedWorktree(
             f"the worktree {entry.path} is locked{why}",
             hint=f"adw-worktree remove {target.with_flags(enough)}",
         )
     work: Uncommitted | None = None
-    if entry.path.exists():
+    if exists(entry.path):
         admin = own_admin(project.repo, entry.path)
         work = None if consent.force else uncommitted(entry.path, admin)
         if work:
@@ -186,13 +187,13 @@ def way_out(
 ) -> str:
     """Return what a person does about a worktree that is neither there nor gone."""
     given, admin = consent or Consent(), project.repo.admin_root / (lease.admin_id or "none")
-    locked = (admin / "locked").exists()
+    locked = exists(admin / "locked")
     again = Target(lease, None).with_flags(
         given._replace(force=True, unlock=given.unlock or locked)
     )
     if finding.moved_to is not None:
         back = "adw-worktree reconcile"
-    elif finding.path is not None and finding.path.is_dir() and admin.is_dir():
+    elif finding.path is not None and is_dir(finding.path) and is_dir(admin):
         back = f"git -C {quote(str(project.repo.home))} worktree repair"
     else:
         back = f"bring {quote(str(finding.path or lease.path))} back"

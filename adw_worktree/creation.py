@@ -11,6 +11,7 @@ from . import places
 from .errors import BranchUnusable, GitFailed, SettingsError, UsageError
 from .faults import reached
 from .gitrepo import is_branch_name, list_worktrees, resolve_commit, resolve_objects, run_git
+from .presence import exists
 from .project import Project, require_inside
 
 
@@ -55,7 +56,7 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     other = "choose another place with --path"
     path = free_path(project, adw_id, branch, wish.path, other)
     base, commit, new_branch = _start(project, branch, wish, token)
-    missing = [parent for parent in path.parents if not parent.exists()]
+    missing = [parent for parent in path.parents if not exists(parent)]
     return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
 
 

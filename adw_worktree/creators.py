@@ -16,6 +16,7 @@ from .faults import reached
 from .locks import held, held_with_children, try_lock
 from .model import Lease
 from .pool import Pool
+from .presence import exists
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def is_noted(pool: Pool, lease: Lease) -> bool:
 
     Nothing that a ledger says can stand for that: a repository may bring one with it.
     """
-    return _lock(pool, lease.token).exists()
+    return exists(_lock(pool, lease.token))
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def taken_over(pool: Pool, lease: Lease) -> Iterator[bool]:
     lock is final. Raises LockTimeout if git commands that it started go on for longer than that.
     """
     path = _lock(pool, lease.token)
-    noted = path.exists()
+    noted = exists(path)
     lock = try_lock(path) if lease.state == "pending" else None
     if lock is None:
         yield False
@@ -94,7 +95,7 @@ def mark_filled(pool: Pool, token: str) -> None:
 
 def is_filled(pool: Pool, lease: Lease) -> bool:
     """Whether the `create` behind `lease` got as far as `mark_filled`."""
-    return _filled(_lock(pool, lease.token)).exists()
+    return exists(_filled(_lock(pool, lease.token)))
 
 
 def abandoned(pool: Pool) -> list[Lease]:

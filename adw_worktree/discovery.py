@@ -21,6 +21,7 @@ from .gitrepo import (
     list_worktrees,
     run_git,
 )
+from .presence import is_dir
 
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 _NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
@@ -35,7 +36,7 @@ def find_repository(directory: Path) -> Repository:
     Raises NotARepository outside of one; GitFailed if git itself cannot run.
     """
     try:
-        present = directory.is_dir()
+        present = is_dir(directory)
     except OSError as exc:  # a name that is too long
         raise NotARepository(
             f"{directory} cannot be looked into: {exc.strerror}", hint=_ELSEWHERE
@@ -69,7 +70,7 @@ def _not_found(directory: Path, answer: GitResult) -> AdwError:
     place = directory.resolve()
     top = next((one for one in (place, *place.parents) if os.path.lexists(one / ".git")), place)
     admin = admin_directory(top)
-    if admin is None or admin.is_dir():
+    if admin is None or is_dir(admin):
         return git_failure(["git", "rev-parse"], place, answer.returncode, answer.stderr)
     return GitFailed(
         f"{top / '.git'} leads to {admin}, which is not there", hint=_way_back(top, admin)
@@ -78,13 +79,13 @@ def _not_found(directory: Path, answer: GitResult) -> AdwError:
 
 def _way_back(worktree: Path, admin: Path) -> str:
     """Return what to do about a worktree whose admin directory is not where it was."""
-    if admin.parent.parent.is_dir():
+    if is_dir(admin.parent.parent):
         return (
             f"git has no entry for it any more: take what you need out of {worktree}, and delete it"
         )
     repair = f"worktree repair {quote(str(worktree))}"
     for place in worktree.parents:  # moved together, as with trees/ inside the main worktree
-        if (place / ".git" / "worktrees" / admin.name).is_dir():
+        if is_dir(place / ".git" / "worktrees" / admin.name):
             return f"git -C {quote(str(place))} {repair}"
     return f"git -C MAIN {repair} (MAIN is where the main worktree is now)"
 
@@ -126,7 +127,7 @@ def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path 
     if placed:
         return (common_dir / placed).resolve()
     # --separate-git-dir records no way back: only the main worktree itself knows.
-    if worktree is not None and not (worktree / ".git").is_dir():
+    if worktree is not None and not is_dir(worktree / ".git"):
         listed = list_worktrees(common_dir)
         if all(entry.path != worktree for entry in listed[1:]):
             return worktree
@@ -155,7 +156,7 @@ def _read(directory: Path) -> Repository | None:
 def _read_at(worktree: Path) -> Repository | None:
     """Return the repository of the worktree whose top is `worktree`. Raises OSError."""
     common_dir, mine = worktree / ".git", [worktree, worktree / ".git"]
-    if not common_dir.is_dir():
+    if not is_dir(common_dir):
         admin = admin_directory(worktree)
         if admin is None:
             return None
@@ -172,8 +173,4 @@ def _read_at(worktree: Path) -> Repository | None:
 
 
 def _is_git_directory(place: Path) -> bool:
-    return (
-        (place / "objects").is_dir()
-        and (place / "refs").is_dir()
-        and os.path.lexists(place / "HEAD")
-    )
+    return is_dir(place / "objects") and is_dir(place / "refs") and os.path.lexists(place / "HEAD")

@@ -9,6 +9,7 @@ from .atomic import write_atomically
 from .errors import LedgerError, remedy
 from .faults import reached
 from .locks import held
+from .presence import exists, is_dir
 from .project import Project
 
 BEGIN = "# >>> adw-worktree >>>"
@@ -78,10 +79,10 @@ def _missing(path: Path, wanted: list[str]) -> list[str]:
 
 def _append(path: Path, patterns: list[str]) -> None:
     try:
-        if not path.parent.is_dir():
+        if not is_dir(path.parent):
             path.parent.mkdir(exist_ok=True)
             reached("exclude.directory")
-        before = path.read_bytes() if path.exists() else b""
+        before = path.read_bytes() if exists(path) else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
         block = "\n".join([BEGIN, *patterns, END]) + "\n"

@@ -27,6 +27,7 @@ from .landing import advance, require_room
 from .merging import Manner, Merged, Sides, Way, WayOn, merge_aside
 from .model import Lease
 from .overview import require_path
+from .presence import exists
 from .project import Project
 from .remove import Removed, foresee, remove
 from .target import checked_out_at, require_still, require_target
@@ -202,7 +203,7 @@ def _remove(
     try:
         return remove(project, lease.adw_id, consent, output=output)
     except AdwError as exc:
-        gone = isinstance(exc, (UnknownAdw, WorktreeUnavailable)) and not path.exists()
+        gone = isinstance(exc, (UnknownAdw, WorktreeUnavailable)) and not exists(path)
         if gone:  # another finish of the same came before
             return Removed(False, lease.adw_id, None, None, None)
         at = f"{merged.sides.into} at {merged.commit[:12]}"

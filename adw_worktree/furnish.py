@@ -10,6 +10,7 @@ from pathlib import Path
 from .envfile import write
 from .model import Lease
 from .places import INCLUDE_FILE
+from .presence import is_file
 from .project import Project
 
 
@@ -43,7 +44,7 @@ def bring_along(project: Project, worktree: Path, output: int | None) -> list[st
     `output` is as for `include.bring`. Raises GitFailed, FileUnusable.
     """
     settings, main = project.settings, project.repo.main
-    if main is None or not (settings.include or settings.link or (main / INCLUDE_FILE).is_file()):
+    if main is None or not (settings.include or settings.link or is_file(main / INCLUDE_FILE)):
         return []
     from .include import bring
 

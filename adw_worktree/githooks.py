@@ -21,6 +21,7 @@ from .gitrepo import Repository, git_version, run_git
 from .hookfile import ALONE, ASIDE, EVENTS
 from .locks import held
 from .model import Settings
+from .presence import exists, is_dir, is_file
 from .resources import shipped_text
 
 CONFIG_GIT = (2, 54)
@@ -106,7 +107,7 @@ def status(repo: Repository) -> list[HookState]:
 
 def _state(repo: Repository, path: Path, event: str, refusal: str | None) -> HookState:
     script = _script_directory(repo) / event
-    if script.is_file() and event in _configured(repo):
+    if is_file(script) and event in _configured(repo):
         return HookState(event, str(script), "installed", "config")
     obstacle = hookfile.obstacle(path)
     if obstacle is not None:
@@ -118,7 +119,7 @@ def _state(repo: Repository, path: Path, event: str, refusal: str | None) -> Hoo
     note = refusal or _tracked_note(repo, path)
     if note is not None:
         return HookState(event, str(path), "refused", None, note)
-    return HookState(event, str(path), "foreign" if path.exists() else "absent")
+    return HookState(event, str(path), "foreign" if exists(path) else "absent")
 
 
 # ---- the text ----------------------------------------------------------------------------------
@@ -147,7 +148,7 @@ def _is_current(repo: Repository, block: bytes) -> bool:
     except ValueError:
         return False
     here = f"    adw_common={quote(str(repo.common_dir))}\n"
-    return here in text and Path(tool).is_file()
+    return here in text and is_file(Path(tool))
 
 
 # ---- in files ----------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ def _hooks_directory(repo: Repository) -> Path:
 
 def _refusal(repo: Repository, directory: Path) -> str | None:
     """Return why no hook can be put into `directory` at all, or None."""
-    if directory.exists() and not directory.is_dir():
+    if exists(directory) and not is_dir(directory):
         return (
             f"core.hooksPath is {directory}: hooks are switched off, by what this names: "
             "git config --show-origin core.hooksPath"
@@ -225,7 +226,7 @@ def _show_again(repo: Repository) -> None:
 def _excluded(repo: Repository) -> tuple[bytes, bytes]:
     """Return what `info/exclude` has in our block, and around it."""
     exclude = repo.common_dir / "info" / "exclude"
-    data = exclude.read_bytes() if exclude.is_file() else b""
+    data = exclude.read_bytes() if is_file(exclude) else b""
     before, opened, rest = data.partition(_EXCLUDE_BEGIN)
     inside, closed, after = rest.partition(_EXCLUDE_END)
     return (inside, before + after) if opened and closed else (b"", data)
@@ -259,7 +260,7 @@ def _uninstall_from_config(repo: Repository) -> None:
     directory = _script_directory(repo)
     for event in EVENTS:
         (directory / event).unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()):
+    if is_dir(directory) and not any(directory.iterdir()):
         directory.rmdir()
 
 

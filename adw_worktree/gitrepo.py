@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .errors import GitFailed, InvalidAdwId
 from .locks import handed_down
 from .model import check_adw_id
+from .presence import is_dir
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -193,7 +194,7 @@ def run_git(
                 _end(child, patient=shielded)
                 raise
     except FileNotFoundError as exc:
-        if not cwd.is_dir():
+        if not is_dir(cwd):
             raise GitFailed(
                 f"the directory {cwd} does not exist",
                 hint="go into one that does, and repeat",

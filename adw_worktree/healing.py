@@ -17,6 +17,7 @@ from .errors import AdwError, FileUnusable, LockTimeout, WorktreeUnavailable
 from .gitrepo import SPARE, worktree_of_admin
 from .hookfile import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
 from .model import Lease
+from .presence import exists, is_dir
 from .project import Project
 from .receipts import RECEIPT, admin_directories, load_receipt
 from .stamp import stamp_file
@@ -94,11 +95,11 @@ def stale_entries(project: Project) -> list[tuple[Path, Lease]]:
     found = []
     for admin in admin_directories(project.repo.admin_root):
         lease = load_receipt(admin)
-        if lease is None or (admin / "locked").exists():
+        if lease is None or exists(admin / "locked"):
             continue
         lease = lease._replace(admin_id=admin.name)
         worktree = worktree_of_admin(admin)
-        if worktree is not None and worktree.exists():
+        if worktree is not None and exists(worktree):
             continue  # another's has its place, or this repository is a copy: not ours to prune
         if project.pool.finding(lease).verdict == "gone":
             found.append((admin, lease))
@@ -113,7 +114,7 @@ def _drop_fetched(project: Project, token: str) -> bool:
 
 def _finish_rename(project: Project) -> None:
     """Finish a rename whose process died; wait for one that is under way."""
-    if not (project.repo.tool_dir / "renaming.json").exists():
+    if not exists(project.repo.tool_dir / "renaming.json"):
         return
     from .renaming import finish_renaming
 
@@ -125,7 +126,7 @@ def _finish_rename(project: Project) -> None:
 
 def _finish_moves(project: Project) -> list[Lease]:
     """Finish what is half-way into the trash or out of it; return the leases released."""
-    if not (project.repo.tool_dir / "trash").is_dir():
+    if not is_dir(project.repo.tool_dir / "trash"):
         return []
     from . import trash
 

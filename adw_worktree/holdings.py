@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .errors import PoolExhausted, SlotUnavailable, UsageError
 from .model import Lease, Settings, Verdict, ports_of
 from .ports import busy_ports, listeners
+from .presence import is_dir
 from .verdict import judge
 
 _AGED_HOURS = 24
@@ -126,7 +127,7 @@ def _best_release(settings: Settings, holdings: Iterable[Holding]) -> str:
         return "end the processes that hold the ports, or set other bases with the setting services"
     if all(one.common_dir is None for one in useful):
         return f"give one back: PortPool({str(useful[0].ledger)!r}).release(ADW_ID)"
-    reachable = [one for one in useful if Path(one.repository).is_dir()]
+    reachable = [one for one in useful if is_dir(Path(one.repository))]
     aged = [one for one in reachable if is_aged(one.lease, timedelta(hours=_AGED_HOURS))]
     if aged:
         many = "1 reservation" if len(aged) == 1 else f"{len(aged)} reservations"

@@ -13,6 +13,7 @@ from typing import Literal
 
 from .atomic import write_atomically
 from .faults import reached
+from .presence import is_file, is_symlink
 
 How = Literal["file", "block", "chained"]
 
@@ -126,7 +127,7 @@ def _parts(content: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 def _takes_block(path: Path, content: bytes) -> bool:
     """Whether a hook is a shell script that runs, so that the block can stand in it."""
-    if path.is_symlink() or not os.access(path, os.X_OK) or b"\r\n" in content:
+    if is_symlink(path) or not os.access(path, os.X_OK) or b"\r\n" in content:
         return False
     return re.match(_SHELL, content) is not None and re.search(_POLYGLOT, content) is None
 
@@ -161,6 +162,6 @@ def _same(one: Path, other: Path) -> bool:
 def _content(path: Path) -> bytes | None:
     """Return what the hook file holds; None if there is no regular file that can be read."""
     try:
-        return path.read_bytes() if path.is_file() else None
+        return path.read_bytes() if is_file(path) else None
     except OSError:
         return None

@@ -20,6 +20,7 @@ from .faults import reached
 from .gitrepo import list_worktrees, run_git
 from .output import progress
 from .places import INCLUDE_FILE
+from .presence import is_dir, is_file, is_symlink
 from .project import Project
 from .sqlite import copy_database, is_companion, is_database
 
@@ -48,7 +49,7 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
         return Brought()
     linked = _matching(main, project.settings.link, None)
     listed = main / INCLUDE_FILE
-    copied = _matching(main, project.settings.include, listed if listed.is_file() else None)
+    copied = _matching(main, project.settings.include, listed if is_file(listed) else None)
     if not linked and not copied:
         return Brought()
     exclude_names(project, linked)  # a pattern such as `models/` ignores no link of that name
@@ -113,7 +114,7 @@ class _Job:
         """Yield each file to copy and where to, and make the directories on the way."""
         if self._is_left_out(source):
             return
-        if not source.is_dir() or source.is_symlink():
+        if not is_dir(source) or is_symlink(source):
             yield source, target
             return
         if not _make_directory(target, source):
@@ -163,7 +164,7 @@ class _Job:
             self._ledger.name
         )
         # Another worktree, perhaps of another repository: a copy would pass for it.
-        return ours or of_ledger or source.name == ".git" or (source / ".git").is_file()
+        return ours or of_ledger or source.name == ".git" or is_file(source / ".git")
 
     def _has_place(self, target: Path) -> bool:
         """Whether the directories above `target` are there, or can be; never through a link."""
@@ -180,7 +181,7 @@ def _make_directory(place: Path, like: Path) -> bool:
     try:
         place.mkdir(stat.S_IMODE(like.stat().st_mode) | stat.S_IRWXU)
     except FileExistsError:
-        return place.is_dir() and not place.is_symlink()
+        return is_dir(place) and not is_symlink(place)
     reached("include.directory")
     return True
 

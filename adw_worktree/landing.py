@@ -16,6 +16,7 @@ from .faults import reached
 from .gitrepo import NO_HOOKS, branch_commit, git_failure, run_git
 from .locks import held
 from .merging import Merged, named
+from .presence import is_file, is_symlink
 from .project import Project
 from .target import checked_out_at, require_still
 
@@ -130,10 +131,10 @@ def _for_each(place: Path, command: list[str], names: set[str]) -> bool:
 
 def _is_begun(file: Path, place: Path, blob: str) -> bool:
     """Whether the file holds what git would write for `blob`, or the beginning of it."""
-    if not file.is_file() and not file.is_symlink():
+    if not is_file(file) and not is_symlink(file):
         return False
     whole = run_git(["cat-file", "--filters", blob], place, check=False)
-    if file.is_symlink():
+    if is_symlink(file):
         return whole.returncode == 0 and whole.stdout == os.readlink(file)
     # Compared as `run_git` reads; what git was writing may end within a character.
     with file.open(encoding="utf-8", errors="surrogateescape") as begun:

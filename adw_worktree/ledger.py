@@ -23,6 +23,7 @@ from .faults import reached
 from .gitrepo import head_branch, worktree_of_admin
 from .locks import held
 from .model import Lease, Settings, ports_of
+from .presence import is_dir, is_symlink
 from .receipts import admin_directories, has_receipt, load_receipt, write_receipt
 from .schema import DocumentDamaged, decode_leases, encode_leases
 
@@ -101,7 +102,7 @@ class Ledger(NamedTuple):
     def commit(self, leases: Mapping[str, Lease]) -> None:
         """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
         try:
-            if not self.path.parent.is_dir():
+            if not is_dir(self.path.parent):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 reached("ledger.directory")
             write_atomically(self.path, encode_leases(leases.values()))
@@ -126,7 +127,7 @@ class Ledger(NamedTuple):
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as exc:
-            if self.path.is_symlink():
+            if is_symlink(self.path):
                 raise self._out_of_place("it is a symbolic link") from exc
             raise LedgerError(
                 f"the ledger {self.path} cannot be read: {exc.strerror}",
@@ -181,7 +182,7 @@ def recover_leases(
             lease = of_admin.get(admin.name)
         if lease is not None:
             worktree = worktree_of_admin(admin)
-            found = there if worktree is not None and worktree.is_dir() else missing
+            found = there if worktree is not None and is_dir(worktree) else missing
             found.append(lease._replace(admin_id=admin.name))
     reserved = [lease for lease in known if not lease.has_worktree]
     there.sort(key=lambda lease: (not names_slot(lease, settings), lease.allocated_at))

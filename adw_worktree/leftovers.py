@@ -23,6 +23,7 @@ from .gitrepo import (
     worktree_of_admin,
 )
 from .model import Lease
+from .presence import exists, is_dir, is_file
 from .project import Project
 from .receipts import RECEIPT, admin_directories, receipt_token
 from .retire import remove_empty_parent
@@ -44,7 +45,7 @@ def prune_entry(project: Project, admin: Path) -> bool:
 def prune_safe_entry(project: Project, admin: Path) -> bool:
     """Take a stale entry that was found safe out of git's list. Raises GitFailed."""
     worktree = worktree_of_admin(admin)
-    if worktree is None or worktree.exists():
+    if worktree is None or exists(worktree):
         return False
     remove_worktree(project.repo, worktree, force=True)
     return True
@@ -122,11 +123,11 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
         except GitFailed:
             # Killed inside `git worktree add`: git knows the entry, but does not take the
             # directory for a worktree. Without a .git file it holds nothing.
-            if (path / ".git").exists():
+            if exists(path / ".git"):
                 raise
             rmtree(path, ignore_errors=True)
             remove_worktree(project.repo, path, force=True, unlock=True)
-    if path.is_dir() and not any(path.iterdir()):
+    if is_dir(path) and not any(path.iterdir()):
         path.rmdir()
         reached("undo.directory")
 
@@ -142,7 +143,7 @@ def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
     for admin in admin_directories(project.repo.admin_root):
         if is_half_added(admin, path) or _is_half_removed(admin, lease):
             link = path / ".git"
-            if link.is_file() and admin_directory(path) in (admin, None):
+            if is_file(link) and admin_directory(path) in (admin, None):
                 link.unlink()
             rmtree(admin)
             reached("undo.directory")
@@ -171,16 +172,16 @@ def is_half_added(admin: Path, path: Path) -> bool:
 
 def _is_half_removed(admin: Path, lease: Lease) -> bool:
     """Whether `admin` is the lease's, what it leads to is deleted, and nobody is at work on it."""
-    if admin.name != lease.admin_id or (admin / "gitdir").exists() or (admin / "locked").exists():
+    if admin.name != lease.admin_id or exists(admin / "gitdir") or exists(admin / "locked"):
         return False
-    return not Path(lease.path or "").exists() and _is_settled(admin)
+    return not exists(Path(lease.path or "")) and _is_settled(admin)
 
 
 def _is_settled(admin: Path) -> bool:
     """Whether nothing comes or goes in it: somebody else's, new, is filled within milliseconds."""
     names, before = {item.name for item in admin.iterdir()}, admin.stat().st_mtime
     time.sleep(max(0.0, min(_SETTLED_SECONDS, before + _SETTLED_SECONDS - time.time())))
-    return admin.is_dir() and {item.name for item in admin.iterdir()} == names
+    return is_dir(admin) and {item.name for item in admin.iterdir()} == names
 
 
 def _is_ours(lease: Lease, path: Path) -> bool:
@@ -190,7 +191,7 @@ def _is_ours(lease: Lease, path: Path) -> bool:
     which was free when the lease was made, has to do.
     """
     admin = admin_directory(path)
-    if admin is None or not (admin / RECEIPT).exists():
+    if admin is None or not exists(admin / RECEIPT):
         return True
     return receipt_token(admin) == lease.token
 
@@ -230,7 +231,7 @@ def _has_work(project: Project, lease: Lease) -> bool:
     """
     path = Path(lease.path or "")
     admin = admin_directory(path)
-    if admin is None or not (admin / "index").exists() or receipt_token(admin) != lease.token:
+    if admin is None or not exists(admin / "index") or receipt_token(admin) != lease.token:
         return False
     head = resolve_commit(path, "HEAD")
     if lease.new_branch_at is not None and head != lease.new_branch_at:

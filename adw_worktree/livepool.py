@@ -23,6 +23,7 @@ from .output import Terminal
 from .overview import blocked_by, pool_holders
 from .poolview import leased_ports, pool_view
 from .ports import listeners
+from .presence import is_file
 from .project import Project
 from .screen import Line, Span, drawn
 from .watch import without_rebuilding
@@ -100,7 +101,7 @@ class _Sight:
         project = self._project
         # Before the look: what changes meanwhile is looked at again.
         self._seen: list[tuple[int, int]] | None = _times(self._places)
-        if project.pool.ledger.path.is_file():
+        if is_file(project.pool.ledger.path):
             heal(project)
             self._state = pool_holders(project.pool)
         elif self._state.own:

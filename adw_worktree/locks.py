@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from .errors import LedgerError, LockTimeout, remedy
 from .faults import reached
+from .presence import is_dir
 
 # A hundred that wait must leave the processor to the one that works.
 _FIRST_PAUSE_SECONDS = 0.002
@@ -133,7 +134,7 @@ def _take(path: Path) -> Lock | None:
     Each call opens the file anew, so that threads exclude each other as processes do.
     """
     try:
-        if not path.parent.is_dir():
+        if not is_dir(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             reached("lock.directory")
         while True:

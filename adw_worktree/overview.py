@@ -14,6 +14,7 @@ from .holdings import Holding, blocked_slots
 from .model import LAST, Lease, Settings, check_adw_id
 from .pool import Pool
 from .ports import Listener, listeners
+from .presence import is_dir
 from .project import Project, open_project
 from .receipts import admin_directories
 from .verdict import Finding
@@ -129,7 +130,7 @@ def require_path(project: Project, lease: Lease) -> Path:
     Raises UnknownAdw if it has none, WorktreeUnavailable if it is out of sight.
     """
     finding = project.pool.finding(lease)
-    if finding.path is None or not finding.path.is_dir():
+    if finding.path is None or not is_dir(finding.path):
         if lease.has_worktree and finding.verdict == "unknown":
             from .consent import unavailable
 

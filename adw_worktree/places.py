@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .errors import PathOccupied, SettingsError
 from .model import Settings
+from .presence import exists, is_dir, is_symlink
 
 INCLUDE_FILE = ".worktreeinclude"
 """Patterns as in `.gitignore`, in the main worktree; other tools read it, too."""
@@ -106,7 +107,7 @@ def _require_writable(directory: Path) -> None:
     """Raise SettingsError if `directory` is neither writable nor can be made."""
     places = (directory, *directory.parents)
     nearest = next((place for place in places if os.path.exists(place)), directory)
-    if not nearest.is_dir():
+    if not is_dir(nearest):
         reason = f"{nearest} is not a directory"
     elif not os.access(nearest, os.W_OK | os.X_OK):
         reason = f"{nearest} is not writable"
@@ -144,12 +145,12 @@ def in_git_directory(parts: Sequence[str]) -> bool:
 def require_vacant(path: Path, other: str) -> None:
     """Raise PathOccupied unless there is nothing at `path`, or an empty directory."""
     try:
-        if path.is_symlink():
+        if is_symlink(path):
             what = "is a symbolic link"
-        elif path.is_dir():
+        elif is_dir(path):
             what = "exists and is not empty" if any(path.iterdir()) else ""
         else:
-            what = "exists and is no directory" if path.exists() else ""
+            what = "exists and is no directory" if exists(path) else ""
     except OSError as exc:
         raise PathOccupied(f"{path} cannot be looked into: {exc.strerror}", hint=other) from exc
     if what:

@@ -20,6 +20,7 @@ from .errors import FileUnusable
 from .exclude import exclude_names
 from .faults import reached
 from .model import Lease, port_variable
+from .presence import exists, is_dir
 from .project import Project
 from .resources import shipped_text
 
@@ -67,11 +68,11 @@ def write_files(project: Project, lease: Lease, worktree: Path) -> list[str]:
     for asked in project.settings.write:
         program, _, below = asked.partition(":")
         directory = worktree / below
-        if not directory.is_dir():
+        if not is_dir(directory):
             notes.append(f"nothing is written for {asked}: there is no directory {directory}")
             continue
         up = "../" * len(Path(below).parts)
-        env_files = [".env"] if (directory / ".env").exists() else []
+        env_files = [".env"] if exists(directory / ".env") else []
         env_files.append(f"{up}{project.settings.env_file}")
         slot = _Slot(
             lease,

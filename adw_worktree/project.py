@@ -14,6 +14,7 @@ from .gitrepo import Repository, admin_directory, run_git
 from .ledger import Leases, Ledger, attach_worktrees, recover_leases
 from .model import EnvValue, Lease, Postgres, Settings, port_variable
 from .pool import Pool
+from .presence import is_symlink
 from .settings import load_settings
 
 
@@ -197,7 +198,7 @@ def require_inside(repo: Repository, path: Path, what: str) -> None:
     place = repo.main
     for part in path.relative_to(repo.main).parts[:-1]:
         place /= part
-        if not place.is_symlink():
+        if not is_symlink(place):
             continue
         real = place.resolve()
         if real.is_relative_to(repo.main.resolve()) and not real.is_relative_to(repo.common_dir):

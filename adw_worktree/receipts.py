@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .atomic import write_atomically
 from .model import Lease
+from .presence import is_dir
 from .schema import DocumentDamaged, decode_lease, encode_lease
 
 RECEIPT = "adw-worktree.json"
@@ -58,7 +59,7 @@ def load_receipt(admin: Path) -> Lease | None:
 def admin_directories(admin_root: Path) -> Iterator[Path]:
     """Yield git's admin directories of the linked worktrees."""
     try:
-        yield from sorted(path for path in admin_root.iterdir() if path.is_dir())
+        yield from sorted(path for path in admin_root.iterdir() if is_dir(path))
     except FileNotFoundError:
         return
 

@@ -27,6 +27,7 @@ from .holdings import Holding, is_aged
 from .ledger import Leases, lease_of_env_file, names_slot, tied
 from .leftovers import prune_safe_entry
 from .model import Lease, check_adw_id, ports_of, with_id_characters
+from .presence import is_dir
 from .project import Project
 from .receipts import load_receipt, write_receipt
 from .verdict import Finding
@@ -109,7 +110,7 @@ def look(project: Project) -> list[Seen]:
     for entry in list_worktrees(project.repo.home):
         admin = admin_directory(entry.path)
         # A copy of a repository lists the worktrees of the original.
-        if admin is None or not admin.is_dir() or not _is_in(admin, admin_root):
+        if admin is None or not is_dir(admin) or not _is_in(admin, admin_root):
             continue
         if worktree_of_admin(admin) != entry.path:
             continue  # its `.git` file is a copy of another worktree's
@@ -318,7 +319,7 @@ def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
 
 def _adopt(project: Project, action: Action, seen: Seen) -> Action:
     """Give the worktree a lease: the one it tells of, or a new one."""
-    if not seen.admin.is_dir():
+    if not is_dir(seen.admin):
         return action._replace(kind="keep", reason="removed meanwhile")
     told = seen.told if action.lease is not None else None
     fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())

@@ -23,6 +23,7 @@ from .errors import LedgerError, LedgerTooNew, is_disk_failure, remedy
 from .faults import reached
 from .memory import Memory
 from .model import Lease, can_name
+from .presence import exists
 from .schema import DocumentDamaged, encode_leases, read_document
 from .statedir import read_file, unwritable, write_file
 
@@ -316,7 +317,7 @@ def _renamed(entry: Entry) -> Entry | None:
 def _follow(entry: Entry, common_dir: Path) -> Path:
     """Return the ledger's path after its repository moved to `common_dir`."""
     for old, new in ((entry.common_dir.parent, common_dir.parent), (entry.common_dir, common_dir)):
-        if entry.ledger.is_relative_to(old) and (new / entry.ledger.relative_to(old)).exists():
+        if entry.ledger.is_relative_to(old) and exists(new / entry.ledger.relative_to(old)):
             return new / entry.ledger.relative_to(old)
     return entry.ledger
 

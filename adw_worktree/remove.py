@@ -24,6 +24,7 @@ from .healing import Healed, heal
 from .ledger import Leases
 from .model import Lease
 from .ports import Listener, busy_ports, listeners, stop_servers
+from .presence import exists
 from .project import Project
 from .receipts import RECEIPT
 from .retire import Retired, drop_doomed, remove_empty_parent, retire
@@ -151,12 +152,12 @@ def _remove(
 ) -> Removed:
     lease, notes, ran = target.lease, [], False
     admin = own_admin(project.repo, entry.path)
-    if entry.path.exists():
+    if exists(entry.path):
         _relink(entry.path, admin)
     if lease is not None:
         ran = _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
-    if entry.path.exists():
+    if exists(entry.path):
         if work is None or ran or stopped:
             work = uncommitted(entry.path, admin)  # hooks and servers may have left some
         gone = _retire(project, target, entry, work, consent)
@@ -272,7 +273,7 @@ def _find(
 
 def _inside(entries: list[WorktreeEntry], outer: WorktreeEntry) -> tuple[Path, ...]:
     """Return the worktrees in `outer`. Git ignores them there if their directory is ignored."""
-    paths = [entry.path for entry in entries if entry != outer and entry.path.exists()]
+    paths = [entry.path for entry in entries if entry != outer and exists(entry.path)]
     return tuple(path for path in paths if path.is_relative_to(outer.path))
 
 

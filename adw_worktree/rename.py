@@ -35,6 +35,7 @@ from .gitrepo import (
 from .healing import stale_entries
 from .model import Lease, check_adw_id
 from .ports import Listener, busy_ports, listeners
+from .presence import exists
 from .project import Project
 from .renaming import (
     Renaming,
@@ -152,7 +153,7 @@ def _plan(project: Project, lease: Lease, adw_id: str) -> _Plan:
     if lease.state == "pending" or finding.verdict != "alive" or finding.path is None:
         raise unavailable(project, lease, finding)
     admin = project.repo.admin_root / str(lease.admin_id)
-    if (admin / "locked").exists():
+    if exists(admin / "locked"):
         raise LockedWorktree(
             f"the worktree {finding.path} is locked", hint=f"adw-worktree unlock {lease.adw_id}"
         )

@@ -37,6 +37,7 @@ from .gitrepo import (
 from .ledger import tied
 from .locks import held_with_children
 from .model import Lease, check_adw_id
+from .presence import exists
 from .project import Project, require_inside
 from .receipts import write_receipt
 from .worktrees import git_lock, make_branch
@@ -248,11 +249,11 @@ def _move_directory(project: Project, admin: Path, source: Path, target: Path) -
 
 def stays(project: Project, admin: Path, source: Path, target: Path) -> str | None:
     """Return why the directory cannot be moved although it should; None if it can."""
-    if (admin / "modules").exists():
+    if exists(admin / "modules"):
         return "it has submodules, which know their places"
     if not _is_absolute(admin) and source.parent != target.parent:
         return "git's way to it is a relative one"
-    place = next(parent for parent in target.parents if parent.exists())
+    place = next(parent for parent in target.parents if exists(parent))
     if place.stat().st_dev != source.stat().st_dev:
         return f"{place} is on another file system"
     return None
@@ -266,7 +267,7 @@ def _is_absolute(admin: Path) -> bool:
 def _mark(admin: Path) -> None:
     """Lock the worktree as `git worktree lock` does. Raises LockedWorktree if somebody did."""
     lock = admin / "locked"
-    if lock.exists() and not _is_marked(admin):
+    if exists(lock) and not _is_marked(admin):
         from shlex import quote
 
         worktree = worktree_of_admin(admin)
@@ -287,7 +288,7 @@ def _is_marked(admin: Path) -> bool:
 def _is_of(worktree: Path, admin: Path) -> bool:
     """Whether there is a worktree of that very admin directory: not the original of a copy."""
     found = admin_directory(worktree)
-    return found is not None and found.exists() and found.samefile(admin)
+    return found is not None and exists(found) and found.samefile(admin)
 
 
 def _require_worktree(admin: Path) -> Path:

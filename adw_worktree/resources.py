@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from .presence import is_file
+
 _PACKAGE = Path(__file__).parent
 
 
@@ -15,5 +17,5 @@ def shipped_text(folder: Literal["hooks", "templates"], name: str) -> str:
     they lie beside it. Raises FileNotFoundError if neither has the file.
     """
     packaged = _PACKAGE / "_shipped" / folder / name
-    path = packaged if packaged.is_file() else _PACKAGE.parent / folder / name
+    path = packaged if is_file(packaged) else _PACKAGE.parent / folder / name
     return path.read_text(encoding="utf-8")

@@ -35,6 +35,7 @@ from .furnish import furnish
 from .gitrepo import admin_directory, branch_commit, list_worktrees
 from .ledger import tied
 from .model import Lease, check_adw_id, ports_of
+from .presence import exists, is_dir
 from .project import Project, require_inside
 from .receipts import RECEIPT, write_receipt
 from .retire import aside_of, copy_across
@@ -69,7 +70,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
     target = trash.moved_to(
         entry, adw_id=adw_id, path=path, admin_id=_free_admin_id(project, entry, path)
     )
-    if target != entry and (trash.place(project.repo, entry.name) / _ADMIN / "modules").exists():
+    if target != entry and exists(trash.place(project.repo, entry.name) / _ADMIN / "modules"):
         _check_same_place(entry, target)
     with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
         _require_kept(project, entry)
@@ -173,7 +174,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
     repo, worktree = project.repo, Path(entry.path)
     admin = repo.admin_root / entry.admin_id
     notes: list[str] = []
-    if (directory / _ADMIN).exists():
+    if exists(directory / _ADMIN):
         notes += _prepare_admin(project, entry, directory / _ADMIN)
         worktree.parent.mkdir(parents=True, exist_ok=True)
         reached("restore.parent")
@@ -232,10 +233,10 @@ def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str)
 def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
     tree, worktree = directory / _TREE, Path(entry.path)
     aside = aside_of(worktree, entry.name)
-    if aside.exists() and not tree.exists():
+    if exists(aside) and not exists(tree):
         os.rename(aside, worktree)
     trash.delete(aside)
-    if not tree.exists():
+    if not exists(tree):
         return
     _write(tree / ".git", f"gitdir: {admin}\n")
     if admin_directory(worktree) == admin:
@@ -247,7 +248,7 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
     except OSError as exc:
         if exc.errno != errno.EXDEV:
             raise
-        if worktree.is_dir():
+        if is_dir(worktree):
             worktree.rmdir()
             reached("restore.place")
         copy_across(tree, worktree)
@@ -286,13 +287,13 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
     """Undo what `restore` did so far, so that the entry lies in the trash as before."""
     repo, worktree = project.repo, Path(target.path)
     admin = repo.admin_root / target.admin_id
-    if not directory.exists():
+    if not exists(directory):
         return
-    if not (directory / _ADMIN).exists() and admin.exists():
+    if not exists(directory / _ADMIN) and exists(admin):
         with git_lock(repo, project.settings):
             admin.rename(directory / _ADMIN)
             reached("restore.admin-back")
-    if not (directory / _TREE).exists() and worktree.exists():
+    if not exists(directory / _TREE) and exists(worktree):
         try:
             os.rename(worktree, directory / _TREE)
             reached("restore.tree-back")

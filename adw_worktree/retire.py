@@ -18,6 +18,7 @@ from .errors import AdwError, GitFailed
 from .faults import reached
 from .gitrepo import admin_directory, branch_commit, head_branch
 from .model import Lease
+from .presence import exists, is_dir
 from .project import Project
 from .trash import Entry
 from .worktrees import drop_branch, git_lock
@@ -54,7 +55,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
                 reached("retire.admin")
             _move_tree(worktree, directory, entry)
         except BaseException as exc:
-            if directory.is_dir():  # or it was what could not be made
+            if is_dir(directory):  # or it was what could not be made
                 _take_back(directory, worktree, admin, entry)
                 trash.forget(repo, entry, "removing")
             if isinstance(exc, OSError):
@@ -75,15 +76,15 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     entry = trash.load(directory)
     if entry is None:
         # Nothing moves before the record is written.
-        if not (directory / _ADMIN).exists() and not (directory / _TREE).exists():
+        if not exists(directory / _ADMIN) and not exists(directory / _TREE):
             trash.delete(directory)
         return None
     worktree = Path(entry.path)
-    if not (directory / _ADMIN).exists():
+    if not exists(directory / _ADMIN):
         _take_back(directory, worktree, project.repo.admin_root / entry.admin_id, entry)
         trash.forget(project.repo, entry, "removing")
         return None
-    if not (directory / _TREE).exists() and _is_of(worktree, project, entry):
+    if not exists(directory / _TREE) and _is_of(worktree, project, entry):
         os.rename(worktree, aside_of(worktree, entry.name))
         reached("retire.aside")
     _copy_aside(worktree, directory, entry)
@@ -169,7 +170,7 @@ def _move_tree(worktree: Path, directory: Path, entry: Entry) -> None:
 def _copy_aside(worktree: Path, directory: Path, entry: Entry) -> None:
     """Copy what was renamed on its own file system into the entry, if it is to be kept."""
     aside = aside_of(worktree, entry.name)
-    if entry.kept and aside.is_dir() and not (directory / _TREE).exists():
+    if entry.kept and is_dir(aside) and not exists(directory / _TREE):
         copy_across(aside, directory / _TREE)
 
 
@@ -208,10 +209,10 @@ def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> No
     """Undo what `retire` did so far. Raises OSError, the removal then being finished later."""
     # First the one that is not a copy.
     for source in (aside_of(worktree, entry.name), directory / _TREE):
-        if source.exists() and not worktree.exists():
+        if exists(source) and not exists(worktree):
             os.rename(source, worktree)
             reached("retire.tree-back")
-    if (directory / _ADMIN).exists():
+    if exists(directory / _ADMIN):
         admin.parent.mkdir(exist_ok=True)
         os.rename(directory / _ADMIN, admin)
         reached("retire.admin-back")

@@ -24,6 +24,7 @@ from .errors import AdwError, FileUnusable, GitFailed
 from .faults import reached
 from .gitrepo import SPARE, Repository, resolve_commit, run_git, worktree_of_admin
 from .locks import held, try_lock
+from .presence import exists, is_dir, is_file
 from .project import Project
 from .receipts import admin_directories
 from .userhooks import PREPARE, require_trusted, run_hooks
@@ -195,7 +196,7 @@ def drop(project: Project) -> int:
 
 def tidy(project: Project) -> None:
     """Sweep away what is no spare, unless some process makes spares just now."""
-    if project.repo.spares_dir.is_dir():
+    if is_dir(project.repo.spares_dir):
         with _filling(project, wait=False) as ours:
             if ours:
                 _sweep(project)
@@ -275,7 +276,7 @@ def _sweep(project: Project) -> int:
     names = {name.lstrip(".").partition(".")[0] for name in _names(repo)}
     for name in names:
         discard_leftover(_record(repo, name))
-        if name in whole and lock_of(repo, name).exists():
+        if name in whole and exists(lock_of(repo, name)):
             with _locked(lock_of(repo, name)):
                 pass  # nobody's, and goes with that
     _discard_half_entries(repo)
@@ -291,7 +292,7 @@ def _discard_half_entries(repo: Repository) -> None:
     from .leftovers import is_half_added
 
     for admin in admin_directories(repo.admin_root):
-        if not admin.name.startswith(SPARE) or (admin / "index").exists():
+        if not admin.name.startswith(SPARE) or exists(admin / "index"):
             continue
         with _locked(lock_of(repo, admin.name)) as ours:  # or a scratch worktree is in the making
             if ours and is_half_added(admin, repo.spares_dir / admin.name):
@@ -303,7 +304,7 @@ def remove(project: Project, name: str) -> bool:
     """Remove a spare, or what is left of one; False if somebody is taking it."""
     repo, path = project.repo, project.repo.spares_dir / name
     with _locked(lock_of(repo, name)) as ours:
-        if not ours or ((repo.admin_root / name).exists() and not _leads_here(repo, name)):
+        if not ours or (exists(repo.admin_root / name) and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
         _unlink(_record(repo, name))
         reached("spare.forgotten")
@@ -388,7 +389,7 @@ def _load(repo: Repository, name: str) -> Spare | None:
         spare = Spare(*(str(document[key]) for key in ("name", "commit", "prepared")))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    whole = spare.name == name and (repo.spares_dir / name / ".git").is_file()
+    whole = spare.name == name and is_file(repo.spares_dir / name / ".git")
     return spare if whole and _leads_here(repo, name) else None
 
 

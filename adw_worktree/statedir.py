@@ -19,6 +19,7 @@ from .atomic import write_atomically
 from .errors import LedgerError, remedy
 from .faults import reached
 from .locks import held
+from .presence import exists, is_dir
 
 OR_ELSEWHERE = ", or choose another state directory with ADW_STATE_HOME"
 
@@ -43,7 +44,7 @@ def prepare_state_directory(state_dir: Path) -> None:
                 hint=f"chmod o-w {quote(str(state_dir))}, or choose another with ADW_STATE_HOME",
             )
         folder = state_dir / "ledgers"
-        if not folder.is_dir():
+        if not is_dir(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
             reached("state.directory")
             if _shared(state_dir):
@@ -127,7 +128,7 @@ def _shared(state_dir: Path) -> bool:
 
 def _make_shared_lock(state_dir: Path, path: Path) -> None:
     """Make the lock file for the whole group; it appears with its permissions or not at all."""
-    if path.exists():
+    if exists(path):
         return
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -13,6 +13,7 @@ from .gitrepo import (
     list_worktrees,
     run_git,
 )
+from .presence import is_dir
 from .project import Project
 from .receipts import admin_directories
 from .workstate import require_linked, unfinished
@@ -98,7 +99,7 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
     places = [one.path for one in (main, *linked) if one.branch == branch]
     if not places:
         return None
-    if len(places) > 1 or not places[0].is_dir():
+    if len(places) > 1 or not is_dir(places[0]):
         where = " and at ".join(map(str, places))
         how = "more than once" if len(places) > 1 else "out of sight"
         raise WorktreeUnavailable(

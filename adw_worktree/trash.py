@@ -28,6 +28,7 @@ from .faults import reached
 from .gitrepo import Repository, run_git
 from .locks import discard, held, try_lock
 from .model import can_name, check_adw_id
+from .presence import exists, is_dir
 
 Way = Literal["removing", "restoring", "deleting", "stuck"]
 
@@ -148,10 +149,10 @@ def tokens(repo: Repository) -> set[str]:
         directory = place(repo, name)
         if name.endswith((".deleting", ".lock", ".stuck")):
             continue
-        if not (directory / _RECORD).exists() and directory.exists():
+        if not exists(directory / _RECORD) and exists(directory):
             continue  # on its way in, and its lease still there
         entry = load(directory)
-        if entry is None and not (directory / _RECORD).exists():
+        if entry is None and not exists(directory / _RECORD):
             return tokens(repo)  # it went on its way since
         if entry is None:
             raise FileUnusable(f"{directory} cannot be read", hint=f"look into {directory}")
@@ -283,7 +284,7 @@ def purge(repo: Repository, days: float) -> None:
             with suppress(OSError):
                 directory.rename(directory.with_suffix(".deleting"))
                 finish_deleting(repo, directory.stem)
-        if _is_moving(name) or not directory.is_dir():
+        if _is_moving(name) or not is_dir(directory):
             continue
         entry = load(directory)
         try:

@@ -23,6 +23,7 @@ from .atomic import write_atomically
 from .background import succeeds
 from .errors import FileUnusable, SettingsError
 from .faults import reached
+from .presence import is_symlink
 from .settings_check import TAKES
 from .unitfile import (
     LABEL,
@@ -157,7 +158,7 @@ def uninstall(unit: Unit) -> UnitState:
 def state(unit: Unit) -> UnitState:
     """Return what is in place. Raises FileUnusable if that cannot be read."""
     try:
-        linked = unit.path.is_symlink()  # by a person, perhaps to nothing
+        linked = is_symlink(unit.path)  # by a person, perhaps to nothing
         present = b"" if linked else unit.path.read_bytes()
     except FileNotFoundError:
         return UnitState("absent", unit.manager, unit.path)
@@ -193,7 +194,7 @@ def _domain() -> str:
 def _remove_links(unit: Unit) -> None:
     """Remove what systemd itself made, if it could not be asked, and directories left empty."""
     wants = unit.path.parent / "default.target.wants"
-    if (wants / SERVICE).is_symlink():
+    if is_symlink(wants / SERVICE):
         (wants / SERVICE).unlink()
     for directory in (wants, unit.path.parent, unit.path.parent.parent):
         with suppress(OSError):  # not empty, or not there

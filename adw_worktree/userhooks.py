@@ -24,6 +24,7 @@ from .faults import reached
 from .gitrepo import BUSY_VARIABLE, clean_environment
 from .locks import held
 from .model import Settings
+from .presence import is_dir
 from .statedir import OR_ELSEWHERE
 
 Approvals = dict[str, list[str]]
@@ -156,7 +157,7 @@ def _key(common_dir: Path) -> str:
 def _locked(state_dir: Path, timeout: float) -> Iterator[None]:
     path = _record(state_dir)
     try:
-        if not state_dir.is_dir():
+        if not is_dir(state_dir):
             state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             reached("state.directory")
     except OSError as exc:
@@ -271,7 +272,7 @@ def _run(
             argv, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
         )
     except OSError as exc:
-        missing = "" if cwd.is_dir() else f" (there is no directory {cwd})"
+        missing = "" if is_dir(cwd) else f" (there is no directory {cwd})"
         reason = f"could not be started: {exc.strerror}{missing}"
         raise _failed(moment, command, reason) from exc
     except ValueError as exc:  # a NUL byte in a variable

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from .envfile import is_ours, load_header
 from .gitrepo import admin_directory, worktree_of_admin
 from .model import DEFAULT_ENV_FILE, Lease, Verdict
+from .presence import exists, is_dir
 from .receipts import has_receipt, receipt_token
 
 
@@ -67,9 +68,9 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | N
     foreign = _foreign_owner(named, admin) if link is not None else None
     if foreign is not None and receipt_token(foreign) == lease.token:
         return Finding("gone", f"this repository is a copy; the worktree belongs to {foreign}")
-    replaced = foreign is not None or (named / ".git").is_dir()
+    replaced = foreign is not None or is_dir(named / ".git")
     linked = admin_directory(named) if foreign is None else None
-    if linked is not None and linked.name != admin.name and linked.is_dir():
+    if linked is not None and linked.name != admin.name and is_dir(linked):
         return Finding("unknown", f"{named}/.git leads to another worktree's entry", named)
     if identity is not None and link is not None and not replaced:
         header = named / (env_file or DEFAULT_ENV_FILE)
@@ -84,7 +85,7 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | N
         return Finding("alive", "its worktree is there", named)
     if ours and not replaced:
         return Finding("unknown", f"{named} is there, but its .git file is missing", named)
-    if (admin / "locked").exists():
+    if exists(admin / "locked"):
         return Finding("unknown", "locked, and its directory is missing", named)
     return _judge_missing(lease, named, common_dir)
 
@@ -125,7 +126,7 @@ def _judge_unlinked(lease: Lease, path: Path, common_dir: Path) -> Finding:
 
 def _judge_missing(lease: Lease, path: Path, common_dir: Path) -> Finding:
     """Judge a worktree whose directory is not where it was: deleted, moved, or not mounted?"""
-    ancestor = next((parent for parent in path.parents if parent.is_dir()), Path(path.anchor))
+    ancestor = next((parent for parent in path.parents if is_dir(parent)), Path(path.anchor))
     try:
         found = ancestor.stat()
         home = common_dir.stat()

@@ -30,6 +30,7 @@ from .ledger import Leases
 from .locks import try_lock
 from .model import Lease
 from .neighbours import forget_lost
+from .presence import is_file
 from .project import Project, project_of
 from .settings import load_settings
 from .watchlist import Watchlist, make_watchlist, touched
@@ -260,7 +261,7 @@ class _Watcher:
 
 def _look(entry: registry.Entry) -> tuple[list[Released], list[str]]:
     """Make the cheap pass; return what it freed, and its notices."""
-    if not entry.ledger.is_file():
+    if not is_file(entry.ledger):
         return [], []  # the repository is being deleted, or the next command brings it back
     project = project_of(repository_at(entry.common_dir))
     if project.pool.ledger.path != entry.ledger:

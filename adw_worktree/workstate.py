@@ -19,6 +19,7 @@ from .gitrepo import (
     worktree_of_admin,
 )
 from .output import progress
+from .presence import exists, is_dir, is_file
 from .receipts import admin_directories
 
 T = TypeVar("T")
@@ -88,7 +89,7 @@ def _named(worktree: Path, admin: Path) -> list[str]:
 
 def unfinished(git_directory: Path) -> str | None:
     """Return the operation that waits for its user in the worktree of that git directory."""
-    found = [word for name, word in _UNFINISHED.items() if (git_directory / name).exists()]
+    found = [word for name, word in _UNFINISHED.items() if exists(git_directory / name)]
     return found[0] if found else None
 
 
@@ -103,7 +104,7 @@ def own_admin(repo: Repository, worktree: Path) -> Path:
         if worktree_of_admin(admin) == worktree and not _leads_elsewhere(worktree, admin):
             return admin
     link, repair = worktree / ".git", f"git -C {quote(str(repo.home))} worktree repair"
-    if link.is_dir():
+    if is_dir(link):
         what, hint = "is a directory", f"move it away, then {repair}"
     else:
         what = f"leads to {admin_directory(worktree) or 'another repository'}"
@@ -130,11 +131,9 @@ def _leads_elsewhere(worktree: Path, admin: Path) -> bool:
     said, link = admin_directory(worktree), worktree / ".git"
     if said is not None:
         return said.name != admin.name or said.parent.resolve() != admin.parent.resolve()
-    if not link.exists():
+    if not exists(link):
         return False
-    return (
-        link.is_dir() or not run_git(["rev-parse", "--git-dir"], worktree, check=False).returncode
-    )
+    return is_dir(link) or not run_git(["rev-parse", "--git-dir"], worktree, check=False).returncode
 
 
 def is_pruning_safe(repo: Repository, admin: Path) -> bool:
@@ -192,7 +191,7 @@ def _codes(status: str) -> list[str]:
 
 def _submodules(worktree: Path, admin: Path) -> list[str]:
     """Return the paths of the submodules that are checked out in `worktree`."""
-    if not (worktree / ".gitmodules").is_file():
+    if not is_file(worktree / ".gitmodules"):
         return []
     from configparser import Error
 
@@ -206,7 +205,7 @@ def _submodules(worktree: Path, admin: Path) -> list[str]:
         command = [*_named(worktree, admin), "ls-files", "--stage", "-z"]
         listed = run_git(command, worktree).stdout.split("\0")
         paths = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
-        return [path for path in paths if (worktree / path / ".git").exists()]
+        return [path for path in paths if exists(worktree / path / ".git")]
 
 
 def _has_unpushed(submodule: Path) -> bool:

@@ -19,6 +19,7 @@ from .gitrepo import NO_HOOKS, Repository, branch_commit, list_worktrees, run_gi
 from .locks import held
 from .model import Settings
 from .output import progress
+from .presence import exists, is_file
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
@@ -182,7 +183,7 @@ def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:
 def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:
     """Check out the submodules that the main worktree has checked out. Raises GitFailed."""
     main = repo.main
-    if main is None or not (path / ".gitmodules").is_file():
+    if main is None or not is_file(path / ".gitmodules"):
         return
     listed = run_git(
         ["config", "-z", "--file", ".gitmodules", "--get-regexp", r"^submodule\..*\.path$"],
@@ -190,7 +191,7 @@ def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None
         check=False,
     ).stdout
     paths = [item.partition("\n")[2] for item in listed.split("\0") if item]
-    wanted = [name for name in paths if name and (main / name / ".git").exists()]
+    wanted = [name for name in paths if name and exists(main / name / ".git")]
     if wanted:
         update = ["submodule", "--quiet", "update", "--init", "--recursive", "--", *wanted]
         reached("submodules.before")
@@ -211,7 +212,7 @@ def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool =
             reached("worktree-remove.after")
         except GitFailed:
             listed = any(entry.path == path for entry in list_worktrees(repo.home))
-            if not listed and not path.exists():
+            if not listed and not exists(path):
                 return
             if attempt == _ATTEMPTS - 1 or not listed:
                 raise

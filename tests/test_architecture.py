@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 
 LAYERS = [
-    ["_version", "errors", "memory"],
+    ["_version", "errors", "memory", "presence"],
     ["faults", "progress"],
     ["model", "atomic", "resources", "output", "gitwords"],
     ["locks", "screen", "fullscreen", "pasting", "mistyped", "parsing"],
@@ -138,6 +138,18 @@ def test_modules_are_short_and_say_what_they_own(path: Path) -> None:
     assert path.stem not in FORBIDDEN
     assert len(text.splitlines()) <= 400
     assert ast.get_docstring(ast.parse(text))
+
+
+def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
+    """Since Python 3.14 the methods of a path say no to either; those of `presence` do not."""
+    found = [
+        (path.name, node.lineno)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.keywords
+        if node.func.attr in ("exists", "is_dir", "is_file", "is_symlink") and not node.args
+    ]
+    assert found == []
 
 
 def test_only_gitrepo_runs_git_and_only_output_prints() -> None:

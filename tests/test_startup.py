@@ -19,7 +19,7 @@ def _names(text: str) -> set[str]:
     return set(text.split())
 
 
-BASE = _names("_version cli errors faults gitrepo locks model output parsing")
+BASE = _names("_version cli errors faults gitrepo locks model output parsing presence")
 OPENS = BASE - {"_version"} | _names(
     "atomic commands discovery envfile holdings ledger memory neighbours places pool ports project "
     "receipts registry resources schema settings settings_check settings_rules statedir verdict"

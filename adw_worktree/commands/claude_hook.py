@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import InvalidAdwId, UnknownAdw, UnmergedBranch, UsageError
 from ..model import check_adw_id, with_id_characters
 from ..output import Outcome
+from ..presence import is_dir
 from ..project import Project, open_project
 
 EPILOG = """\
@@ -84,9 +85,9 @@ def _take_away(project: Project, path: Path) -> list[str]:
 
 def _standing(path: Path, otherwise: Path) -> Path:
     """Return a directory of the worktree's repository that is there."""
-    if path.is_dir():
+    if is_dir(path):
         return path
-    return otherwise if otherwise.is_dir() else next(one for one in path.parents if one.is_dir())
+    return otherwise if is_dir(otherwise) else next(one for one in path.parents if is_dir(one))
 
 
 def adw_id_of(name: str) -> str:

@@ -11,6 +11,7 @@ from ..errors import AdwError
 from ..healing import heal
 from ..output import Outcome, Terminal, table
 from ..overview import Row, rows
+from ..presence import is_dir
 from ..project import Project, open_project, project_of
 
 EPILOG = """\
@@ -52,7 +53,7 @@ def other_projects(project: Project, notes: list[str]) -> list[Project]:
     """Return the other projects of the registry; note those that cannot be opened."""
     found = []
     for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
-        if entry.common_dir == project.repo.common_dir or not entry.common_dir.is_dir():
+        if entry.common_dir == project.repo.common_dir or not is_dir(entry.common_dir):
             continue
         try:
             found.append(project_of(repository_at(entry.common_dir)))

@@ -11,6 +11,7 @@ from ..errors import AdwError, UsageError
 from ..faults import reached
 from ..healing import heal
 from ..output import Outcome, as_error, table
+from ..presence import exists, is_dir
 from ..project import Project, open_project
 from ..stamp import observe, stamp_file, write_stamp
 
@@ -100,7 +101,7 @@ def _pass(project: Project, dry_run: bool, max_age: timedelta | None) -> Reconci
 
 def _stamp(project: Project, observed: int) -> None:
     """Tell the managed hooks, if there are any, that all is seen up to `observed`."""
-    if stamp_file(project.repo).exists():
+    if exists(stamp_file(project.repo)):
         write_stamp(project.repo, list(project.pool.leases().values()), observed)
 
 
@@ -128,7 +129,7 @@ def _wait_until_gone(project: Project, admin_id: str) -> None:
     """Wait for `git worktree remove`, which is under way, to delete its admin directory."""
     admin = project.repo.admin_root / admin_id
     deadline = time.monotonic() + _WAIT_SECONDS
-    while admin.parent == project.repo.admin_root and admin.is_dir():
+    while admin.parent == project.repo.admin_root and is_dir(admin):
         if time.monotonic() > deadline:
             return
         time.sleep(_POLL_SECONDS)
