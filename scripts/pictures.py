@@ -134,6 +134,8 @@ def _settled(data: bytes, root: str) -> bytes:
         return before + b"4711" + after + (gap and gap.ljust(len(number) - 4 + len(gap)))
 
     shown = data.replace(root.encode(), _SHOWN.encode())
+    # As wide as it was, for what is cut behind it.
+    shown = re.sub(rb"\d{4,}(?= python3)", lambda found: b"471100"[: len(found[0])], shown)
     return re.sub(rb"(pid (?:\x1b\[[0-9;]*m)?)(\d{4,})(\)?)( {2,}|)", pid, shown)
 
 
@@ -163,7 +165,7 @@ def _environment(root: Path) -> dict[str, str]:
     """Return an environment with nothing of this machine's but its programs."""
     programs = root / "bin"
     programs.mkdir()
-    for name, words in (("adw-worktree", "-m adw_worktree"), ("python", "")):
+    for name, words in (("adw-worktree", "-m adw_worktree"), ("python3", "")):
         (programs / name).write_text(f'#!/bin/bash\nexec -a {name} {sys.executable} {words} "$@"\n')
         (programs / name).chmod(0o755)
     date = "2026-01-02T03:04:05Z"
