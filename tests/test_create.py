@@ -420,16 +420,6 @@ def test_parallel_creates_get_distinct_slots(adw: Adw) -> None:
         assert git("status", "--porcelain", cwd=adw.directory / "trees" / f"a{number}") == ""
 
 
-def test_other_wishes_for_what_is_there_are_not_passed_over(adw: Adw) -> None:
-    adw("reserve", "a", "--slot", "3")
-    assert "has slot 3" in adw("create", "a", "--slot", "4", code=2).stderr
-    assert "has slot 3" in adw("reserve", "a", "--slot", "4", code=2).stderr
-    adw("reserve", "a", "--slot", "3")
-    adw("create", "a", "--slot", "3")
-    assert "other was left alone" in adw("create", "a", "--branch", "other").stderr
-    assert "left alone" not in adw("create", "a", "--branch", "a").stderr
-
-
 def test_create_on_a_reservation_whose_branch_cannot_be_made_ends(adw: Adw) -> None:
     """It took the reservation that it had put back for another's, and began anew for ever."""
     adw("reserve", "r", "--slot", "5")
