@@ -33,21 +33,31 @@ def become(words: Sequence[str], directory: Path, variables: Mapping[str, str]) 
     """
     os.chdir(directory)
     environment = {**os.environ, **variables}
+    # Not by execvp, which tells of the first directory that failed, not of the file that was found.
+    file = _require_file(words[0], environment.get("PATH", os.defpath))
     try:
-        os.execvpe(words[0], list(words), environment)
+        os.execve(file, list(words), environment)
     except (OSError, ValueError) as exc:
-        raise _failure(words[0], environment.get("PATH", os.defpath), exc) from exc
+        raise _failure(file, exc) from exc
 
 
-def _failure(name: str, search: str, cause: OSError | ValueError) -> AdwError:
-    """Return why `name`, looked for on `search`, could not be run."""
-    file = _file(name, search)
-    if file is None and "/" in name:
-        hint = f"a relative path begins at {os.getcwd()}"
-        return CommandNotFound(f"{name}: there is no such file", hint=hint)
-    if file is None:
+def _require_file(name: str, search: str) -> str:
+    """Return the path of what a shell would run. Raises CommandNotFound."""
+    if "/" in name:
+        if not os.path.exists(name):
+            hint = f"a relative path begins at {os.getcwd()}"
+            raise CommandNotFound(f"{name}: there is no such file", hint=hint)
+        return os.path.abspath(name)
+    places = [os.path.abspath(os.path.join(one, name)) for one in search.split(os.pathsep)]
+    files = [place for place in places if os.path.isfile(place)]
+    if not files:
         hint = "see whether it is installed, and on PATH"
-        return CommandNotFound(f"{name or repr(name)}: command not found", hint=hint)
+        raise CommandNotFound(f"{name or repr(name)}: command not found", hint=hint)
+    return next((file for file in files if os.access(file, os.X_OK)), files[0])
+
+
+def _failure(file: str, cause: OSError | ValueError) -> AdwError:
+    """Return why `file` could not be run."""
     if os.path.isdir(file):
         return CommandNotExecutable(f"{file} is a directory", hint="name a program in it")
     why = cause.strerror if isinstance(cause, OSError) else str(cause)
@@ -63,11 +73,3 @@ def _failure(name: str, search: str, cause: OSError | ValueError) -> AdwError:
             why = "it is not executable"
             hint = f"chmod +x {quote(file)}"
     return CommandNotExecutable(f"{file} cannot be run: {why}", hint=hint)
-
-
-def _file(name: str, search: str) -> str | None:
-    """Return the path of what a shell would run; None if there is nothing."""
-    if "/" in name:
-        return os.path.abspath(name) if os.path.exists(name) else None
-    places = (os.path.join(directory, name) for directory in search.split(os.pathsep))
-    return next((os.path.abspath(place) for place in places if os.path.isfile(place)), None)

@@ -311,9 +311,10 @@ def test_hooks_of_everybody_or_nobody_are_left_alone(
     assert {one.state for one in states} == {"refused"}
     assert all(one.note for one in states)
     assert list(shared.iterdir()) == []
-    told = Adw(repo)("hooks", "install").stderr
-    assert "6 of 6 hooks are not in place: " in told
-    assert "adw-worktree hooks install --watch" in told
+    if git_version(repo) < CONFIG_GIT:
+        told = Adw(repo)("hooks", "install").stderr
+        assert "6 of 6 hooks are not in place: " in told
+        assert "adw-worktree hooks install --watch" in told
 
 
 def test_nothing_is_started_while_nothing_changed(

@@ -179,7 +179,7 @@ def test_nothing_is_wider_than_the_terminal(adw: Adw, shown: Open) -> None:
 
 
 def test_a_column_that_has_to_go_takes_no_other_with_it(adw: Adw, shown: Open) -> None:
-    services = "".join(f",s{number}={30000 + 1000 * number}" for number in range(6))
+    services = "".join(f",s{number}={40000 + 1000 * number}" for number in range(6))
     services = os.environ["ADW_SERVICES"] + services
     adw("create", "a", ADW_SERVICES=services)
     for command in ("list", "status"):
