@@ -132,7 +132,7 @@ def _colour(scene: Scene, timing: Timing, theme: Theme) -> str:
 
 def is_ours(scene: Scene, timing: Timing) -> bool:
     """Whether a bar is this tool's, to be told from git's and its peers'."""
-    return scene.row in ("pool", "hooks") or "adw-worktree" in timing.label
+    return scene.row in ("pool", "hooks", "completion") or "adw-worktree" in timing.label
 
 
 # ---- curves --------------------------------------------------------------------------------------
