@@ -208,31 +208,32 @@ def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
 
 def _command_of(words: list[str]) -> str | None:
     """Return the command that `words` name; raise UsageError on a wrong one."""
-    rest = iter(words)
-    for word in rest:
-        if word == "-C":
-            next(rest, None)
-        elif not word.startswith("-"):
-            return _canonical(word)
-    return None
+    _, word = _leading(words)
+    return None if word is None else _canonical(word)
 
 
 def _elsewhere(words: list[str]) -> Elsewhere | None:
     """Return what -C says; None without one."""
-    given = ""
-    rest = iter(words)
-    for word in rest:
-        if word == "-C":
-            given = next(rest, "")
-        elif word.startswith("-C"):
-            given = word[2:]
-        elif not word.startswith("-"):
-            break
-    if not given:
+    directory, _ = _leading(words)
+    if not directory:
         return None
     from .pasting import Elsewhere
 
-    return Elsewhere(given, _names())
+    return Elsewhere(directory, _names())
+
+
+def _leading(words: list[str]) -> tuple[str, str | None]:
+    """Return what -C says, "" without one, and the word in the place of the command."""
+    directory = ""
+    rest = iter(words)
+    for word in rest:
+        if word == "-C":
+            directory = next(rest, "")
+        elif word.startswith("-C"):
+            directory = word[2:]
+        elif not word.startswith("-"):
+            return directory, word
+    return directory, None
 
 
 def _canonical(word: str) -> str:

@@ -144,11 +144,11 @@ def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start |
 
 
 def _check_branch_free(project: Project, branch: str) -> None:
-    main, *linked = list_worktrees(project.repo.home)
-    for entry in (main, *linked):
+    entries = list_worktrees(project.repo.home)
+    for entry in entries:
         if entry.branch != branch:
             continue
-        if entry is main:
+        if entry is entries[0]:
             raise BranchUnusable(
                 f"branch {branch} is checked out in the main worktree {entry.path}",
                 hint="choose another branch with --branch",

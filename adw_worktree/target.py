@@ -95,8 +95,8 @@ def _is_worked_on(git_directory: Path, branch: str) -> bool:
 
 def checked_out_at(project: Project, branch: str) -> Path | None:
     """Return the worktree that has the branch checked out. Raises WorktreeUnavailable."""
-    main, *linked = list_worktrees(project.repo.home)
-    places = [one.path for one in (main, *linked) if one.branch == branch]
+    entries = list_worktrees(project.repo.home)
+    places = [one.path for one in entries if one.branch == branch]
     if not places:
         return None
     if len(places) > 1 or not is_dir(places[0]):
@@ -106,6 +106,6 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
             f"branch {branch} is checked out {how}, at {where}",
             hint="git worktree list, or choose another branch with --into",
         )
-    if places[0] != main.path:
+    if places[0] != entries[0].path:
         require_linked(project.repo, places[0])  # or git would move what the one around it is on
     return places[0]
