@@ -92,7 +92,7 @@ def _together(
 def fill(ledger: str, taken: int) -> None:
     """Lease so many slots without worktrees; in one write, for thousands take their time."""
     from adw_worktree import PortPool
-    from adw_worktree.model import ports_of
+    from adw_worktree.pool.lease import ports_of
 
     pool = PortPool(ledger)
     pool.reserve("first")

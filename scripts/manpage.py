@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adw_worktree import __version__
-from adw_worktree.cli import COMMANDS, build_parser
-from adw_worktree.parsing import Parser
-from adw_worktree.topics import TOPICS, Block, Lines, Rows
+from adw_worktree.cli.main import COMMANDS, build_parser
+from adw_worktree.cli.parser import Parser
+from adw_worktree.cli.topics import TOPICS, Block, Lines, Rows
 
 
 def write_pages(directory: Path) -> list[Path]:

@@ -13,9 +13,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adw_worktree import errors, model, schema, settings_check
-from adw_worktree.model import SCHEMA_VERSION, Settings
-from adw_worktree.settings_rules import WRITERS
+from adw_worktree import errors
+from adw_worktree.adw_id import _ADW_ID
+from adw_worktree.pool import document as schema
+from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
+from adw_worktree.settings import check as settings_check
+from adw_worktree.settings.model import Settings
+from adw_worktree.settings.rules import WRITERS
 
 from . import documents
 from .architecture import pictures
@@ -148,7 +152,7 @@ def ledger_schema() -> dict[str, Any]:
     """Return the JSON Schema of a ledger."""
     record = schema._record().model_json_schema()
     record.pop("title")
-    told = _docstrings(model.Lease)
+    told = _docstrings(Lease)
     for name, one in record["properties"].items():
         one.pop("title", None)
         if name in told:
@@ -165,7 +169,7 @@ def ledger_schema() -> dict[str, Any]:
                 "properties": {"version": {"const": SCHEMA_VERSION}},
             }
         },
-        "patternProperties": {f"^{model._ADW_ID}$": {"$ref": "#/$defs/Lease"}},
+        "patternProperties": {f"^{_ADW_ID}$": {"$ref": "#/$defs/Lease"}},
         "additionalProperties": False,
         "$defs": {"Lease": record},
     }

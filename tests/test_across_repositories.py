@@ -123,9 +123,9 @@ for module in pkgutil.walk_packages(adw_worktree.__path__, "adw_worktree."):
         importlib.import_module(module.name)
 import contextvars, importlib.metadata, uuid, zoneinfo
 import platformdirs, psutil, pydantic, pydantic_core
-import adw_worktree.cli
+import adw_worktree.cli.main
 try:
-    adw_worktree.cli.main(["--help"])
+    adw_worktree.cli.main.main(["--help"])
 except SystemExit:
     pass
 sys.stdout.flush()
@@ -133,7 +133,7 @@ os.setgroups([4242])
 os.setgid(int(sys.argv[1]))
 os.setuid(int(sys.argv[1]))
 os.umask(0o077)
-sys.exit(adw_worktree.cli.main(sys.argv[2:]))
+sys.exit(adw_worktree.cli.main.main(sys.argv[2:]))
 """
 
 

@@ -15,8 +15,9 @@ from conftest import Adw, git
 
 from adw_worktree import PortPool, get_port_pool
 from adw_worktree.errors import InvalidAdwId, PoolExhausted
-from adw_worktree.holdings import Holding, exhausted
-from adw_worktree.model import Lease, Settings
+from adw_worktree.pool.holders import Holding, exhausted
+from adw_worktree.pool.lease import Lease
+from adw_worktree.settings.model import Settings
 
 
 @pytest.fixture

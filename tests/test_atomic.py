@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adw_worktree.atomic import write_atomically
+from adw_worktree.system.atomic import write_atomically
 
 
 def run_python(code: str, *args: object) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def test_permissions_are_exact_whatever_the_umask(tmp_path: Path, mode: int) -> 
     path.write_bytes(b"old")
     path.chmod(0o640)
     code = (
-        "import os, sys; from pathlib import Path; from adw_worktree.atomic import *;"
+        "import os, sys; from pathlib import Path; from adw_worktree.system.atomic import *;"
         "os.umask(0o077); write_atomically(Path(sys.argv[1]), b'new', mode=int(sys.argv[2]))"
     )
     done = run_python(code, path, mode)
@@ -86,7 +86,7 @@ def test_full_disk_leaves_the_old_content_and_no_temporary_file(tmp_path: Path) 
     code = """
 import errno, resource, signal, sys
 from pathlib import Path
-from adw_worktree.atomic import write_atomically
+from adw_worktree.system.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:
@@ -118,7 +118,7 @@ def test_missing_directory_is_an_error_and_is_not_made(tmp_path: Path) -> None:
 _KILLED_AT = """
 import os, sys
 from pathlib import Path
-from adw_worktree.atomic import write_atomically
+from adw_worktree.system.atomic import write_atomically
 left = int(sys.argv[2])
 def audit(event, args):
     global left
@@ -153,7 +153,7 @@ def test_writer_killed_at_any_step_leaves_whole_content_and_the_next_cleans_up(
 _WRITER = """
 import sys
 from pathlib import Path
-from adw_worktree.atomic import write_atomically
+from adw_worktree.system.atomic import write_atomically
 sys.stdin.readline()
 for _ in range(100):
     write_atomically(Path(sys.argv[1]), sys.argv[2].encode() * 20_000)

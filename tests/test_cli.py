@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, user_hook
 
-from adw_worktree.cli import _ISSUES, COMMANDS
+from adw_worktree.cli.main import _ISSUES, COMMANDS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 ENVELOPE = {"schema_version", "ok"}
@@ -381,7 +381,7 @@ def test_unusable_settings_exit_3(adw: Adw) -> None:
 
 
 def test_lock_held_too_long_exits_8(adw: Adw) -> None:
-    from adw_worktree.locks import held
+    from adw_worktree.system.locks import held
 
     adw("create", "a")
     state = Path(os.environ["XDG_STATE_HOME"]) / "adw-worktree"

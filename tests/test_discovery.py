@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from conftest import git, make_repo
 
-from adw_worktree import discovery
 from adw_worktree.errors import AdwError
-from adw_worktree.gitrepo import Repository
+from adw_worktree.repo import find as discovery
+from adw_worktree.repo.repository import Repository
 
 
 def linked(repo: Path) -> Path:

@@ -15,9 +15,9 @@ import yaml
 from conftest import free_services, make_repo
 from docblocks import CHECKOUT, PAGES, Block, Shell, Step, alike, blocks, sessions
 
-from adw_worktree.cli import build_parser
+from adw_worktree.cli.main import build_parser
 from adw_worktree.errors import UsageError
-from adw_worktree.settings_check import Layer, checked
+from adw_worktree.settings.check import Layer, checked
 
 NEEDS = {"docker compose", "jq", "PostgreSQL", "tmux", "vite"}
 """Programs that blocks may need. CI installs all that Debian and npm have."""

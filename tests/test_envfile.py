@@ -16,18 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adw_worktree import envfile
-from adw_worktree.envfile import (
-    Header,
-    is_ours,
-    load_header,
-    parse_header,
-    parse_variables,
-    render,
-)
 from adw_worktree.errors import SettingsError
-from adw_worktree.model import Lease
-from adw_worktree.resources import shipped_text
+from adw_worktree.pool.env_header import Header, is_ours, load_header, parse_header
+from adw_worktree.pool.lease import Lease
+from adw_worktree.system.shipped import shipped_text
+from adw_worktree.worktrees.files import env_file as envfile
+from adw_worktree.worktrees.files.env_file import parse_variables, render
 
 TOKEN = "0123456789abcdef" * 2
 LEASE = Lease(

@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from conftest import Adw, branches, count, git, mounted, stress_size, worktrees
 
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
 from adw_worktree.project import open_project
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
 
 
 @pytest.fixture

@@ -26,8 +26,6 @@ from conftest import (
     worktrees,
 )
 
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
 from adw_worktree.errors import (
     BranchUnusable,
     DirtyWorktree,
@@ -35,9 +33,11 @@ from adw_worktree.errors import (
     MergeConflict,
     WorktreeUnavailable,
 )
-from adw_worktree.finish import Finished, Terms, finish
-from adw_worktree.merging import Way
 from adw_worktree.project import open_project
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
+from adw_worktree.worktrees.finish.merge import Way
 
 WAYS = ["merge", "squash", "rebase"]
 NAMES = ["feat/x", "it's", 'a"b', "ü\u2028ö", "$(touch${IFS}ran)", "a;b&c"]

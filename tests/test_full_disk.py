@@ -20,9 +20,9 @@ import pytest
 from conftest import Adw, Ran, branches, count, git, make_repo, settle, stress_size
 from test_killed import busy_in, spares_of, with_old_spare, with_spare, without_spare
 
-from adw_worktree.create import create
 from adw_worktree.project import open_project
-from adw_worktree.reconcile import reconcile
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.reconcile import reconcile
 
 FULL = stress_size(0, 10_000) // 10
 _USUAL_CALLS = {"python": 20, "git": 8}

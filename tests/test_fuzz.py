@@ -32,38 +32,45 @@ from hypothesis.stateful import (
 )
 from pydantic import ValidationError
 
-from adw_worktree import registry, schema, settings_check, statedir, trash, userhooks
-from adw_worktree.consent import Consent
-from adw_worktree.create import create
+from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
-from adw_worktree.exclude import ensure_excluded
-from adw_worktree.gitrepo import (
-    WorktreeEntry,
-    admin_directory,
-    head_branch,
-    list_worktrees,
-    parse_worktrees,
-    worktree_of_admin,
-)
-from adw_worktree.model import Lease, check_adw_id
-from adw_worktree.places import ledger_path, worktree_path
-from adw_worktree.project import Project, open_project
-from adw_worktree.receipts import RECEIPT, load_receipt, write_receipt
-from adw_worktree.reconcile import reconcile
-from adw_worktree.remove import remove
-from adw_worktree.rename import rename
-from adw_worktree.restore import restore
-from adw_worktree.schema import (
+from adw_worktree.pool import document as schema
+from adw_worktree.pool import registry
+from adw_worktree.pool import state_directory as statedir
+from adw_worktree.pool.document import (
     DocumentDamaged,
     decode_lease,
     decode_leases,
     encode_lease,
     encode_leases,
 )
-from adw_worktree.settings import load_settings
-from adw_worktree.settings_check import TAKES
-from adw_worktree.workstate import _codes, is_integrated, uncommitted
-from adw_worktree.worktrees import drop_branch
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.receipts import RECEIPT, load_receipt, write_receipt
+from adw_worktree.project import Project, open_project
+from adw_worktree.repo.branches import drop_branch
+from adw_worktree.repo.integrated import is_integrated
+from adw_worktree.repo.refs import head_branch
+from adw_worktree.repo.repository import (
+    WorktreeEntry,
+    admin_directory,
+    list_worktrees,
+    parse_worktrees,
+    worktree_of_admin,
+)
+from adw_worktree.repo.work import _codes, uncommitted
+from adw_worktree.settings import approvals as userhooks
+from adw_worktree.settings import check as settings_check
+from adw_worktree.settings.check import TAKES
+from adw_worktree.settings.load import load_settings
+from adw_worktree.settings.places import ledger_path, worktree_path
+from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.files.exclude import ensure_excluded
+from adw_worktree.worktrees.reconcile import reconcile
+from adw_worktree.worktrees.remove import remove
+from adw_worktree.worktrees.remove_checks import Consent
+from adw_worktree.worktrees.rename import rename
+from adw_worktree.worktrees.restore import restore
 
 FULL = stress_size(0, 1) == 1
 fuzz = settings(

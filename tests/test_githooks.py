@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, settle
 
-from adw_worktree.discovery import find_repository
-from adw_worktree.githooks import CONFIG_GIT, install, status, uninstall
-from adw_worktree.gitrepo import git_version
-from adw_worktree.hookfile import EVENTS
+from adw_worktree.integrations.git_hooks import CONFIG_GIT, install, status, uninstall
+from adw_worktree.integrations.hook_file import EVENTS
+from adw_worktree.repo.find import find_repository
+from adw_worktree.repo.git import git_version
 
 FAKE_PASS = """#!/bin/sh
 printf '%s\\n' "$*" >>"$LOG"

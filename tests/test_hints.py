@@ -19,10 +19,10 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, make_repo, user_hook
 
-from adw_worktree.cli import COMMANDS, build_parser
+from adw_worktree.cli.elsewhere import Elsewhere
+from adw_worktree.cli.main import COMMANDS, build_parser
+from adw_worktree.cli.topics import TOPICS
 from adw_worktree.errors import AdwError, UsageError
-from adw_worktree.pasting import Elsewhere
-from adw_worktree.topics import TOPICS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 MODULES = sorted((CHECKOUT / "adw_worktree").rglob("*.py"))

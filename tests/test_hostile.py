@@ -29,17 +29,17 @@ from conftest import (
     worktrees,
 )
 
-from adw_worktree import trash
-from adw_worktree.atomic import write_atomically
-from adw_worktree.cli import main
-from adw_worktree.envfile import further_lines
+from adw_worktree.cli.main import main
 from adw_worktree.errors import LedgerError
-from adw_worktree.gitrepo import clean_environment
-from adw_worktree.locks import held
-from adw_worktree.model import Lease
+from adw_worktree.pool.document import DocumentDamaged, decode_leases, encode_leases
+from adw_worktree.pool.lease import Lease
 from adw_worktree.project import open_project
-from adw_worktree.schema import DocumentDamaged, decode_leases, encode_leases
-from adw_worktree.userhooks import is_trusted, trust
+from adw_worktree.settings.approvals import is_trusted, trust
+from adw_worktree.system.atomic import write_atomically
+from adw_worktree.system.environment import clean_environment
+from adw_worktree.system.locks import held
+from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.files.env_file import further_lines
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root makes another user's files")
 

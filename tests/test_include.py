@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Adw, git, mounted
 
-from adw_worktree.include import clone
+from adw_worktree.worktrees.files.include import clone
 
 
 @pytest.fixture

@@ -31,14 +31,16 @@ from conftest import (
     worktrees,
 )
 
-from adw_worktree import registry
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
-from adw_worktree.faults import POINTS
-from adw_worktree.githooks import CONFIG_GIT
-from adw_worktree.gitrepo import admin_directory, git_version, head_branch
+from adw_worktree.integrations.git_hooks import CONFIG_GIT
+from adw_worktree.pool import registry
+from adw_worktree.pool.receipts import load_receipt, receipt_token
 from adw_worktree.project import open_project
-from adw_worktree.receipts import load_receipt, receipt_token
+from adw_worktree.repo.git import git_version
+from adw_worktree.repo.refs import head_branch
+from adw_worktree.repo.repository import admin_directory
+from adw_worktree.system.faults import POINTS
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
 
 PACKAGE = Path(__file__).resolve().parent.parent / "adw_worktree"
 NONE: frozenset[str] = frozenset()

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adw_worktree.errors import LedgerTooNew
-from adw_worktree.model import Lease
-from adw_worktree.schema import DocumentDamaged, decode_leases, encode_lease, encode_leases
+from adw_worktree.pool.document import DocumentDamaged, decode_leases, encode_lease, encode_leases
+from adw_worktree.pool.lease import Lease
 
 
 @pytest.fixture

@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 from conftest import Adw, git, make_repo, settle
 
-from adw_worktree import trash
-from adw_worktree.consent import Consent
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
 from adw_worktree.errors import Refused
-from adw_worktree.locks import discard as discard_lock
-from adw_worktree.locks import try_lock
 from adw_worktree.project import Project, open_project
-from adw_worktree.reconcile import reconcile
-from adw_worktree.remove import remove
-from adw_worktree.restore import discard, restore
+from adw_worktree.system.locks import discard as discard_lock
+from adw_worktree.system.locks import try_lock
+from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.reconcile import reconcile
+from adw_worktree.worktrees.remove import remove
+from adw_worktree.worktrees.remove_checks import Consent
+from adw_worktree.worktrees.restore import discard, restore
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
 

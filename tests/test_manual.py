@@ -17,11 +17,13 @@ import pytest
 from conftest import Adw
 
 import adw_worktree
-from adw_worktree import envfile, errors
-from adw_worktree.cli import COMMANDS, build_parser
-from adw_worktree.model import Lease, Settings
-from adw_worktree.settings_check import MOMENTS, TAKES
-from adw_worktree.topics import TOPICS
+from adw_worktree import errors
+from adw_worktree.cli.main import COMMANDS, build_parser
+from adw_worktree.cli.topics import TOPICS
+from adw_worktree.pool.lease import Lease
+from adw_worktree.settings.check import MOMENTS, TAKES
+from adw_worktree.settings.model import Settings
+from adw_worktree.worktrees.files import env_file as envfile
 from scripts import manpage
 
 LEASE = Lease(

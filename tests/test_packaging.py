@@ -21,7 +21,7 @@ import pytest
 from conftest import git
 
 from adw_worktree import __version__
-from adw_worktree.resources import shipped_text
+from adw_worktree.system.shipped import shipped_text
 from scripts.manpage import write_pages
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -174,7 +174,7 @@ def test_installed_package_works_without_the_checkout(
     wheel.extractall(site)
     ask = (
         "import adw_worktree, sys\n"
-        "from adw_worktree.resources import shipped_text\n"
+        "from adw_worktree.system.shipped import shipped_text\n"
         "print(adw_worktree.__file__)\n"
         "sys.stdout.write(shipped_text('hooks', 'git-hook.sh'))\n"
     )

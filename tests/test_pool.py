@@ -13,13 +13,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from adw_worktree.consent import Consent
-from adw_worktree.create import create
 from adw_worktree.errors import AdwError, PoolExhausted
-from adw_worktree.healing import heal
 from adw_worktree.project import Project, open_project
-from adw_worktree.reconcile import reconcile
-from adw_worktree.remove import remove
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.heal import heal
+from adw_worktree.worktrees.reconcile import reconcile
+from adw_worktree.worktrees.remove import remove
+from adw_worktree.worktrees.remove_checks import Consent
 
 IDS = st.sampled_from(["a", "b", "c", "d", "e"])
 SLOTS = 4

@@ -18,7 +18,8 @@ import psutil
 import pytest
 from conftest import settle
 
-from adw_worktree.ports import Listener, busy_ports, is_free, listeners, stop_servers
+from adw_worktree.system.ports import Listener, busy_ports, is_free, listeners
+from adw_worktree.system.servers import stop_servers
 
 Serve = Callable[..., subprocess.Popen[bytes]]
 Start = Callable[..., "Server"]
@@ -194,7 +195,8 @@ STOPPED_BY_ITS_CHILD = (
     LISTEN
     + """
 import pathlib
-from adw_worktree.ports import listeners, stop_servers
+from adw_worktree.system.ports import listeners
+from adw_worktree.system.servers import stop_servers
 port = door.getsockname()[1]
 master = os.getpid()
 if os.fork() == 0:
@@ -390,7 +392,7 @@ def test_hostile_command_line_is_shown_as_one_short_printable_line(
 def test_process_of_another_user_is_reported_without_pid() -> None:
     code = (
         "import os, sys, psutil\n"
-        "from adw_worktree.ports import listeners\n"
+        "from adw_worktree.system.ports import listeners\n"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "print(listeners([int(sys.argv[1])]))\n"
     )

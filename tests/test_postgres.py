@@ -23,16 +23,17 @@ from hypothesis import strategies as st
 from postgres_server import SEEDED, Server
 from psycopg.conninfo import conninfo_to_dict
 
-from adw_worktree.consent import Consent
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
-from adw_worktree.database_url import check_url, database_name, program_url, server_url
 from adw_worktree.errors import AdwError, DatabaseFailed, DatabaseTaken
-from adw_worktree.model import Lease
+from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project, open_project
-from adw_worktree.reconcile import reconcile
-from adw_worktree.remove import Removed, remove
-from adw_worktree.restore import discard, restore
+from adw_worktree.settings.database_url import check_url, database_name, program_url, server_url
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.files.variables import env_text, variables
+from adw_worktree.worktrees.reconcile import reconcile
+from adw_worktree.worktrees.remove import Removed, remove
+from adw_worktree.worktrees.remove_checks import Consent
+from adw_worktree.worktrees.restore import discard, restore
 
 
 def of_user(text: str) -> None:
@@ -122,7 +123,7 @@ def reconciled(adw: Adw) -> list[str]:
 
 def variable(adw: Adw, name: str = "DATABASE_URL", adw_id: str = "a") -> str:
     there = project(adw)
-    return there.variables(there.pool.leases()[adw_id])[name]
+    return variables(there, there.pool.leases()[adw_id])[name]
 
 
 def assert_nothing_was_made(adw: Adw, server: Server, *others: str) -> None:
@@ -211,7 +212,7 @@ def test_hooks_find_it_and_values_can_name_it(adw: Adw, server: Server) -> None:
     name = made(adw).database
     assert server.run("TABLE migrated", database=str(name)) == []
     assert variable(adw, "PGDATABASE") == name
-    assert "DATABASE_URL" not in project(adw).env_text(made(adw))
+    assert "DATABASE_URL" not in env_text(project(adw), made(adw))
 
 
 def test_many_at_once_get_one_each(adw: Adw, server: Server) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adw_worktree.presence import exists, is_dir, is_file, is_symlink
+from adw_worktree.system.paths import exists, is_dir, is_file, is_symlink
 
 ALL = (exists, is_dir, is_file, is_symlink)
 

@@ -17,7 +17,7 @@ from conftest import Adw, user_hook
 from docblocks import CHECKOUT, PAGES, blocks
 
 from adw_worktree.errors import SettingsError
-from adw_worktree.settings_check import TAKES, Layer, checked
+from adw_worktree.settings.check import TAKES, Layer, checked
 from scripts.reference import error_kinds, outdated
 
 SCHEMAS = CHECKOUT / "docs" / "schemas"

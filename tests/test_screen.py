@@ -24,11 +24,10 @@ import pyte
 import pytest
 from conftest import Adw, git, make_repo
 
-from adw_worktree.output import Terminal as Size
-from adw_worktree.output import progress
-from adw_worktree.poolmap import bar
-from adw_worktree.progress import follow
-from adw_worktree.screen import Column, Span, cut, signs, table, width
+from adw_worktree.cli.output import Terminal as Size
+from adw_worktree.cli.terminal.lines import Column, Span, cut, signs, table, width
+from adw_worktree.cli.terminal.pool_map import bar
+from adw_worktree.system.progress import follow, progress
 
 ENTERED, LEFT = b"\x1b[?1049h", b"\x1b[?1049l"
 # Root, too, may then not look where it must not.
@@ -362,7 +361,8 @@ def test_rows_of_all_repositories_stand_below_their_names(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without a home")
 def test_a_path_needs_no_home() -> None:
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom adw_worktree.cells import path_cell\n"
+        "import os, sys\nfrom pathlib import Path\n"
+        "from adw_worktree.cli.terminal.cells import path_cell\n"
         # First as who we are: that user may not be let in where modules are.
         "path_cell(Path('/src'))\n"
         "os.setuid(12345); os.environ.pop('HOME')\nprint(path_cell(Path('/src/app'))[0].text)\n"
@@ -581,7 +581,7 @@ def test_watch_reads_nothing_until_something_changed(adw: Adw) -> None:
     script = """
 import sys
 from pathlib import Path
-from adw_worktree import livepool
+from adw_worktree.cli.terminal import pool_live as livepool
 from adw_worktree.project import open_project
 from conftest import Adw
 
@@ -620,7 +620,7 @@ def test_lines_of_progress_are_passed_on_and_all_is_kept() -> None:
 def test_progress_is_drawn_on_a_terminal_alone_and_leaves_nothing(tmp_path: Path) -> None:
     script = """
 import time
-from adw_worktree.output import progress
+from adw_worktree.system.progress import progress
 with progress(1) as tell:
     for number in range(2000):
         tell(f"copying \\x1b[31m{number}")

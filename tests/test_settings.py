@@ -15,16 +15,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from adw_worktree.errors import SettingsError
-from adw_worktree.model import DEFAULT_SERVICES, HookCommands, Postgres, Settings
-from adw_worktree.places import (
+from adw_worktree.settings.check import MOMENTS, TAKES
+from adw_worktree.settings.load import load_settings
+from adw_worktree.settings.model import DEFAULT_SERVICES, HookCommands, Postgres, Settings
+from adw_worktree.settings.places import (
     branch_name,
     ledger_path,
     state_directory,
     user_config_path,
     worktree_path,
 )
-from adw_worktree.settings import load_settings
-from adw_worktree.settings_check import MOMENTS, TAKES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -79,7 +79,7 @@ def test_without_settings_neither_pydantic_nor_tomllib_is_imported(
     if pyproject is not None:
         (home / "pyproject.toml").write_text(pyproject)
     code = (
-        "import sys; from pathlib import Path; from adw_worktree.settings import *;"
+        "import sys; from pathlib import Path; from adw_worktree.settings.load import *;"
         "load_settings(Path(sys.argv[1]));"
         "slow = {'pydantic', 'tomllib', 'platformdirs', 'difflib'} & {*sys.modules};"
         "sys.exit(' '.join(slow) or 0)"

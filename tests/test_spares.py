@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import Adw, anywhere, branches, count, git, settle, stress_size, user_hook, worktrees
 
-from adw_worktree import spares
 from adw_worktree.project import open_project
+from adw_worktree.worktrees import spares
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import Adw
 
-from adw_worktree.unitfile import is_untouched, launch_agent, runs, systemd_service
-from adw_worktree.units import own_unit
+from adw_worktree.integrations.service import own_unit
+from adw_worktree.integrations.service_file import is_untouched, launch_agent, runs, systemd_service
 
 ODD = '/a b/%n $HOME "quoted" \\ back/é'
 

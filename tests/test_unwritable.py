@@ -16,9 +16,9 @@ import pytest
 from conftest import Adw, branches, count, make_repo, mounted, stress_size
 from test_faulty_disk import fill, ledger_of, obeying, slots, state_of
 
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
 from adw_worktree.project import open_project
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
 
 CONTRACT = {0, 2, 3, 4, 5, 6, 7, 8, 9, 10}
 SLOTS = {"a": 3, "b": 4, "r": 5}

@@ -19,17 +19,17 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from adw_worktree.errors import HookFailed, HookUntrusted, LedgerTooNew, LockTimeout
-from adw_worktree.gitrepo import BUSY_VARIABLE
-from adw_worktree.locks import held
-from adw_worktree.model import HookCommands, Settings
-from adw_worktree.userhooks import (
+from adw_worktree.settings.approvals import (
     commands_digest,
     is_trusted,
     require_trusted,
     revoke,
-    run_hooks,
     trust,
 )
+from adw_worktree.settings.model import HookCommands, Settings
+from adw_worktree.system.environment import BUSY_VARIABLE
+from adw_worktree.system.locks import held
+from adw_worktree.worktrees.user_hooks import run_hooks
 
 ROOT = Path(__file__).resolve().parent.parent
 Command = str | tuple[str, ...]
@@ -326,8 +326,8 @@ def test_a_hostile_command_is_shown_on_one_short_line(tmp_path: Path, sink: int)
 _RUNNER = """
 import sys, signal
 from pathlib import Path
-from adw_worktree.model import HookCommands, Settings
-from adw_worktree.userhooks import run_hooks
+from adw_worktree.settings.model import HookCommands, Settings
+from adw_worktree.worktrees.user_hooks import run_hooks
 def leave(number, frame):
     raise SystemExit(143)
 signal.signal(signal.SIGTERM, leave)

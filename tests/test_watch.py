@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 from conftest import Adw, Ran, git, make_repo, mounted, settle, stress_size
 
-from adw_worktree.create import create
-from adw_worktree.creation import Wish
-from adw_worktree.locks import try_lock
 from adw_worktree.project import open_project
+from adw_worktree.system.locks import try_lock
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it needs inotify and /proc")
 
@@ -446,7 +446,7 @@ def test_a_lost_ledger_is_left_to_the_next_command(
 @pytest.mark.parametrize("words", [["watch"], ["hooks", "install", "--watch"]])
 def test_without_the_library_it_says_how_to_get_it(adw: Adw, words: list[str]) -> None:
     without = (
-        "import sys; sys.modules['watchdog'] = None; from adw_worktree.cli import main; "
+        "import sys; sys.modules['watchdog'] = None; from adw_worktree.cli.main import main; "
         f"sys.exit(main({words}))"
     )
     done = subprocess.run(
