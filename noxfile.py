@@ -61,7 +61,7 @@ def build(session: nox.Session) -> None:
                 session.error(f"{built.name} is another one when it is built from the sdist")
     session.run("python", "-m", "twine", "check", "--strict", *map(str, dist.iterdir()))
     # What is in them, and that the wheel works by itself.
-    tests = ["tests/test_packaging.py", "tests/test_readme.py"]
+    tests = ["tests/whole/test_packaging.py", "tests/whole/test_readme.py"]
     session.run("pytest", *tests, env={"ADW_DIST": str(dist.absolute())})
 
 
@@ -101,7 +101,7 @@ def pythons(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Run the big versions and print what they did: `nox -s stress -- --size 100`."""
     session.install("-e", ".[test]")
-    session.run("python", "tests/stress.py", *session.posargs)
+    session.run("python", "tests/support/stress_run.py", *session.posargs)
 
 
 @nox.session

@@ -2,7 +2,7 @@
 
 What holds here: the everyday shapes are read from the files, without starting git; whatever is
 unusual (bare, inside `.git`, another owner, `core.worktree`, includes, variables that guide git's
-search) is asked of git. Both give the same answer (tests/test_discovery.py).
+search) is asked of git. Both give the same answer (tests/repo/test_find.py).
 """
 
 from __future__ import annotations
