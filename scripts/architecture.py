@@ -1,57 +1,71 @@
-"""Draw the package's layers, as `tests/test_architecture.py` holds the imports to them."""
+"""Draw the package's rooms, as `tests/whole/test_architecture.py` holds the imports to them."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import NamedTuple
 
 from .svg import MONO, SANS, THEMES, Theme, box, document, group, text
 
-_TABLE = Path(__file__).resolve().parent.parent / "tests" / "test_architecture.py"
-_WIDTH, _MARGIN, _SIDE = 880, 16, 224
-_CHIP, _GAP, _BETWEEN, _LETTER = 24, 7, 28, 7.25
+_CHECKOUT = Path(__file__).resolve().parent.parent
+_PACKAGE = _CHECKOUT / "adw_worktree"
+_TABLE = _CHECKOUT / "tests" / "whole" / "test_architecture.py"
+_WIDTH, _MARGIN, _SIDE = 880, 16, 250
+_CHIP, _GAP, _BETWEEN, _LETTER = 24, 7, 24, 7.25
 
-
-class Band(NamedTuple):
-    """Layers that do one kind of work."""
-
-    title: str
-    about: tuple[str, ...]
-    top: str
-    """A module of its highest layer."""
-
-
-BANDS = (
-    Band("The machine", ("git, files, locks, ports;", "plain data"), "statedir"),
-    Band("What is known", ("settings, ledger, receipts,", "registry, verdicts, approvals"), "pool"),
-    Band("What is done", ("create, remove, reconcile, …", "in steps that can be undone"), "doctor"),
-    Band("Who asks", ("the command line",), "cli"),
+FLOORS = (
+    ("cli.commands", "cli.terminal", "cli"),
+    ("api", "worktrees.finish", "worktrees", "worktrees.files"),
+    ("integrations", "project"),
+    ("pool",),
+    ("repo",),
+    ("settings",),
+    ("system", "adw_id", "errors"),
 )
-"""Lowest first."""
+"""Highest first: rooms that a picture shows together, each importing only from those after it."""
 
 
-def layers() -> list[list[str]]:
-    """Return the modules of each layer, lowest first."""
+class Room(NamedTuple):
+    """A folder of the package, or a file beside the folders."""
+
+    name: str
+    about: str
+    """The first line of its docstring."""
+    modules: list[str]
+    """Empty for a file."""
+
+
+def room(name: str) -> Room:
+    """Return the room `name` of the table."""
+    place = _PACKAGE.joinpath(*name.split("."))
+    modules = sorted(path.stem for path in place.glob("*.py") if path.stem != "__init__")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    about = ast.get_docstring(ast.parse(file.read_text())) or ""
+    return Room(name.replace(".", "/"), about.partition("\n")[0], modules)
+
+
+def floors() -> list[list[Room]]:
+    """Return the rooms of each floor, highest first; all that the table has, in its order."""
+    drawn = [name for floor in FLOORS for name in floor]
+    table = [name for name in _table() if not name.startswith("_")]
+    if sorted(drawn) != sorted(table):
+        raise AssertionError(f"FLOORS and {_TABLE} name other rooms: {set(drawn) ^ set(table)}")
+    for number, name in enumerate(drawn):
+        above = set(_table()[name].split()) & set(drawn[:number])
+        if above:
+            raise AssertionError(f"{name} is drawn below {above}, which it imports from")
+    return [[room(name) for name in floor] for floor in FLOORS]
+
+
+def _table() -> dict[str, str]:
     for node in ast.parse(_TABLE.read_text()).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "LAYERS":
-            found: list[list[str]] = ast.literal_eval(node.value)
-            return [[name for name in names if not name.startswith("_")] for names in found]
-    raise AssertionError(f"{_TABLE} has no LAYERS")
-
-
-def bands() -> list[tuple[Band, list[list[str]]]]:
-    """Return the layers of each band, lowest first."""
-    rest = [names for names in layers() if names]
-    found = []
-    for band in BANDS:
-        upto = next(at for at, names in enumerate(rest) if band.top in names) + 1
-        found.append((band, rest[:upto]))
-        rest = rest[upto:]
-    if rest:
-        raise AssertionError(f"{rest} are above the highest band")
-    return found
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ROOMS":
+            found: dict[str, str] = ast.literal_eval(node.value)
+            return found
+    raise AssertionError(f"{_TABLE} has no ROOMS")
 
 
 def pictures() -> dict[str, str]:
@@ -62,59 +76,57 @@ def pictures() -> dict[str, str]:
 def _drawn(theme: Theme) -> str:
     parts: list[str] = []
     y = float(_MARGIN)
-    for (band, rows), accent in reversed(list(zip(bands(), theme.accents, strict=True))):
+    for number, rooms in enumerate(floors()):
         if parts:
             parts.append(_arrow(theme, y))
             y += _BETWEEN
-        chips, below = _chips(theme, accent, rows, y + _GAP)
-        height = max(below - y, 44 + 17 * len(band.about))
-        parts.append(_frame(theme, accent, band, y, height))
-        parts += chips
-        y += height
-    title = "The layers of adw-worktree: a module imports only from those below it"
+        accent = theme.accents[-1 - number % len(theme.accents)]
+        inside, below = [], y + 4
+        for one in rooms:
+            drawn, below = _room(theme, accent, one, below)
+            inside += drawn
+        parts += [*_frame(theme, accent, y, below - y), *inside]
+        y = below
+    title = "The rooms of adw-worktree: a module imports from its own and from those below it"
     return document(_WIDTH, y + _MARGIN, title, parts)
 
 
-def _frame(theme: Theme, accent: str, band: Band, y: float, height: float) -> str:
-    """Return a band's background and what it says at its left."""
-    left, inner = _MARGIN + 16, _WIDTH - 2 * _MARGIN
-    return group(
-        [
-            box(_MARGIN, y, inner, height, rx=8, fill=theme.panel, stroke=theme.line),
-            box(_MARGIN, y, 4, height, rx=2, fill=accent),
-            text(left, y + 27, band.title, font_size=15, font_weight=600, fill=theme.ink),
-            *(
-                text(left, y + 47 + 17 * number, line, font_size=12, fill=theme.muted)
-                for number, line in enumerate(band.about)
-            ),
-        ],
-        font_family=SANS,
-    )
+def _frame(theme: Theme, accent: str, y: float, height: float) -> list[str]:
+    """Return the background of a floor."""
+    return [
+        box(_MARGIN, y, _WIDTH - 2 * _MARGIN, height, rx=8, fill=theme.panel, stroke=theme.line),
+        box(_MARGIN, y, 4, height, rx=2, fill=accent),
+    ]
 
 
-def _chips(
-    theme: Theme, accent: str, rows: Sequence[Sequence[str]], y: float
-) -> tuple[list[str], float]:
-    """Return the modules of a band, its highest layer first, and where they end."""
+def _room(theme: Theme, accent: str, one: Room, y: float) -> tuple[list[str], float]:
+    """Return a room, its name and purpose at the left and its modules at the right, and its end."""
+    left = _MARGIN + 16
+    name = text(left, y + 22, one.name, font_size=14, font_weight=600, fill=theme.ink)
+    if not one.modules:
+        purpose = text(_SIDE, y + 22, one.about, font_size=12, fill=theme.muted)
+        return [group([name, purpose], font_family=SANS)], y + 32
+    lines = [
+        text(left, y + 40 + 16 * number, line, font_size=12, fill=theme.muted)
+        for number, line in enumerate(wrap(one.about, 34))
+    ]
+    chips, below = _chips(theme, accent, one.modules, y + 5)
+    height = max(below, y + 44 + 16 * len(lines))
+    return [group([name, *lines], font_family=SANS), *chips], height
+
+
+def _chips(theme: Theme, accent: str, names: Sequence[str], y: float) -> tuple[list[str], float]:
+    """Return the modules of a room, and where they end."""
     parts = []
-    for number, names in enumerate(reversed(rows)):
-        if number:
-            y += _GAP
-            parts.append(
-                f'<path d="M{_SIDE} {y - _GAP / 2:g}H{_WIDTH - _MARGIN - 12}" '
-                f'stroke="{theme.line}" stroke-dasharray="2 4"/>'
-            )
-        x = float(_SIDE)
-        y += _GAP / 2
-        for name in names:
-            width = len(name) * _LETTER + 16
-            if x + width > _WIDTH - _MARGIN - 8:
-                x = float(_SIDE)
-                y += _CHIP + _GAP
-            parts.append(_chip(theme, accent, name, x, y, width))
-            x += width + _GAP
-        y += _CHIP + _GAP / 2
-    return parts, y + _GAP
+    x = float(_SIDE)
+    for name in names:
+        width = len(name) * _LETTER + 16
+        if x + width > _WIDTH - _MARGIN - 8:
+            x = float(_SIDE)
+            y += _CHIP + _GAP
+        parts.append(_chip(theme, accent, name, x, y, width))
+        x += width + _GAP
+    return parts, y + _CHIP + _GAP + 2
 
 
 def _chip(theme: Theme, accent: str, name: str, x: float, y: float, width: float) -> str:
