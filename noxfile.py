@@ -115,7 +115,7 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write what the code knows of itself into docs, and build the site: `-- --serve` shows it."""
     session.install("-e", ".[docs]")
-    session.run("python", "-m", "scripts.reference")
+    session.run("python", "-m", "scripts.docs.reference")
     verb = ["serve"] if "--serve" in session.posargs else ["build", "--clean"]
     session.run("mkdocs", *verb, "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
@@ -124,7 +124,7 @@ def docs(session: nox.Session) -> None:
 def pictures(session: nox.Session) -> None:
     """Record the pictures of README and docs anew, from real runs."""
     session.install("-e", ".[docs]")
-    session.run("python", "-m", "scripts.pictures", *session.posargs)
+    session.run("python", "-m", "scripts.docs.pictures", *session.posargs)
 
 
 @nox.session

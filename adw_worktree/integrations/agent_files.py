@@ -180,7 +180,7 @@ def install_agents(repo: Repository) -> FileState:
     before, ours, after = _split(content or b"")
     is_open = content is not None and not before.endswith(b"\n")
     begin = JOINED if ours.startswith(JOINED) or (is_open and not ours) else BEGIN
-    section = begin + shipped_text("templates", "agents.md").encode() + END
+    section = begin + shipped_text("templates/agents", "agents.md").encode() + END
     _write(path, before + section + after)
     return FileState(path, "installed")
 

@@ -31,7 +31,7 @@ def systemd_service(command: Sequence[str], environment: Mapping[str, str]) -> b
             f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items()
         ),
     }
-    text = shipped_text("templates", SERVICE)
+    text = shipped_text("templates/service", SERVICE)
     body = re.sub("|".join(values), lambda found: values[found[0]], text).encode()
     return f"# {_mark(body)}\n".encode() + body
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from adw_worktree.system.paths import is_file
 
 _PACKAGE = Path(__file__).parent.parent
 
 
-def shipped_text(folder: Literal["hooks", "templates"], name: str) -> str:
-    """Return the text of a shipped file.
+def shipped_text(folder: str, name: str) -> str:
+    """Return the text of a shipped file; `folder` is `hooks`, `templates` or a folder of those.
 
     The wheel has the two folders inside the package (`_shipped`, see pyproject.toml); in a checkout
     they lie beside it. Raises FileNotFoundError if neither has the file.

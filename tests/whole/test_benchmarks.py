@@ -24,7 +24,7 @@ from benchmarks.measure import (
     ratio,
     spread,
 )
-from benchmarks.rows import ROWS
+from benchmarks.rows.table import ROWS
 from benchmarks.scenes import Workshop, require_worktrees
 from tests.support.checkout import CHECKOUT
 

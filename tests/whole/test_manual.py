@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import pytest
 
@@ -23,7 +23,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.settings.check import MOMENTS, TAKES
 from adw_worktree.settings.model import Settings
 from adw_worktree.worktrees.files import env_file as envfile
-from scripts import manpage
+from scripts.docs import manpage
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw
 
@@ -122,9 +122,9 @@ def test_the_exit_codes_are_those_of_the_failures_and_of_the_readme() -> None:
 
 def test_the_json_topic_has_the_code_of_every_failure(adw: Adw) -> None:
     told = adw("help", "json").stdout
-    for module in iter_modules(adw_worktree.__path__):
-        if module.name != "__main__":
-            import_module(f"adw_worktree.{module.name}")
+    for module in walk_packages(adw_worktree.__path__, "adw_worktree."):
+        if module.name != "adw_worktree.__main__":
+            import_module(module.name)
     failures = [errors.AdwError]
     for one in failures:
         failures += one.__subclasses__()

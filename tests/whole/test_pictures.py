@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.svg import DARK, LIGHT
-from scripts.terminal import drawn, record, screen
+from scripts.docs.svg import DARK, LIGHT
+from scripts.docs.terminal import drawn, record, screen
 
 
 def words(svg: str) -> list[str]:

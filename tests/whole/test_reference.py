@@ -16,7 +16,7 @@ import pytest
 
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.check import TAKES, Layer, checked
-from scripts.reference import error_kinds, outdated
+from scripts.docs.reference import error_kinds, outdated
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw, user_hook
 from tests.support.docblocks import PAGES, blocks
@@ -37,7 +37,7 @@ def validator(name: str, part: str = "") -> Any:
     reason="older versions of pydantic write schemas in other words",
 )
 def test_what_is_made_from_the_code_is_up_to_date() -> None:
-    assert outdated() == [], "python -m scripts.reference"
+    assert outdated() == [], "python -m scripts.docs.reference"
 
 
 def test_readme_and_page_say_the_same_of_what_is_created() -> None:

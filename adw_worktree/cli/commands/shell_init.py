@@ -26,6 +26,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     # The function `adw` is the same in bash and zsh.
-    files = [f"shell.{args.shell}", *(["shell.sh"] if args.shell in ("bash", "zsh") else [])]
-    text = "".join(shipped_text("templates", name) for name in files).removesuffix("\n")
+    files = [f"adw.{args.shell}", *(["adw.sh"] if args.shell in ("bash", "zsh") else [])]
+    text = "".join(shipped_text("templates/shell", name) for name in files).removesuffix("\n")
     return Outcome({"shell": args.shell, "text": text}, text, exact=True)

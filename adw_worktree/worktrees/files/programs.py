@@ -149,18 +149,18 @@ def _read(path: Path) -> bytes | None:
 
 def _direnv(slot: _Slot) -> str:
     env_file = shlex.quote(slot.env_files[-1])
-    return shipped_text("templates", "envrc").replace("{env_file}", env_file)
+    return shipped_text("templates/programs", "envrc").replace("{env_file}", env_file)
 
 
 def _mise(slot: _Slot) -> str:
     env_file = json.dumps(slot.env_files[-1])
-    return shipped_text("templates", "mise.toml").replace("{env_file}", env_file)
+    return shipped_text("templates/programs", "mise.toml").replace("{env_file}", env_file)
 
 
 def _vite(slot: _Slot) -> str:
     seen = {name: text for name, text in slot.variables.items() if name.startswith("VITE_")}
     port = str(slot.lease.frontend)
-    text = shipped_text("templates", "vite.ports.config.mjs").replace("{port}", port)
+    text = shipped_text("templates/programs", "vite.ports.config.mjs").replace("{port}", port)
     return text.replace("{variables}", json.dumps(seen, indent=2))
 
 

@@ -1,4 +1,4 @@
-"""Record the pictures of README and docs from real runs: `python -m scripts.pictures`.
+"""Record the pictures of README and docs from real runs: `python -m scripts.docs.pictures`.
 
 Each is a session in scratch repositories: commands under a terminal of a fixed size, git's dates
 fixed, the machine's state their own. Places and process ids, which differ from run to run, are
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from .svg import THEMES
 from .terminal import drawn, record, screen
 
-PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 _SHOWN = "/home/you/src"
 """What takes the place of the directory of the same length that the session ran in."""
 

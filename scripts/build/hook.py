@@ -20,7 +20,7 @@ class ManPages(BuildHookInterface[Any]):
         self._pages = tempfile.TemporaryDirectory()
         # A process of its own: it must import this checkout, and leave no bytecode in it.
         subprocess.run(
-            [sys.executable, "-B", "-m", "scripts.manpage", self._pages.name],
+            [sys.executable, "-B", "-m", "scripts.docs.manpage", self._pages.name],
             cwd=self.root,
             env={**os.environ, "PYTHONPATH": self.root, "NO_COLOR": "1"},
             check=True,

@@ -1,8 +1,9 @@
 """One process that reserves and releases slots with the library, and times each pair.
 
-`python -m benchmarks.pool_worker LEDGER PAIRS [DISK_FILE]` prints `ready`, waits for a line, and
-then prints one JSON document: the seconds of the pairs, of the calls that found the pool exhausted,
-and of writing as much as the ledger has with fsync and rename, in turns; and when each was done.
+`python -m benchmarks.rows.pool_worker LEDGER PAIRS [DISK_FILE]` prints `ready`, waits for a line,
+and then prints one JSON document: the seconds of the pairs, of the calls that found the pool
+exhausted, and of writing as much as the ledger has with fsync and rename, in turns; and when each
+was done.
 """
 
 from __future__ import annotations

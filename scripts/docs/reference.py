@@ -1,4 +1,4 @@
-"""Write the parts of the documentation that the code knows: `python -m scripts.reference`.
+"""Write the parts of the documentation that the code knows: `python -m scripts.docs.reference`.
 
 `--check` writes nothing, and exits 1 if something is not up to date; a test does the same.
 """
@@ -15,18 +15,19 @@ from typing import Any
 
 from adw_worktree import errors
 from adw_worktree.adw_id import _ADW_ID
+from adw_worktree.documents.table import DOCUMENTS
+from adw_worktree.documents.table import schema as documents_schema
 from adw_worktree.pool import document as schema
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
 from adw_worktree.settings import check as settings_check
 from adw_worktree.settings.model import Settings
 from adw_worktree.settings.rules import WRITERS
 
-from . import documents
 from .architecture import pictures
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_MARKS = "<!-- {name}: made by scripts/reference.py -->", "<!-- end of {name} -->"
+_MARKS = "<!-- {name}: made by scripts/docs/reference.py -->", "<!-- end of {name} -->"
 
 _SEE = {
     "worktree_path": "[Paths](#paths)",
@@ -177,13 +178,13 @@ def ledger_schema() -> dict[str, Any]:
 
 def output_schema() -> dict[str, Any]:
     """Return the JSON Schema of what `--json` prints."""
-    return {"$schema": _DIALECT, "title": "What adw-worktree --json prints", **documents.schema()}
+    return {"$schema": _DIALECT, "title": "What adw-worktree --json prints", **documents_schema()}
 
 
 def documents_table() -> str:
     """Return the keys of each document, beside those that all have."""
     rows = []
-    for one in documents.DOCUMENTS:
+    for one in DOCUMENTS:
         keys = [
             field.alias or name
             for name, field in one.model_fields.items()

@@ -6,7 +6,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from .document import AdwId, Document, Done, Error, Partly, Port, Ports, Slot, State, Time
+from adw_worktree.documents.document import (
+    AdwId,
+    Document,
+    Done,
+    Error,
+    Partly,
+    Port,
+    Ports,
+    Slot,
+    State,
+    Time,
+)
 
 
 class Create(Done):

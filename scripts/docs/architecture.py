@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .svg import MONO, SANS, THEMES, Theme, box, document, group, text
 
-_CHECKOUT = Path(__file__).resolve().parent.parent
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _PACKAGE = _CHECKOUT / "adw_worktree"
 _TABLE = _CHECKOUT / "tests" / "whole" / "test_architecture.py"
 _WIDTH, _MARGIN, _SIDE = 880, 16, 250
@@ -23,7 +23,7 @@ FLOORS = (
     ("pool",),
     ("repo",),
     ("settings",),
-    ("system", "adw_id", "errors"),
+    ("system", "documents", "adw_id", "errors"),
 )
 """Highest first: rooms that a picture shows together, each importing only from those after it."""
 
@@ -44,7 +44,7 @@ def room(name: str) -> Room:
     modules = sorted(path.stem for path in place.glob("*.py") if path.stem != "__init__")
     file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     about = ast.get_docstring(ast.parse(file.read_text())) or ""
-    return Room(name.replace(".", "/"), about.partition("\n")[0], modules)
+    return Room(name.replace(".", "/"), about.partition("\n")[0].replace("`", ""), modules)
 
 
 def floors() -> list[list[Room]]:
@@ -108,10 +108,10 @@ def _room(theme: Theme, accent: str, one: Room, y: float) -> tuple[list[str], fl
         return [group([name, purpose], font_family=SANS)], y + 32
     lines = [
         text(left, y + 40 + 16 * number, line, font_size=12, fill=theme.muted)
-        for number, line in enumerate(wrap(one.about, 34))
+        for number, line in enumerate(wrap(one.about, 30))
     ]
     chips, below = _chips(theme, accent, one.modules, y + 5)
-    height = max(below, y + 44 + 16 * len(lines))
+    height = max(below, y + 34 + 16 * len(lines))
     return [group([name, *lines], font_family=SANS), *chips], height
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from secrets import token_hex
 from subprocess import PIPE
 
-from .machine import Room, say
-from .measure import Failed, Scene, Timing
-from .scenes import SERVICES, Workshop
+from ..machine import Room, say
+from ..measure import Failed, Scene, Timing
+from ..peers import Installed
+from ..scenes import SERVICES, Workshop
+from .plan import Plan
 
 DISK = "write + fsync + rename of the ledger's bytes"
 ALONE = "one process"
@@ -21,12 +24,21 @@ FULL = "exhausted: the error"
 
 _FILL = """
 import json, sys
-from benchmarks.pool import fill
+from benchmarks.rows.pool import fill
 fill(*json.loads(sys.argv[1]))
 """
 
 
-def measure_pool(shop: Workshop, processes: int, repeat: int, big: int) -> list[Scene]:
+def pool(_shop: Workshop, plan: Plan, _peers: Sequence[Installed]) -> list[Scene]:
+    """Compare a reservation with the one write that it cannot do without.
+
+    On a disk: in memory, where `fsync` does nothing, that write costs nothing either.
+    """
+    with tempfile.TemporaryDirectory(prefix="adw-bench-", ignore_cleanup_errors=True) as disk:
+        return _measure_pool(Workshop(Path(disk)), plan.processes, plan.times(50), plan.big_pool)
+
+
+def _measure_pool(shop: Workshop, processes: int, repeat: int, big: int) -> list[Scene]:
     """Measure with 0, 90 and 100 of 100 slots taken, and with none and nine tenths of `big`."""
     takes = [(100, 0), (100, 90), (100, 100), (big, 0), (big, big * 9 // 10)]
     scenes = []
@@ -68,7 +80,14 @@ def _together(
 ) -> list[dict[str, list[float]]]:
     """Let so many processes begin at once, and return what each measured."""
     disk_words = [str(disk_file)] if disk_file else []
-    command = [sys.executable, "-m", "benchmarks.pool_worker", str(ledger), str(pairs), *disk_words]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.rows.pool_worker",
+        str(ledger),
+        str(pairs),
+        *disk_words,
+    ]
     workers = [
         subprocess.Popen(command, cwd=_checkout(), env=room.env, stdin=PIPE, stdout=PIPE, text=True)
         for _ in range(processes)
@@ -115,4 +134,4 @@ def fill(ledger: str, taken: int) -> None:
 
 
 def _checkout() -> Path:
-    return Path(__file__).resolve().parent.parent
+    return Path(__file__).resolve().parents[2]

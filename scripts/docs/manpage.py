@@ -1,4 +1,4 @@
-"""Write the man pages into a directory: `python -m scripts.manpage DIR`.
+"""Write the man pages into a directory: `python -m scripts.docs.manpage DIR`.
 
 What they say is what `--help` and `adw-worktree help TOPIC` say, taken from the parsers and topics.
 Nothing of a page depends on the Python that makes it, so that builds are reproducible.
