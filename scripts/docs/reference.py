@@ -207,11 +207,10 @@ def error_table() -> str:
 
 
 def error_kinds() -> list[type[errors.AdwError]]:
-    """Return every kind of failure, once for each code."""
+    """Return every kind of failure, once for each code; but for those of `run`'s command."""
     classes = [one for _, one in inspect.getmembers(errors, inspect.isclass)]
-    return [
-        one for one in classes if issubclass(one, errors.AdwError) and one is not errors.AdwError
-    ]
+    kinds = [one for one in classes if issubclass(one, errors.AdwError)]
+    return [one for one in kinds if one is not errors.AdwError and one.exit_code < 100]
 
 
 def _first_sentence(one: type[errors.AdwError]) -> str:

@@ -188,7 +188,7 @@ SPEAK_FOR_THEMSELVES = {
     ("trust", "UsageError"),
     ("watch", "AdwError"),  # what was noticed, for the log
     ("postgres", "Changed"),  # looked at again, and told by a DatabaseFailed
-    ("databases", "Changed"),
+    ("database", "Changed"),
 }
 
 

@@ -232,7 +232,7 @@ def fetch_pip(index: Index, tmp_path: Path) -> Callable[[], subprocess.Completed
     """Return a way to run the script against the made-up index."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     env |= {"PIP_INDEX_URL": f"{index.url}/", "no_proxy": "127.0.0.1"}
-    script = str(CHECKOUT / "scripts" / "fetch_pip.py")
+    script = str(CHECKOUT / "scripts" / "bootstrap" / "fetch_pip.py")
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
