@@ -20,7 +20,7 @@ for program in adw-worktree git-adw-worktree; do
 done
 
 mkdir -p "${venv%/*}" "$bin"
-sh "$here/scripts/make-venv.sh" "$venv"
+sh "$here/scripts/bootstrap/make-venv.sh" "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$here"
 for program in adw-worktree git-adw-worktree; do
     ln -sf "$venv/bin/$program" "$bin/$program"

@@ -61,7 +61,7 @@ def build(session: nox.Session) -> None:
                 session.error(f"{built.name} is another one when it is built from the sdist")
     session.run("python", "-m", "twine", "check", "--strict", *map(str, dist.iterdir()))
     # What is in them, and that the wheel works by itself.
-    tests = ["tests/test_packaging.py", "tests/test_readme.py"]
+    tests = ["tests/whole/test_packaging.py", "tests/whole/test_readme.py"]
     session.run("pytest", *tests, env={"ADW_DIST": str(dist.absolute())})
 
 
@@ -101,7 +101,7 @@ def pythons(session: nox.Session) -> None:
 def stress(session: nox.Session) -> None:
     """Run the big versions and print what they did: `nox -s stress -- --size 100`."""
     session.install("-e", ".[test]")
-    session.run("python", "tests/stress.py", *session.posargs)
+    session.run("python", "tests/support/stress_run.py", *session.posargs)
 
 
 @nox.session
@@ -115,7 +115,7 @@ def bench(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Write what the code knows of itself into docs, and build the site: `-- --serve` shows it."""
     session.install("-e", ".[docs]")
-    session.run("python", "-m", "scripts.reference")
+    session.run("python", "-m", "scripts.docs.reference")
     verb = ["serve"] if "--serve" in session.posargs else ["build", "--clean"]
     session.run("mkdocs", *verb, "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
 
@@ -124,7 +124,7 @@ def docs(session: nox.Session) -> None:
 def pictures(session: nox.Session) -> None:
     """Record the pictures of README and docs anew, from real runs."""
     session.install("-e", ".[docs]")
-    session.run("python", "-m", "scripts.pictures", *session.posargs)
+    session.run("python", "-m", "scripts.docs.pictures", *session.posargs)
 
 
 @nox.session

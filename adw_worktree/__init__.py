@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._version import __version__
-    from .api import PortPool, get_port_pool
+    from adw_worktree._version import __version__
+    from adw_worktree.api import PortPool, get_port_pool
 
 __all__ = ["PortPool", "__version__", "get_port_pool"]
 

@@ -17,7 +17,7 @@ def run() -> NoReturn:
     """
     gc.disable()
     _open_closed_streams()
-    from .cli import main
+    from adw_worktree.cli.main import main
 
     code = main()
     with suppress(OSError, ValueError):

@@ -8,13 +8,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from .errors import NotARepository
-from .exclude import ensure_excluded
-from .ledger import Ledger
-from .model import check_adw_id
-from .pool import Pool
-from .presence import is_dir
-from .project import Project, open_project, project_of
+from adw_worktree.adw_id import check_adw_id
+from adw_worktree.errors import NotARepository
+from adw_worktree.pool.ledger import Ledger
+from adw_worktree.pool.pool import Pool
+from adw_worktree.project import Project, open_project, project_of
+from adw_worktree.system.paths import is_dir
+from adw_worktree.worktrees.files.exclude import ensure_excluded
 
 
 class PortPool:
@@ -64,7 +64,7 @@ class PortPool:
 
     def get_pool_status(self) -> dict[str, Any]:
         """Return the pool with the keys of `adw-worktree status --json`."""
-        from .overview import pool_status
+        from adw_worktree.pool.status import pool_status
 
         self._pool.release_gone()
         return pool_status(self._pool)
@@ -95,7 +95,7 @@ def _pool_of(file: Path | None) -> Project | Pool:
 
 
 def _pool_alone(path: Path) -> Pool:
-    from .settings import load_settings
+    from adw_worktree.settings.load import load_settings
 
     settings = load_settings(None)
     ledger = Ledger(path, path.with_name(f"{path.name}.lock"), settings.lock_timeout, [])
@@ -109,7 +109,7 @@ _pools_lock = Lock()
 def get_port_pool() -> PortPool:
     """Return the pool of the project that the working directory is in: one object per process and
     project. Raises NotARepository, SettingsError."""
-    from .discovery import find_repository
+    from adw_worktree.repo.find import find_repository
 
     repo = find_repository(Path.cwd())
     with _pools_lock:

@@ -304,3 +304,17 @@ class HookUntrusted(HookFailed):
     """The repository asks to run commands that nobody has approved."""
 
     code = "hook-untrusted"
+
+
+class CommandNotFound(AdwError):
+    """The command to run does not exist."""
+
+    code = "command-not-found"
+    exit_code = 127
+
+
+class CommandNotExecutable(AdwError):
+    """The command to run cannot be executed."""
+
+    code = "command-not-executable"
+    exit_code = 126

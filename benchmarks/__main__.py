@@ -17,7 +17,8 @@ from . import charts, report
 from .machine import describe, say, scratch_directory
 from .measure import Scene, as_data, from_data
 from .peers import PEERS, Installed, install
-from .rows import QUICK, ROWS, Plan
+from .rows.plan import QUICK, Plan
+from .rows.table import ROWS
 from .scenes import Workshop
 
 CHECKOUT = Path(__file__).resolve().parent.parent

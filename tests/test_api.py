@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Adw, git
 
 from adw_worktree import PortPool, get_port_pool
 from adw_worktree.errors import InvalidAdwId, PoolExhausted
-from adw_worktree.holdings import Holding, exhausted
-from adw_worktree.model import Lease, Settings
+from adw_worktree.pool.holders import Holding, exhausted
+from adw_worktree.pool.lease import Lease
+from adw_worktree.settings.model import Settings
+from tests.support.command_line import Adw
+from tests.support.repositories import git
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_cleanup_frees_old_reservations_and_gone_worktrees(inside: Path) -> None
 def test_one_pool_per_project(
     inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from conftest import make_repo
+    from tests.support.repositories import make_repo
 
     first = get_port_pool()
     assert get_port_pool() is first

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Adw
 
 from adw_worktree.errors import FileUnusable, LedgerError
-from adw_worktree.locks import held
-from adw_worktree.statedir import machine_lock
+from adw_worktree.pool.state_directory import machine_lock
+from adw_worktree.system.locks import held
+from tests.support.command_line import Adw
 
 
 def failure(number: int, path: Path | None) -> OSError:

@@ -1,0 +1,111 @@
+"""`adw-worktree create`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import NoReturn
+
+from adw_worktree.cli.output import Outcome
+from adw_worktree.errors import UsageError
+from adw_worktree.project import Project, open_project
+from adw_worktree.worktrees.create import Created, create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.files.variables import variables
+from adw_worktree.worktrees.last_used import lead_shell, note_visit, shell_file
+
+EPILOG = """\
+examples:
+  adw-worktree create fix-login
+  adw-worktree create fix-login --from origin/main
+  adw-worktree create review-12 --pr 12
+  adw-worktree create fix-login --run claude
+  adw-worktree create fix-login --run 'tmux new-window "adw-worktree run -- claude"'
+  cd "$(adw-worktree create fix-login --json | jq -r .path)" """
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
+    parser.add_argument(
+        "--branch", metavar="B", help="branch to make or check out (default: ADW_ID)"
+    )
+    parser.add_argument("--from", dest="base", metavar="REF", help="what a new branch starts from")
+    parser.add_argument("--pr", type=int, metavar="N", help="start from pull or merge request N")
+    parser.add_argument("--detach", action="store_true", help="check out a commit, no branch")
+    parser.add_argument("--path", metavar="P", help="where the worktree goes")
+    parser.add_argument("--slot", type=int, metavar="N", help="ask for one slot")
+    parser.add_argument("--no-hooks", action="store_true", help="run no hooks")
+    parser.add_argument(
+        "--run", metavar="CMD", help="then run a shell command in it, with its variables"
+    )
+    parser.add_argument("--cd", action="store_true", help="go there: adw create, see shell-init")
+    parser.add_argument(
+        "--keep", action="store_true", help="keep it if a prepare or post-create hook fails"
+    )
+
+
+def run(args: Namespace) -> Outcome:
+    follow = shell_file(f"adw create {quote(args.adw_id)} --cd") if args.cd else None
+    if args.pr is not None and args.pr < 1:
+        raise UsageError(
+            f"no pull or merge request has the number {args.pr}", hint="give the one after its #"
+        )
+    project = open_project(args.directory)
+    wish = Wish(
+        branch=args.branch,
+        base=args.base,
+        pr=args.pr,
+        detach=args.detach,
+        path=args.directory / args.path if args.path else None,
+        slot=args.slot,
+        hooks=not args.no_hooks,
+        keep=args.keep,
+    )
+    made = create(project, args.adw_id, wish, output=2)
+    if follow is not None:
+        lead_shell(follow, str(made.lease.path))
+    if made.created or follow is not None:
+        note_visit(project, made.lease)
+    if made.created and project.settings.spares:
+        from adw_worktree.cli.commands.spares import fill_in_background
+
+        fill_in_background(project)
+    then = partial(_run_in, project, made, args.run) if args.run else None
+    notes = [*project.notices, *made.notes]
+    return Outcome(as_json(made), _text(made), notes, then=then)
+
+
+def _run_in(project: Project, made: Created, command: str) -> NoReturn:
+    from adw_worktree.system.exec_command import become
+
+    become(["sh", "-c", command], Path(str(made.lease.path)), variables(project, made.lease))
+
+
+def as_json(made: Created) -> dict[str, object]:
+    """Return the keys that `create --json` promises."""
+    lease = made.lease
+    return {
+        "created": made.created,
+        "adw_id": lease.adw_id,
+        "slot": lease.slot,
+        "ports": dict(lease.ports),
+        "path": lease.path,
+        "branch": lease.branch,
+        "env_file": str(made.env_file),
+        "database": lease.database,
+    }
+
+
+def _text(made: Created) -> str:
+    lease = made.lease
+    ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
+    verb = "created" if made.created else "already there:"
+    branch = f"branch {lease.branch}" if lease.branch else "detached"
+    lines = [
+        f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})",
+        f"slot {lease.slot}: {ports}",
+    ]
+    lines += [f"database {lease.database}"] if lease.database else []
+    return "\n".join(lines)

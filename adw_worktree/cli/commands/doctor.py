@@ -1,0 +1,36 @@
+"""`adw-worktree doctor`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from adw_worktree.cli.output import Outcome
+from adw_worktree.project import open_project
+from adw_worktree.system.text import pasteable
+from adw_worktree.worktrees.doctor import Problem, examine
+
+EPILOG = """\
+examples:
+  adw-worktree doctor
+  adw-worktree doctor --json | jq -r '.problems[].fix'
+
+Exit code 10 if anything is wrong."""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """`doctor` takes no arguments of its own."""
+
+
+def run(args: Namespace) -> Outcome:
+    project = open_project(args.directory)
+    problems = examine(project)
+    data = {
+        "problems": [{"code": one.code, "message": one.message, "fix": one.fix} for one in problems]
+    }
+    return Outcome(data, _text(problems), project.notices, 10 if problems else 0)
+
+
+def _text(problems: list[Problem]) -> str:
+    if not problems:
+        return "nothing is wrong"
+    return "\n".join(f"{one.message}\n  mend: {pasteable(one.fix)}" for one in problems)

@@ -1,0 +1,35 @@
+"""`adw-worktree release`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from adw_worktree.cli.output import Outcome
+from adw_worktree.errors import WorktreeUnavailable
+from adw_worktree.project import open_project
+from adw_worktree.worktrees.heal import heal
+from adw_worktree.worktrees.lookup import require_lease
+
+EPILOG = """\
+examples:
+  adw-worktree release nightly-tests"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
+
+
+def run(args: Namespace) -> Outcome:
+    project = open_project(args.directory)
+    healed = heal(project)
+    gone = [lease for lease, _ in healed.released if lease.adw_id == args.adw_id]
+    lease = gone[0] if gone else require_lease(project, args.adw_id, args.directory)
+    if not gone and lease.has_worktree:
+        raise WorktreeUnavailable(
+            f"{lease.adw_id} has a worktree at {lease.path}, whose ports would be given away",
+            hint=f"adw-worktree remove {lease.adw_id}",
+        )
+    if not gone:
+        project.pool.release(lease)
+    data = {"adw_id": lease.adw_id, "released": {"slot": lease.slot, "ports": dict(lease.ports)}}
+    return Outcome(data, f"released slot {lease.slot} of {lease.adw_id}", project.notices)

@@ -1,0 +1,40 @@
+"""`adw-worktree reserve`."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from adw_worktree.adw_id import check_adw_id
+from adw_worktree.cli.output import Outcome
+from adw_worktree.project import open_project
+from adw_worktree.worktrees.files.exclude import ensure_excluded
+from adw_worktree.worktrees.heal import heal
+
+EPILOG = """\
+examples:
+  adw-worktree reserve nightly-tests
+  adw-worktree reserve nightly-tests --slot 7"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("adw_id", metavar="ADW_ID", help="the workflow's name")
+    parser.add_argument("--slot", type=int, metavar="N", help="ask for one slot")
+
+
+def run(args: Namespace) -> Outcome:
+    check_adw_id(args.adw_id)
+    project = open_project(args.directory)
+    heal(project)
+    ensure_excluded(project, None)
+    before = project.pool.leases().get(args.adw_id)
+    if before is not None:
+        project.pool.require_slot(before, args.slot, making=False)
+    lease = project.pool.reserve(args.adw_id, wanted=args.slot)
+    ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
+    data = {
+        "created": before is None,
+        "adw_id": lease.adw_id,
+        "slot": lease.slot,
+        "ports": dict(lease.ports),
+    }
+    return Outcome(data, f"{lease.adw_id} has slot {lease.slot}: {ports}", project.notices)

@@ -1,1 +1,0 @@
-"""The commands: one module each, with `add_arguments`, `run` and examples (`EPILOG`)."""

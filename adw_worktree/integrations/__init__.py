@@ -1,0 +1,1 @@
+"""Other programs that call us: git's hooks, agents, service managers."""

@@ -1,0 +1,1 @@
+"""Slots and leases: who holds what on this machine, and what became of it."""

@@ -1,0 +1,352 @@
+"""The ledger's document: how leases are written, and how bytes are believed.
+
+Entries whose fields are plainly what this tool writes are read as they stand. Any other came from
+outside (a person, a merge, an older version), and pydantic, which is slow to load, says what is
+wrong with it.
+
+Shape: an object keyed by ADW id, and the reserved key `_schema`, which no ADW id can be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from adw_worktree.adw_id import can_name, check_adw_id
+from adw_worktree.errors import AdwError, LedgerTooNew
+from adw_worktree.pool.lease import SCHEMA_VERSION, Lease, State
+from adw_worktree.settings.model import DEFAULT_SERVICES
+from adw_worktree.system.memo import Memory
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_SCHEMA = "_schema"
+# Fields that are left out of the file while their value is None.
+_OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device", "database")
+_PENDING = ("new_branch_at", "reserved")
+_TOKEN = r"[0-9a-f]{32}"
+_COMMIT = r"[0-9a-f]{40,64}"
+_SERVICE = r"[a-z][a-z0-9-]{0,31}"
+_TEXT = r"[^\0]{1,4096}"
+_PATH = r"/[^\0]{0,4095}"
+_ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
+_DATABASE = r"[a-z0-9_]{1,63}"
+
+
+# Reading a ledger again checks only what is new in it.
+_documents: Memory[bytes, dict[str, Lease]] = Memory(4)
+_entries: Memory[str, tuple[dict[str, Any], Lease]] = Memory(30_000)
+_texts: Memory[str, tuple[Lease, str]] = Memory(30_000)
+
+
+class DocumentDamaged(Exception):
+    """The bytes are no ledger of any version; the text says what is wrong."""
+
+
+def encode_leases(leases: Iterable[Lease]) -> bytes:
+    """Return the ledger's bytes: JSON for people to read, sorted by slot."""
+    ordered = sorted(leases, key=_by_slot)
+    header = json.dumps({_SCHEMA: {"version": SCHEMA_VERSION}}, indent=2)[2:-2]
+    data = ("{\n" + ",\n".join([header, *map(_written, ordered)]) + "\n}\n").encode()
+    if all(_is_known(lease) for lease in ordered):
+        _documents.keep(data, {lease.adw_id: lease for lease in ordered})
+    return data
+
+
+def _written(lease: Lease) -> str:
+    """Return the entry of one lease, as `json.dumps(…, indent=2)` writes it within the document.
+
+    That one is written in Python and takes five times as long.
+    """
+    known = _texts.recall(lease.token)
+    if known is not None and known[0] is lease:
+        return known[1]
+    entry = encode_lease(lease)
+    if "services" in entry:
+        text = json.dumps({lease.adw_id: entry}, indent=2)[2:-2]
+    else:
+        fields = json.dumps(entry, separators=(",\n    ", ": "))[1:-1]
+        text = f'  "{lease.adw_id}": {{\n    {fields}\n  }}'
+    if _is_plain(lease.adw_id, entry):
+        _entries.keep(lease.token, (entry, lease))
+    _texts.keep(lease.token, (lease, text))
+    return text
+
+
+def _is_known(lease: Lease) -> bool:
+    known = _entries.recall(lease.token)
+    return known is not None and known[1] is lease
+
+
+def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
+    """Return the leases by ADW id, and whether `data` is in the older shape.
+
+    The older shape has only `backend`, `frontend` and a naive local `allocated_at` per id.
+
+    Raises DocumentDamaged if it is no ledger or contradicts itself, LedgerTooNew if a later
+    version wrote it.
+    """
+    known = _documents.recall(data)
+    if known is not None:
+        return dict(known), False
+    document = _parse(data)
+    if _SCHEMA not in document:
+        return _decode_older(document), True
+    leases = read_document(document)
+    _documents.keep(data, dict(leases))
+    return leases, False
+
+
+def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
+    """Return the leases of a document in the present shape; raises as `decode_leases` does."""
+    entries = {key: entry for key, entry in document.items() if key != _SCHEMA}
+    header = document.get(_SCHEMA)
+    if not isinstance(header, dict):
+        raise DocumentDamaged(f"its {_SCHEMA} is no object")
+    version = header.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise DocumentDamaged(f"its schema version is {version!r}")
+    if version > SCHEMA_VERSION:
+        raise LedgerTooNew(
+            f"its schema version is {version}; this adw-worktree knows up to {SCHEMA_VERSION}",
+            hint="upgrade adw-worktree",
+        )
+    leases = {key: decode_lease(key, entry) for key, entry in entries.items()}
+    _check_distinct(leases.values())
+    return leases
+
+
+def encode_lease(lease: Lease) -> dict[str, Any]:
+    """Return one entry: what older readers expect first, then the rest."""
+    further = {name: port for name, port in lease.ports.items() if name not in DEFAULT_SERVICES}
+    entry: dict[str, Any] = {
+        "backend": lease.backend,
+        "frontend": lease.frontend,
+        "allocated_at": lease.allocated_at.isoformat(),
+        "slot": lease.slot,
+        "state": lease.state,
+        "token": lease.token,
+    }
+    if further:
+        entry["services"] = further
+    values = {name: getattr(lease, name) for name in (*_OPTIONAL, *_PENDING)}
+    return entry | {name: value for name, value in values.items() if value is not None}
+
+
+def decode_lease(adw_id: str, entry: object) -> Lease:
+    """Return the lease that `entry` describes, every field checked.
+
+    Raises DocumentDamaged naming the ADW id and the field.
+    """
+    if isinstance(entry, dict):
+        token = entry.get("token")
+        known = _entries.recall(token) if isinstance(token, str) else None
+        if known is not None and known[1].adw_id == adw_id and known[0] == entry:
+            return known[1]
+        if _is_plain(adw_id, entry):
+            lease = _believe(adw_id, entry)
+            _entries.keep(lease.token, (entry, lease))
+            return lease
+    from pydantic import ValidationError
+
+    try:
+        check_adw_id(adw_id)
+        checked = _record().model_validate(entry)
+    except AdwError as exc:
+        raise DocumentDamaged(exc.message) from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise DocumentDamaged(f"{adw_id}: {where}: {first['msg']}") from exc
+    return _believe(adw_id, checked.model_dump(exclude_none=True))
+
+
+def _parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(data, object_pairs_hook=_distinct_keys)
+    except (ValueError, RecursionError) as exc:
+        raise DocumentDamaged(f"it is not JSON: {exc}") from exc
+    if not isinstance(document, dict):
+        raise DocumentDamaged(f"it holds {type(document).__name__}, not an object")
+    return document
+
+
+def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object; a merge may leave a key in it twice, and JSON would take the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise DocumentDamaged(f"it has {twice!r} twice")
+    return found
+
+
+def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
+    """Whether every field is what this tool writes: then `_define_record` would take it, too."""
+    try:
+        check_adw_id(adw_id)
+        ports = [entry[name] for name in DEFAULT_SERVICES] + list(
+            entry.get("services", {}).values()
+        )
+        datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
+        named = [
+            (_TOKEN, entry["token"]),
+            (_ADMIN_ID, entry.get("admin_id", "x")),
+            (_COMMIT, entry.get("new_branch_at", "0" * 40)),
+            (_PATH, entry.get("path", "/")),
+            (_TEXT, entry.get("branch", "x")),
+            (_DATABASE, entry.get("database", "x")),
+            *((_SERVICE, name) for name in entry.get("services", {})),
+        ]
+        return (
+            all(re.fullmatch(pattern, text) and can_name(text) for pattern, text in named)
+            and all(type(port) is int and 0 < port < 65536 for port in ports)
+            and type(entry["slot"]) is int
+            and 0 <= entry["slot"] <= 9999
+            and entry["state"] in ("pending", "active")
+            and type(entry.get("reserved", True)) is bool
+            and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
+            and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
+        )
+    except (AdwError, ArithmeticError, KeyError, TypeError, ValueError,
+            AttributeError):  # fmt: skip
+        return False
+
+
+def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
+    """Return the lease of an entry whose fields are known to be right."""
+    allocated_at = entry["allocated_at"]
+    if isinstance(allocated_at, str):
+        allocated_at = datetime.fromisoformat(allocated_at)
+    ports = {name: entry[name] for name in DEFAULT_SERVICES} | dict(entry.get("services", {}))
+    state: State = entry["state"]
+    return Lease(
+        adw_id=adw_id,
+        slot=entry["slot"],
+        ports=ports,
+        allocated_at=allocated_at,
+        state=state,
+        token=entry["token"],
+        **{name: entry.get(name) for name in (*_OPTIONAL, *_PENDING)},
+    )
+
+
+def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
+    """Return the leases of a document in the older shape, under new tokens.
+
+    The slot is what both ports agree on. Raises DocumentDamaged if they do not, or if two ids
+    share one: that scheme could do both, and only the worktrees can tell who is right.
+    """
+
+    leases = {}
+    for adw_id, entry in document.items():
+        if not isinstance(entry, dict):
+            raise DocumentDamaged(f"{adw_id!r} is not an object")
+        slots = {entry.get(name, -1) - base if isinstance(entry.get(name), int) else None
+                 for name, base in DEFAULT_SERVICES.items()}  # fmt: skip
+        slot = slots.pop()
+        if slots or slot is None:
+            raise DocumentDamaged(f"{adw_id!r} has no two ports of one slot")
+        stated = {"state": "active", "slot": slot, "token": os.urandom(16).hex()}
+        aware = {"allocated_at": _aware(adw_id, entry.get("allocated_at"))}
+        leases[adw_id] = decode_lease(adw_id, {**entry, **stated, **aware})
+    _check_distinct(leases.values())
+    return leases
+
+
+def _aware(adw_id: str, text: object) -> str:
+    """Return a timestamp of the older shape, local and naive, as UTC with its offset."""
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError) as exc:
+        raise DocumentDamaged(f"{adw_id!r}: allocated_at is {text!r}") from exc
+
+
+def _check_distinct(leases: Iterable[Lease]) -> None:
+    holders: dict[int, str] = {}
+    for lease in leases:
+        other = holders.setdefault(lease.slot, lease.adw_id)
+        if other != lease.adw_id:
+            raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
+
+
+def _by_slot(lease: Lease) -> int:
+    return lease.slot
+
+
+def _checked(pattern: str) -> Callable[[object], object]:
+    """Return a check of what names a file or a ref, for pydantic."""
+
+    def check(value: object) -> object:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not can_name(value):
+            raise ValueError("is no such name")
+        return value
+
+    return check
+
+
+def _record() -> type[BaseModel]:
+    """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
+    global _record_model
+    if _record_model is None:
+        _record_model = _define_record()
+    return _record_model
+
+
+_record_model: type[BaseModel] | None = None
+
+
+def _define_record() -> type[BaseModel]:
+    from typing import Annotated, Literal
+
+    from pydantic import (
+        AfterValidator,
+        AwareDatetime,
+        BaseModel,
+        ConfigDict,
+        Field,
+        field_validator,
+    )
+
+    port = Annotated[int, Field(ge=1, le=65535)]
+    # Checked here, since pydantic's own `str` refuses bytes that are not UTF-8.
+    text = Annotated[Any, AfterValidator(_checked(_TEXT))]
+    path_text = Annotated[Any, AfterValidator(_checked(_PATH))]
+    admin_name = Annotated[Any, AfterValidator(_checked(_ADMIN_ID))]
+
+    class LeaseRecord(BaseModel):
+        model_config = ConfigDict(strict=True, extra="ignore")
+
+        backend: port
+        frontend: port
+        allocated_at: Annotated[AwareDatetime, Field(strict=False)]
+        slot: Annotated[int, Field(ge=0, le=9999)]
+        state: Literal["pending", "active"]
+        token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
+        path: path_text | None = None
+        branch: text | None = None
+        admin_id: admin_name | None = None
+        device: int | None = None
+        inode: int | None = None
+        home_device: int | None = None
+        new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
+
+        reserved: bool | None = None
+        database: Annotated[str, Field(pattern=rf"^{_DATABASE}$")] | None = None
+
+        @field_validator("allocated_at", mode="before")
+        @classmethod
+        def _is_text(cls, value: object) -> object:
+            if not isinstance(value, str):
+                raise ValueError("is not ISO 8601 text")
+            return value
+
+    return LeaseRecord

@@ -1,0 +1,64 @@
+"""The other ledgers of the machine, as the registry knows them.
+
+What holds here: a ledger that cannot be read, now or by this user, keeps what it was last seen
+with; nothing of another repository is rebuilt or set aside from here.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from adw_worktree.errors import LedgerError
+from adw_worktree.pool import registry
+from adw_worktree.pool import state_directory as statedir
+from adw_worktree.pool.holders import Holding
+from adw_worktree.pool.ledger import Leases, Ledger
+from adw_worktree.pool.verdict import judge
+from adw_worktree.settings.model import Settings
+
+
+def is_own(entry: registry.Entry, ledger: Path, common_dir: Path | None) -> bool:
+    """Whether `entry` is this very `ledger`'s, perhaps from before it changed its place.
+
+    One of the same path is not, if the repository there was another: that may live elsewhere.
+    """
+    if common_dir is None:
+        return entry.ledger == ledger
+    if entry.common_dir == common_dir or not registry.is_at(entry, common_dir):
+        return registry.is_at(entry, common_dir)
+    return entry.device == common_dir.stat().st_dev and not registry.is_there(entry)
+
+
+def leases_of(entry: registry.Entry, settings: Settings) -> Leases:
+    """Return what another ledger says; if it is not to be read, what it was last seen with."""
+    leases = None
+    if registry.is_there(entry):
+        with suppress(LedgerError):
+            leases = other_ledger(entry, settings).peek()
+    return dict(entry.leases) if leases is None else leases
+
+
+def other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
+    """Return the ledger of another repository; it is never rebuilt from here."""
+    lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
+    return Ledger(
+        entry.ledger, lock_path, settings.lock_timeout, [], recover=lambda: dict(entry.leases)
+    )
+
+
+def forget_lost(state_dir: Path, entry: registry.Entry) -> None:
+    """Take a repository that is gone off the registry, its slots to be handed out last.
+
+    The machine lock is held. Raises LedgerError.
+    """
+    statedir.doubt(state_dir, {lease.slot for lease in entry.leases.values()})
+    registry.forget(state_dir, entry)
+
+
+def lives(holding: Holding) -> bool:
+    """Whether a lease of another repository is more than a note not yet crossed out."""
+    home = holding.common_dir
+    if home is None:
+        return True
+    return holding.lease.state == "pending" or judge(holding.lease, home, None).verdict != "gone"

@@ -1,0 +1,63 @@
+"""Receipts: the copy of a lease inside git's admin directory of its worktree.
+
+It moves with the worktree and git deletes it with the worktree, so its token proves that an admin
+directory is still the one the lease was made for. A lost ledger is rebuilt from receipts.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+
+from adw_worktree.pool.document import DocumentDamaged, decode_lease, encode_lease
+from adw_worktree.pool.lease import Lease
+from adw_worktree.system.atomic import write_atomically
+
+RECEIPT = "adw-worktree.json"
+_LIMIT = 64 * 1024
+
+
+def write_receipt(admin: Path, lease: Lease) -> None:
+    """Leave the receipt of `lease` in the admin directory. Raises OSError."""
+    entry = {"adw_id": lease.adw_id, **encode_lease(lease)}
+    write_atomically(admin / RECEIPT, json.dumps(entry, indent=2).encode() + b"\n", mode=0o600)
+
+
+def receipt_token(admin: Path) -> str | None:
+    """Return the token in the receipt, or None if there is no receipt that can be read."""
+    entry = _load(admin)
+    token = entry.get("token") if entry else None
+    return token if isinstance(token, str) else None
+
+
+def has_receipt(admin: Path) -> bool:
+    """Whether there is a receipt, also one that cannot be read: only what is missing is not."""
+    try:
+        (admin / RECEIPT).lstat()
+    except OSError as exc:
+        return exc.errno not in (errno.ENOENT, errno.ENOTDIR)
+    return True
+
+
+def load_receipt(admin: Path) -> Lease | None:
+    """Return the lease that the receipt in `admin` describes, or None without a valid one."""
+    entry = _load(admin)
+    if entry is None:
+        return None
+    adw_id = entry.pop("adw_id", None)
+    if not isinstance(adw_id, str):
+        return None
+    try:
+        return decode_lease(adw_id, entry)
+    except DocumentDamaged:
+        return None
+
+
+def _load(admin: Path) -> dict[str, object] | None:
+    try:
+        with (admin / RECEIPT).open("rb") as file:
+            entry = json.loads(file.read(_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) else None

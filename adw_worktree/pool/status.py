@@ -1,0 +1,105 @@
+"""Who holds what on this machine, and what `status` says of it. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from adw_worktree.pool.holders import Holding, blocked_slots
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.pool import Pool
+from adw_worktree.settings.model import Settings
+from adw_worktree.system.ports import Listener, listeners
+
+WINDING_DOWN = "no process; its last connections wind down for up to a minute"
+"""What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""
+
+
+# ---- the pool ----------------------------------------------------------------------------------
+
+
+class PoolState(NamedTuple):
+    """Who holds what on this machine, at one moment."""
+
+    total: int
+    own: list[Holding]
+    others: list[Holding]
+    blocked: list[dict[str, Any]]
+    """As `status` shows it: one for each port that a process holds though nobody leases it."""
+
+
+def pool_state(pool: Pool) -> PoolState:
+    """Look at the pool, the machine over."""
+    state = pool_holders(pool)
+    return state._replace(blocked=_blocked(pool.settings, [*state.own, *state.others]))
+
+
+def pool_holders(pool: Pool) -> PoolState:
+    """Return who holds what, and nothing as blocked: no port is looked at."""
+    own = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in pool.leases().values()]
+    return PoolState(pool.settings.slots, own, pool.elsewhere(living=True), [])
+
+
+def pool_status(pool: Pool) -> dict[str, Any]:
+    """Return the pool as the JSON of `status` has it, the machine over."""
+    return status_of(pool_state(pool))
+
+
+def status_of(state: PoolState) -> dict[str, Any]:
+    """Return what `status --json` says of the pool.
+
+    `allocated` + `available` + the number of `blocked` slots is `total`: a lease of a slot beyond
+    the pool, which was larger, does not count.
+    """
+    held = {holding.lease.slot for holding in [*state.own, *state.others]}
+    allocated = sum(slot < state.total for slot in held)
+    elsewhere: dict[str, dict[str, Any]] = {}
+    for holding in sorted(state.others, key=_by_repository):
+        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
+            holding.lease
+        )
+    return {
+        "allocated": allocated,
+        "available": state.total - allocated - len({one["slot"] for one in state.blocked}),
+        "total": state.total,
+        "utilization_percent": round(100 * allocated / state.total, 1),
+        "allocations": {holding.lease.adw_id: allocation(holding.lease) for holding in state.own},
+        "elsewhere": elsewhere,
+        "blocked": state.blocked,
+    }
+
+
+def _by_repository(holding: Holding) -> tuple[str, int]:
+    return holding.repository, holding.lease.slot
+
+
+def allocation(lease: Lease) -> dict[str, Any]:
+    """Return a lease as reports show it."""
+    return {
+        "slot": lease.slot,
+        **lease.ports,
+        "allocated_at": lease.allocated_at.isoformat(),
+        "state": lease.state if lease.has_worktree else "reserved",
+        "path": lease.path,
+        "branch": lease.branch,
+    }
+
+
+def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]]:
+    """Return the slots whose ports are held although nobody leases them, and who holds them."""
+    slots = blocked_slots(settings, holdings)
+    heard = listeners([port for ports in slots.values() for port in ports]) if slots else {}
+    return blocked_by(slots, heard)
+
+
+def blocked_by(
+    slots: Mapping[int, Sequence[int]], heard: Mapping[int, Sequence[Listener]]
+) -> list[dict[str, Any]]:
+    """Return blocked slots, given with their blocked ports, as `status` shows them."""
+    shown = []
+    for slot, ports in sorted(slots.items()):
+        for port in ports:
+            who = heard.get(port, [])
+            pid, command = (who[0].pid, who[0].command) if who else (None, WINDING_DOWN)
+            shown.append({"slot": slot, "port": port, "pid": pid, "command": command})
+    return shown

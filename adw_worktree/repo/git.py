@@ -1,0 +1,168 @@
+"""The one place that runs git, and what git says of a repository and its worktrees.
+
+What holds here: git gets an argument list, an explicit directory and an environment without the
+repository variables it sets for its own hooks; answers are read from porcelain and exit codes,
+never from English.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from adw_worktree.errors import GitFailed
+from adw_worktree.system.environment import BUSY_VARIABLE, clean_environment
+from adw_worktree.system.locks import handed_down
+from adw_worktree.system.paths import is_dir
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+
+_GRACE_SECONDS = 5.0
+_PATIENCE_SECONDS = 20.0
+
+
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+"""git options under which no hook of the repository runs."""
+
+
+class GitResult(NamedTuple):
+    """What a git command left: exit code and both streams, undecodable bytes kept as surrogates."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_git(
+    args: Sequence[str],
+    cwd: Path,
+    *,
+    check: bool = True,
+    stdin: str | None = None,
+    timeout: float | None = 300.0,
+    output: int | None = None,
+    shielded: bool = False,
+    watched: bool = True,
+    climbing: bool = False,
+    told: Callable[[str], None] | None = None,
+) -> GitResult:
+    """Run `git ARGS…` in `cwd` and return what it left.
+
+    `timeout` is in seconds, None for commands that fill a tree or fetch. `output` is a file
+    descriptor that gets what git and its hooks print, instead of the result. `shielded` is for a
+    quick command that locks files which all worktrees share, or writes to a person's: it is let
+    end when we are ended, or our process group is killed, since nobody could tell the lock it would
+    leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
+    until it ends. `climbing` lets git look for a repository above `cwd`, which would answer for a
+    worktree whose `.git` file is lost. `told` gets git's own lines of progress as they come, for a
+    command with nothing else to say and no timeout. Raises GitFailed if git is missing, takes too
+    long, or (with `check`) exits non-zero.
+    """
+    import subprocess
+
+    argv = ["git", *args]
+    env = clean_environment()
+    env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
+    env[BUSY_VARIABLE] = "1"
+    if not climbing:
+        env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(cwd))
+    printed = subprocess.PIPE if output is None else output
+    if told is not None:
+        env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it
+        printed = subprocess.DEVNULL
+    try:
+        with subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=printed,
+            stderr=subprocess.PIPE if output is None else output,
+            encoding="utf-8",
+            errors="surrogateescape",
+            pass_fds=handed_down() if watched else (),
+            process_group=0 if shielded else None,
+        ) as child:
+            try:
+                if told is not None and child.stderr is not None:
+                    from adw_worktree.system.progress import follow
+
+                    said, complained = "", follow(child.stderr.fileno(), told)
+                    child.wait()
+                else:
+                    said, complained = child.communicate(stdin, timeout=timeout)
+            except BaseException:
+                _end(child, patient=shielded)
+                raise
+    except FileNotFoundError as exc:
+        if not is_dir(cwd):
+            raise GitFailed(
+                f"the directory {cwd} does not exist",
+                hint="go into one that does, and repeat",
+                argv=argv,
+            ) from exc
+        raise GitFailed(
+            "git was not found", hint="install git 2.36 or later and put it on PATH", argv=argv
+        ) from exc
+    except ValueError as exc:  # a NUL byte in an argument
+        raise GitFailed(
+            f"git cannot be given {args[-1]!r}", hint="leave out the NUL character", argv=argv
+        ) from exc
+    except OSError as exc:
+        raise GitFailed(
+            f"git could not be started: {exc.strerror}", hint="git version", argv=argv
+        ) from exc
+    except subprocess.TimeoutExpired as exc:
+        from adw_worktree.repo.git_errors import command_of
+
+        raise GitFailed(
+            f"git {command_of(argv)} in {cwd} took longer than {timeout:.0f} seconds",
+            hint="see what it waits for, and repeat",
+            argv=argv,
+        ) from exc
+    if check and child.returncode != 0:
+        raise git_failure(argv, cwd, child.returncode, complained or "")
+    return GitResult(child.returncode, said or "", complained or "")
+
+
+def _end(child: Popen[str], *, patient: bool) -> None:
+    """End a git command so that it takes its lock files and half-made worktrees along.
+
+    `patient` lets it finish first, since half of what it does is worse than all of it.
+    """
+    from subprocess import TimeoutExpired
+
+    if patient:
+        with suppress(TimeoutExpired):
+            child.wait(_PATIENCE_SECONDS)
+            return
+    child.terminate()
+    try:
+        child.wait(_GRACE_SECONDS)
+    except TimeoutExpired:
+        child.kill()
+
+
+def git_failure(argv: Sequence[str], cwd: Path, returncode: int, stderr: str) -> GitFailed:
+    """Return the error for a git command that exited non-zero; it looks at git's version, too."""
+    from adw_worktree.repo.git_errors import failure_of
+
+    return failure_of(argv, cwd, returncode, stderr, git_version(cwd))
+
+
+def git_version(directory: Path) -> tuple[int, ...]:
+    """Return git's version as numbers, `(2, 39, 5)`. Raises GitFailed if it tells none."""
+    said = run_git(["version"], directory, check=False).stdout
+    found = re.search(r"\d+(?:\.\d+)*", said)
+    if found is None:
+        raise GitFailed(
+            f"git says of its version only {said.strip()!r}",
+            hint="put git 2.36 or later first on PATH",
+        )
+    return tuple(int(part) for part in found[0].split(".")[:3])

@@ -1,0 +1,70 @@
+"""What branches, refs and HEADs name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adw_worktree.adw_id import check_adw_id
+from adw_worktree.errors import InvalidAdwId
+
+if TYPE_CHECKING:
+    pass
+from adw_worktree.repo.git import run_git
+
+_OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
+
+
+def head_branch(admin: Path) -> str | None:
+    """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
+    try:
+        head = (admin / "HEAD").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    prefix = "ref: refs/heads/"
+    # What git strips: a branch's name may end in a no-break space.
+    return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
+
+
+def resolve_commit(directory: Path, ref: str) -> str | None:
+    """Return the commit that `ref` names, or None if it names none."""
+    answer = run_git(
+        ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"],
+        directory,
+        check=False,
+    )
+    return answer.stdout.strip() if answer.returncode == 0 else None
+
+
+def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
+    """Return what each of `names` (`REV^{commit}`, `REV:path`) names, None if nothing; at once."""
+    asked = "".join(f"info {'' if chr(10) in name else name}\n" for name in names)
+    # `create` asks this first: a git that is too old does not know it, and nothing is made.
+    command = ["cat-file", "--batch-command=%(objectname) %(objecttype)"]
+    told = run_git(command, directory, stdin=asked).stdout
+    found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
+    return [line[1] if line else None for line in found]
+
+
+def branch_commit(directory: Path, branch: str) -> str | None:
+    """Return the commit of the local branch, or None if there is no such branch."""
+    return resolve_commit(directory, f"refs/heads/{branch}")
+
+
+def is_ancestor(directory: Path, commit: str, of: str) -> bool:
+    """Whether `of` has all commits that `commit` has."""
+    command = ["merge-base", "--is-ancestor", commit, of]
+    return run_git(command, directory, check=False).returncode == 0
+
+
+def is_branch_name(directory: Path, name: str) -> bool:
+    """Whether git would take `name` for a branch (git-check-ref-format(1))."""
+    if name.startswith("-") or "\0" in name or name == "HEAD":
+        return False
+    with suppress(InvalidAdwId):
+        return bool(check_adw_id(name))  # held to more than git asks
+    answer = run_git(["check-ref-format", f"refs/heads/{name}"], directory, check=False)
+    return answer.returncode == 0

@@ -1,0 +1,153 @@
+"""A repository, its worktrees, and git's entries of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from adw_worktree.system.paths import is_dir
+
+if TYPE_CHECKING:
+    pass
+from adw_worktree.repo.git import run_git
+
+
+def admin_directories(admin_root: Path) -> Iterator[Path]:
+    """Yield git's admin directories of the linked worktrees."""
+    try:
+        yield from sorted(path for path in admin_root.iterdir() if is_dir(path))
+    except FileNotFoundError:
+        return
+
+
+_LIST_ATTEMPTS = 5
+_LIST_PAUSE_SECONDS = 0.02
+
+SPARE = "spare-"
+"""How the names of spares begin, and of git's entries of them."""
+
+
+class WorktreeEntry(NamedTuple):
+    """One worktree as `git worktree list --porcelain -z` tells it."""
+
+    path: Path
+    head: str | None = None
+    branch: str | None = None
+    """Short name; None when detached or bare."""
+    bare: bool = False
+    locked: str | None = None
+    """The reason, empty if none was given; None when not locked."""
+    prunable: bool = False
+
+
+class Repository(NamedTuple):
+    """Where a repository's parts lie."""
+
+    common_dir: Path
+    """The directory all its worktrees share, resolved."""
+    main: Path | None
+    """The main worktree; None for a bare repository."""
+    worktree: Path | None
+    """The worktree the search began in; None outside of any."""
+
+    @property
+    def home(self) -> Path:
+        """Where commands for the repository as a whole run."""
+        return self.main or self.common_dir
+
+    @property
+    def tool_dir(self) -> Path:
+        """Our own directory inside the common git directory: locks, stamp, bare ledger."""
+        return self.common_dir / "adw-worktree"
+
+    @property
+    def spares_dir(self) -> Path:
+        """Where worktrees lie that are made ahead of time."""
+        return self.tool_dir / "spares"
+
+    def is_spare(self, worktree: Path) -> bool:
+        """Whether a worktree that git lists waits to be handed out."""
+        return worktree.parent == self.spares_dir
+
+    @property
+    def admin_root(self) -> Path:
+        """Where git keeps the admin directory of each linked worktree."""
+        return self.common_dir / "worktrees"
+
+
+def list_worktrees(directory: Path) -> list[WorktreeEntry]:
+    """Return the repository's worktrees, the main one first.
+
+    Asked again if git stumbles over an entry that is being made or removed meanwhile
+    (`failed to read .git/worktrees/X/commondir`).
+    """
+    command = ["worktree", "list", "--porcelain", "-z"]
+    for _ in range(_LIST_ATTEMPTS - 1):
+        answer = run_git(command, directory, check=False)
+        if answer.returncode == 0:
+            return parse_worktrees(answer.stdout)
+        time.sleep(_LIST_PAUSE_SECONDS)
+    return parse_worktrees(run_git(command, directory).stdout)
+
+
+def parse_worktrees(text: str) -> list[WorktreeEntry]:
+    """Return the entries of `git worktree list --porcelain -z` output.
+
+    Unknown attributes are passed over, so that a later git can say more.
+    """
+    entries = []
+    for block in text.split("\0\0"):
+        fields: dict[str, str] = {}
+        for line in block.strip("\0").split("\0"):
+            name, _, value = line.partition(" ")
+            fields[name] = value
+        if "worktree" not in fields:
+            continue
+        branch = fields.get("branch")
+        entries.append(
+            WorktreeEntry(
+                path=Path(fields["worktree"]),
+                head=fields.get("HEAD"),
+                branch=branch.removeprefix("refs/heads/") if branch else None,
+                bare="bare" in fields,
+                locked=fields.get("locked"),
+                prunable="prunable" in fields,
+            )
+        )
+    return entries
+
+
+def admin_directory(worktree: Path) -> Path | None:
+    """Return git's admin directory of the linked worktree at `worktree`, read from its `.git` file.
+
+    None if it is no linked worktree. Costs no process.
+    """
+    try:
+        text = (worktree / ".git").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if not text.startswith("gitdir: "):
+        return None
+    path = Path(text.removeprefix("gitdir: ").rstrip("\n"))
+    admin = path if path.is_absolute() else worktree / path
+    admin = Path(os.path.normpath(admin))
+    return admin if admin.parent.name == "worktrees" else None
+
+
+def worktree_of_admin(admin: Path) -> Path | None:
+    """Return the worktree that git's admin directory `admin` names, whether it exists or not."""
+    try:
+        text = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full
+        return None
+    named = Path(text.rstrip("\n"))
+    if not named.name:
+        return None  # git was killed before it wrote the name
+    # Relative since git 2.48 with worktree.useRelativePaths.
+    path = named if named.is_absolute() else Path(os.path.normpath(admin / named))
+    return path.parent

@@ -1,0 +1,1 @@
+"""What may be set, what it means, and what of it a person approved."""

@@ -1,0 +1,72 @@
+"""One line on a terminal that says what long work is at, and what git says of its own.
+
+What holds here: nothing is written in the first second, nothing from the background, and nothing is
+left at the end. It is drawn only when there is news: what asks for a password meanwhile is not
+written over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+
+_PATIENCE_SECONDS = 1.0
+_PAUSE_SECONDS = 0.1
+_CLEAR = "\r\033[K"
+
+
+class Line:
+    """The line. Its block gets the way to say what goes on."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._due = time.monotonic() + _PATIENCE_SECONDS
+        self._drawn = False
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._tell
+
+    def __exit__(self, *_: object) -> None:
+        if self._drawn:
+            self._write(_CLEAR)
+
+    def _tell(self, text: str) -> None:
+        now = time.monotonic()
+        with suppress(OSError):  # the terminal was closed
+            if now < self._due or os.tcgetpgrp(self._descriptor) != os.getpgrp():
+                return
+            # One short of the width: what wraps cannot be cleared.
+            wide = os.get_terminal_size(self._descriptor).columns - 1
+            self._write(_CLEAR + ascii(text)[1:-1][: max(0, wide)])
+            self._due, self._drawn = now + _PAUSE_SECONDS, True
+
+    def _write(self, text: str) -> None:
+        with suppress(OSError):
+            os.write(self._descriptor, text.encode())
+
+
+def follow(stderr: int, told: Callable[[str], None]) -> str:
+    """Return all that a program says there; pass on at once what it means to write over."""
+    said = b""
+    while chunk := os.read(stderr, 4096):
+        said += chunk
+        whole, ended, _ = said.rpartition(b"\r")
+        if ended:
+            told(re.split(rb"[\r\n]", whole)[-1].decode(errors="replace"))
+    return said.decode(errors="surrogateescape")
+
+
+def progress(
+    descriptor: int | None,
+) -> AbstractContextManager[Callable[[str], None] | None]:
+    """Return a block in which long work can say what it is at, by calling what the block gets.
+
+    That is None if nobody would see it: `descriptor` is no terminal.
+    """
+    if descriptor is None or not os.isatty(descriptor) or os.environ.get("TERM") == "dumb":
+        return nullcontext()
+
+    return Line(descriptor)

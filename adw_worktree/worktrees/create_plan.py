@@ -1,0 +1,248 @@
+"""The plan of a `create`: every check that can be made before anything is changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple
+
+from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageError
+from adw_worktree.project import Project, require_inside
+from adw_worktree.repo.git import run_git
+from adw_worktree.repo.refs import is_branch_name, resolve_commit, resolve_objects
+from adw_worktree.repo.repository import list_worktrees
+from adw_worktree.settings import places
+from adw_worktree.system.faults import reached
+from adw_worktree.system.paths import exists
+
+
+class Wish(NamedTuple):
+    """What the caller asks of a new worktree."""
+
+    branch: str | None = None
+    """None: the setting `branch_name`, by default the ADW id."""
+    base: str | None = None
+    """Branch, tag or commit to start from; None: the setting `base`."""
+    pr: int | None = None
+    """Number of a pull or merge request to start from, fetched from the remote."""
+    detach: bool = False
+    path: Path | None = None
+    slot: int | None = None
+    hooks: bool = True
+    """Whether the user's hooks and git's `post-checkout` run."""
+    keep: bool = False
+    """Whether a worktree whose post-create hook failed stays."""
+
+
+class Plan(NamedTuple):
+    """A wish after every check that needs no change."""
+
+    path: Path
+    commit: str
+    branch: str | None
+    new_branch: bool
+    base: str
+    made_parents: list[Path]
+    hooks: bool
+    keep: bool
+
+
+def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan:
+    """Return what to make. Raises the error of whatever makes it impossible."""
+    if wish.detach and wish.branch is not None:
+        raise UsageError("--detach and --branch exclude each other", hint="leave one of them out")
+    if wish.pr is not None and wish.base is not None:
+        raise UsageError("--pr and --from exclude each other", hint="leave one of them out")
+    branch = None if wish.detach else wish.branch or places.branch_name(project.settings, adw_id)
+    other = "choose another place with --path"
+    path = free_path(project, adw_id, branch, wish.path, other)
+    base, commit, new_branch = _start(project, branch, wish, token)
+    missing = [parent for parent in path.parents if not exists(parent)]
+    return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
+
+
+def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tuple[str, str, bool]:
+    """Return base, commit, and whether the branch is to be made."""
+    home = project.repo.worktree or project.repo.home
+    if branch is not None and not is_branch_name(home, branch):
+        raise BranchUnusable(
+            f"{branch!r} is no name that git takes for a branch",
+            hint="choose another with --branch",
+        )
+    base = wish.base or project.settings.base
+    of_remotes = [] if wish.base or wish.pr or branch is None else _remote_branches(project, branch)
+    asked = [f"refs/heads/{branch or ''}", base, *of_remotes]
+    present, there, *remote = _look_up(project, home, asked)
+    if branch is not None and present is not None:
+        _check_branch_free(project, branch)
+        if wish.base is not None or wish.pr is not None:
+            raise BranchUnusable(
+                f"branch {branch} exists; --from and --pr are for a new one",
+                hint="leave them out to check it out, or choose another with --branch",
+            )
+        return branch, _usable(project, present, branch), False
+    if wish.pr is not None:
+        fetched = _fetch_request(project, wish.pr, token)
+        found = _look_up(project, home, [fetched])[0]
+        base = f"#{wish.pr}"
+        return base, _usable(project, found or Start(fetched), base), branch is not None
+    found_at = [(ref, one) for ref, one in zip(of_remotes, remote, strict=True) if one is not None]
+    if found_at and (len(found_at) == 1 or found_at[0][0] == of_remotes[0]):
+        base, there = found_at[0]  # somebody has pushed it: that is the branch that is meant
+    if there is None or base.startswith("-"):
+        raise _no_commit(project, wish.base, home)
+    return base, _usable(project, there, base), branch is not None
+
+
+def _no_commit(project: Project, asked: str | None, home: Path) -> BranchUnusable:
+    """Return the error of a base that is none: the one asked for, or that of the settings."""
+    base = project.settings.base
+    if asked is not None:
+        return BranchUnusable(
+            f"{asked} names no commit in {home}", hint="choose another with --from"
+        )
+    if base != "HEAD":
+        return BranchUnusable(
+            f"the setting base is {base}, which names no commit in {home}",
+            hint="fetch it, change the setting, or choose another with --from",
+        )
+    bare = project.repo.main is None
+    first = "push a first commit" if bare else "git commit --allow-empty -m 'first commit'"
+    return BranchUnusable(
+        f"HEAD of {home} names no commit", hint=f"{first}, or choose a base with --from"
+    )
+
+
+def _remote_branches(project: Project, branch: str) -> list[str]:
+    """Return where a remote's branch of that name would be, the preferred remote's first.
+
+    Of others, those that have a directory, as a clone has; so that git need not be asked.
+    """
+    preferred = project.settings.remote or "origin"
+    try:
+        names = sorted(os.listdir(project.repo.common_dir / "refs" / "remotes"))
+    except OSError:
+        names = []
+    others = [name for name in names if name != preferred]
+    return [f"refs/remotes/{name}/{branch}" for name in (preferred, *others)]
+
+
+class Start(NamedTuple):
+    """A commit to start from."""
+
+    commit: str
+    has_env_file: bool = False
+    """Whether it tracks what we would write."""
+
+
+def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start | None]:
+    """Return the commit that each revision names, or None, asking git once."""
+    env_file = project.settings.env_file
+    asked = [f"{name}{what}" for name in revisions for what in ("^{commit}", f":{env_file}")]
+    told = resolve_objects(home, asked)
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return [Start(commit, file is not None) if commit else None for commit, file in pairs]
+
+
+def _check_branch_free(project: Project, branch: str) -> None:
+    entries = list_worktrees(project.repo.home)
+    for entry in entries:
+        if entry.branch != branch:
+            continue
+        if entry is entries[0]:
+            raise BranchUnusable(
+                f"branch {branch} is checked out in the main worktree {entry.path}",
+                hint="choose another branch with --branch",
+            )
+        leases = project.pool.leases().values()
+        names = [one.adw_id for one in leases if one.path == str(entry.path)]
+        raise BranchUnusable(
+            f"branch {branch} already has a worktree at {entry.path}",
+            hint=f"adw-worktree remove {quote(names[0] if names else str(entry.path))}, "
+            "or choose another branch with --branch",
+        )
+
+
+def free_path(
+    project: Project, adw_id: str, branch: str | None, wanted: Path | None, other: str
+) -> Path:
+    """Return where a worktree of `adw_id` goes: `wanted`, or what the settings say.
+
+    `other` is how a person has another place. Raises PathOccupied, UsageError, SettingsError.
+    """
+    path = wanted or project.worktree_path(adw_id, branch or adw_id)
+    if wanted is None:
+        require_inside(project.repo, path, "the worktree")
+    path = path.parent.resolve() / path.name
+    if path.is_relative_to(project.repo.common_dir):
+        raise UsageError(f"the path {path} lies inside git's own directory", hint=other)
+    if any(character in str(path) for character in "\n\r\0"):
+        raise UsageError(f"the path {str(path)!r} has a line break in it", hint=other)
+    places.require_vacant(path, other)
+    return path
+
+
+def _usable(project: Project, start: Start, base: str) -> str:
+    """Return the commit; refuse one that tracks the env file: ours would dirty the worktree."""
+    if start.has_env_file:
+        name = project.settings.env_file
+        raise SettingsError(
+            f"{name} is tracked in {base} ({start.commit[:12]}), and would be overwritten",
+            hint=f"git rm --cached {quote(name)} && git commit -m {quote(f'Untrack {name}')} "
+            f"(on {base}), or choose another name with the setting env_file",
+        )
+    return start.commit
+
+
+def _fetch_request(project: Project, number: int, token: str) -> str:
+    """Fetch the head of a pull or merge request and return its commit.
+
+    Into a ref of our own, since parallel fetches share FETCH_HEAD; `drop_fetched` deletes it.
+    """
+    remote = _remote(project)
+    ref = f"refs/adw-worktree/{token}"
+    failure = None
+    for source in (f"refs/pull/{number}/head", f"refs/merge-requests/{number}/head"):
+        command = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
+        reached("fetch.before")
+        done = run_git([*command, remote, f"+{source}:{ref}"], project.repo.home,
+                       check=False, timeout=None)  # fmt: skip
+        reached("fetch.after")
+        commit = resolve_commit(project.repo.home, ref) if done.returncode == 0 else None
+        if commit is not None:
+            return commit
+        failure = failure or done.stderr.strip()
+    raise GitFailed(
+        f"request {number} cannot be fetched from {remote}: {failure}",
+        hint="check its number, and the remote with the setting remote",
+    )
+
+
+def _remote(project: Project) -> str:
+    names = run_git(["remote"], project.repo.home).stdout.split("\n")[:-1]
+    if project.settings.remote is not None:
+        # A name, as the setting says: an address could be one at which git runs a program.
+        if project.settings.remote in names:
+            return project.settings.remote
+        raise GitFailed(
+            f"{project.repo.home} has no remote called {project.settings.remote!r}",
+            hint=f"git remote add {quote(project.settings.remote)} URL, or choose another "
+            "with the setting remote",
+        )
+    if not names:
+        raise GitFailed(
+            f"{project.repo.home} has no remote to fetch from", hint="git remote add origin URL"
+        )
+    return "origin" if "origin" in names else names[0]
+
+
+def drop_fetched(project: Project, token: str) -> bool:
+    """Delete what `_fetch_request` fetched; return whether it is gone."""
+    ref = f"refs/adw-worktree/{token}"
+    if resolve_commit(project.repo.home, ref) is None:
+        return True
+    reached("fetched-drop.before")
+    done = run_git(["update-ref", "-d", ref], project.repo.home, check=False, shielded=True)
+    reached("fetched-drop.after")
+    return done.returncode == 0

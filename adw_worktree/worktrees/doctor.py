@@ -1,0 +1,118 @@
+"""What is wrong with a project, and the command that mends each thing. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from shlex import quote
+from typing import NamedTuple
+
+from adw_worktree.errors import AdwError
+from adw_worktree.integrations.git_hooks import status
+from adw_worktree.pool.holders import exhausted
+from adw_worktree.pool.status import WINDING_DOWN, pool_state, status_of
+from adw_worktree.project import Project
+from adw_worktree.repo.git import git_version
+from adw_worktree.repo.git_errors import too_old
+from adw_worktree.settings.approvals import commands_digest, is_trusted
+from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.files.variables import unapproved_lines
+from adw_worktree.worktrees.reconcile import reconcile
+
+
+class Problem(NamedTuple):
+    """Something wrong."""
+
+    code: str
+    message: str
+    fix: str
+    """The command, or what else a person does."""
+
+
+def examine(project: Project) -> list[Problem]:
+    """Return what is wrong; an examination that itself fails is a problem, too."""
+    problems: list[Problem] = []
+    for look in (_git, _leases, _pool, _hooks, _trust, _trash):
+        try:
+            problems += look(project)
+        except AdwError as exc:
+            problems.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
+        except OSError as exc:
+            message = f"{exc.filename} cannot be looked into: {exc.strerror}"
+            problems.append(Problem("file-unusable", message, f"make {exc.filename} readable"))
+    return list(dict.fromkeys(problems))  # several looks stumble over one thing
+
+
+def _git(project: Project) -> Iterator[Problem]:
+    old = too_old(git_version(project.repo.home))
+    if old is not None:
+        yield Problem("git-too-old", old, "install git 2.36 or later and put it on PATH")
+
+
+def _leases(project: Project) -> Iterator[Problem]:
+    done = reconcile(project, dry_run=True)
+    for action in [*done.released, *done.repaired, *done.adopted]:
+        message = f"{action.adw_id}: {action.kind}: {action.reason}"
+        yield Problem(f"needs-{action.kind}", message, "adw-worktree reconcile")
+    for _, exc in done.failed:
+        yield Problem(exc.code, exc.message, exc.hint or "adw-worktree reconcile")
+    for action in done.kept:
+        lost = action.seen is None and action.lease is not None and action.lease.has_worktree
+        if lost and action.lease is not None and action.lease.state == "active":
+            from adw_worktree.worktrees.remove_checks import way_out
+
+            yield Problem(
+                "worktree-unknown",
+                f"{action.adw_id} keeps slot {action.slot}: {action.reason}",
+                way_out(project, action.lease, project.pool.finding(action.lease)),
+            )
+
+
+def _pool(project: Project) -> Iterator[Problem]:
+    state = pool_state(project.pool)
+    status_now = status_of(state)
+    if status_now["available"] == 0:
+        full = exhausted(project.settings, [*state.own, *state.others], {})
+        fix = full.hint or "adw-worktree status"
+        yield Problem("pool-exhausted", f"none of the {state.total} slots is free", fix)
+    for one in status_now["blocked"]:
+        if one["command"] == WINDING_DOWN:
+            continue  # over before anybody could do something
+        held = f"slot {one['slot']} is out of use: port {one['port']} is held by {one['command']}"
+        if one["pid"] is None:
+            yield Problem("slot-blocked", held, f"as root: ss -ltnp 'sport = :{one['port']}'")
+        else:
+            yield Problem(
+                "slot-blocked", f"{held} (pid {one['pid']})", f"if it is yours: kill {one['pid']}"
+            )
+
+
+def _hooks(project: Project) -> Iterator[Problem]:
+    states = status(project.repo)
+    if all(one.state in ("absent", "foreign") for one in states):
+        return  # hooks are a convenience: not to have them is no problem
+    for one in states:
+        if one.state == "refused":
+            continue  # said when they were installed; nothing here can mend it
+        if one.state == "damaged":
+            message = f"{one.path} needs a person: {one.note}"
+            fix = f"mend {one.path} by hand, then: adw-worktree hooks install"
+            yield Problem("hook-damaged", message, fix)
+        elif one.state != "installed":
+            message = f"the {one.event} hook is {one.state}"
+            yield Problem("hook-missing", message, "adw-worktree hooks install")
+
+
+def _trust(project: Project) -> Iterator[Problem]:
+    digest = commands_digest(project.settings)
+    if digest and not is_trusted(project.state_dir, project.repo.common_dir, digest):
+        message = "the repository's settings ask for commands that nobody approved"
+        yield Problem("hooks-untrusted", message, "adw-worktree trust")
+    if unapproved_lines(project):
+        message = "the repository's settings ask for variables or databases that nobody approved"
+        yield Problem("template-untrusted", message, "adw-worktree trust")
+
+
+def _trash(project: Project) -> Iterator[Problem]:
+    for path in trash.stuck(project.repo):
+        message = f"what was removed cannot be deleted, and lies in {path}"
+        yield Problem("trash-stuck", message, f"as their owner: rm -rf {quote(str(path))}")

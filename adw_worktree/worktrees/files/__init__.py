@@ -1,0 +1,1 @@
+"""The files that a worktree gets beside git's own."""

@@ -1,0 +1,1 @@
+"""Merging a branch back, where nobody works."""

@@ -1,0 +1,105 @@
+"""The branch that is merged into: which it is, where it is checked out, whether it may move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adw_worktree.errors import BranchUnusable, DirtyWorktree, WorktreeUnavailable
+from adw_worktree.project import Project
+from adw_worktree.repo.git import run_git
+from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name
+from adw_worktree.repo.repository import admin_directories, admin_directory, list_worktrees
+from adw_worktree.repo.work import require_linked, unfinished
+from adw_worktree.system.paths import is_dir
+
+_CHOOSE = "choose a local branch with --into"
+
+
+def require_target(project: Project, wanted: str | None) -> str:
+    """Return the branch to merge into: `wanted`, else that of the setting `base`, or what the main
+    worktree is on.
+
+    Raises BranchUnusable if that is no local branch.
+    """
+    home = project.repo.home
+    name = wanted if wanted is not None else _default_target(project)
+    if not is_branch_name(home, name) or branch_commit(home, name) is None:
+        raise BranchUnusable(f"there is no local branch {name} to merge into", hint=_CHOOSE)
+    return name
+
+
+def _default_target(project: Project) -> str:
+    base, home = project.settings.base, project.repo.home
+    if is_branch_name(home, base) and branch_commit(home, base) is not None:
+        return base
+    if base == "HEAD":
+        on = head_branch(project.repo.common_dir)
+        if on is None:
+            raise BranchUnusable(f"{home} is on no branch to merge into", hint=_CHOOSE)
+        return on
+    command = ["rev-parse", "--symbolic-full-name", "--end-of-options", base]
+    told = run_git(command, home, check=False).stdout.removesuffix("\n")
+    ref = told.rpartition("\n")[2]
+    if ref.startswith("refs/heads/"):
+        return ref.removeprefix("refs/heads/")
+    if ref.startswith("refs/remotes/"):
+        return ref.split("/", 3)[-1]
+    raise BranchUnusable(f"the setting base is {base}, which is no branch", hint=_CHOOSE)
+
+
+def require_still(project: Project, branch: str) -> None:
+    """Raise unless the branch can move: nothing waits for its user on it.
+
+    Raises DirtyWorktree, or WorktreeUnavailable if it is checked out where nothing can be seen.
+    """
+    repo = project.repo
+    for directory in (repo.common_dir, *admin_directories(repo.admin_root)):
+        if _is_worked_on(directory, branch):
+            raise DirtyWorktree(
+                f"{unfinished(directory)} of branch {branch} is in progress ({directory})",
+                hint="finish or abort it, then repeat",
+            )
+    place = checked_out_at(project, branch)
+    if place is None:
+        return
+    operation = unfinished(admin_directory(place) or repo.common_dir)
+    if operation is not None:
+        raise DirtyWorktree(
+            f"{operation} is in progress in {place}, where {branch} is checked out",
+            hint="finish or abort it, then repeat",
+        )
+
+
+def _is_worked_on(git_directory: Path, branch: str) -> bool:
+    """Whether a rebase or bisection has taken the branch off HEAD for as long as it lasts."""
+    ref = f"refs/heads/{branch}"
+    for name, wanted in (
+        ("rebase-merge/head-name", ref),
+        ("rebase-apply/head-name", ref),
+        ("BISECT_START", branch),
+    ):
+        try:
+            text = (git_directory / name).read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            continue
+        if text.rstrip("\n") == wanted:
+            return True
+    return False
+
+
+def checked_out_at(project: Project, branch: str) -> Path | None:
+    """Return the worktree that has the branch checked out. Raises WorktreeUnavailable."""
+    entries = list_worktrees(project.repo.home)
+    places = [one.path for one in entries if one.branch == branch]
+    if not places:
+        return None
+    if len(places) > 1 or not is_dir(places[0]):
+        where = " and at ".join(map(str, places))
+        how = "more than once" if len(places) > 1 else "out of sight"
+        raise WorktreeUnavailable(
+            f"branch {branch} is checked out {how}, at {where}",
+            hint="git worktree list, or choose another branch with --into",
+        )
+    if places[0] != entries[0].path:
+        require_linked(project.repo, places[0])  # or git would move what the one around it is on
+    return places[0]

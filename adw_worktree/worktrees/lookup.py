@@ -1,0 +1,68 @@
+"""What there is: the repository's worktrees, and the pool of the whole machine. Reads only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adw_worktree.adw_id import LAST, check_adw_id
+from adw_worktree.errors import UnknownAdw
+from adw_worktree.pool.lease import Lease
+from adw_worktree.project import Project, open_project
+from adw_worktree.system.paths import is_dir
+from adw_worktree.worktrees.heal import heal
+
+
+def find_lease(directory: Path, adw_id: str | None) -> tuple[Project, Lease]:
+    """Return the project that `directory` is in, healed, and the lease that is named there.
+
+    Raises as `open_project` and `require_lease` do.
+    """
+    project = open_project(directory)
+    heal(project)
+    return project, require_lease(project, adw_id, directory)
+
+
+def require_lease(project: Project, adw_id: str | None, directory: Path) -> Lease:
+    """Return the lease of `adw_id`, `-` being the last one, or of the worktree `directory` is in.
+
+    Raises InvalidAdwId, or UnknownAdw if there is none.
+    """
+    if adw_id == LAST:
+        from adw_worktree.worktrees.last_used import last_visited
+
+        return last_visited(project, project.pool.leases())
+    if adw_id is not None:
+        check_adw_id(adw_id)
+    leases = project.pool.leases()
+    if adw_id is not None:
+        if adw_id in leases:
+            return leases[adw_id]
+        raise UnknownAdw(
+            f"no ADW called {adw_id!r} in {project.repo.home}",
+            hint="adw-worktree list",
+        )
+    current = project.current_lease(leases)
+    if current is not None:
+        return current
+    raise UnknownAdw(
+        f"{directory} is in no worktree that has a slot",
+        hint="name the ADW, or go into its worktree",
+    )
+
+
+def require_path(project: Project, lease: Lease) -> Path:
+    """Return where the worktree of `lease` is.
+
+    Raises UnknownAdw if it has none, WorktreeUnavailable if it is out of sight.
+    """
+    finding = project.pool.finding(lease)
+    if finding.path is None or not is_dir(finding.path):
+        if lease.has_worktree and finding.verdict == "unknown":
+            from adw_worktree.worktrees.remove_checks import unavailable
+
+            raise unavailable(project, lease, finding)
+        raise UnknownAdw(
+            f"{lease.adw_id} has no worktree: {finding.reason}",
+            hint=f"adw-worktree create {lease.adw_id}",
+        )
+    return finding.path

@@ -1,0 +1,1 @@
+"""What is measured: a module for each row, from a workshop to scenes."""

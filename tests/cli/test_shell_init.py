@@ -1,0 +1,155 @@
+"""`shell-init` and completion, in the real shells."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Adw
+from tests.support.repositories import git
+
+SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-c"],
+    "zsh": ["zsh", "-f", "-c"],
+    "fish": ["fish", "--no-config", "-c"],
+}
+LOADS = {
+    "bash": 'eval "$(adw-worktree shell-init bash)"',
+    "zsh": 'eval "$(adw-worktree shell-init zsh)"',
+    "fish": "adw-worktree shell-init fish | source",
+}
+ASKS = {
+    "bash": 'COMP_WORDS=(adw {words} "{current}"); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 )); '
+    'COMPREPLY=(); _adw_complete; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "zsh": '_describe() {{ print -rl -- "${{(@P)2}}" }}; _files() {{ :; }}; '
+    'words=(adw {words} "{current}"); CURRENT=$#words; _adw_complete',
+    "fish": 'complete -C "adw {words} {current}"',
+}
+
+
+@pytest.fixture(params=[*SHELLS])
+def shell(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name} here")
+    return name
+
+
+@pytest.fixture(autouse=True)
+def on_path(adw: Adw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the tool on PATH under its own name."""
+    script = tmp_path / "bin" / "adw-worktree"
+    script.parent.mkdir()
+    words = " ".join(f"'{word}'" for word in adw.command)
+    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def run(adw: Adw, shell: str, script: str, code: int = 0) -> str:
+    """Run a script in the shell with `adw` loaded, and return what it prints."""
+    done = subprocess.run(
+        [*SHELLS[shell], f"{LOADS[shell]}\n{script}"],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    return done.stdout
+
+
+def candidates(adw: Adw, shell: str, words: str, current: str = "") -> set[str]:
+    """Return what the shell offers after `adw WORDS CURRENT`."""
+    told = run(adw, shell, ASKS[shell].format(words=words, current=current))
+    ends = "\t" if shell == "fish" else ":"
+    return {line.partition(ends)[0] for line in told.splitlines() if line}
+
+
+def test_the_shell_goes_into_a_worktree(adw: Adw, shell: str) -> None:
+    tree = adw.json("create", "a")["path"]
+    assert run(adw, shell, "adw cd a\npwd").splitlines()[-1] == tree
+    assert run(adw, shell, "adw cd none; pwd").splitlines()[-1] == str(adw.directory)
+
+
+def test_cd_is_a_command_like_the_others(adw: Adw, shell: str, tmp_path: Path) -> None:
+    tree = adw.json("create", "a")["path"]
+    assert "usage: adw-worktree cd" in run(adw, shell, "adw cd --help")
+    told = run(adw, shell, f"cd {tmp_path}\nadw -C repo cd a --json\npwd")
+    document, place, _ = told.rpartition(f"{tree}\n")
+    assert place
+    assert json.loads(document)["path"] == tree
+    error = adw.json("cd", "a", code=2)["error"]
+    assert error["hint"] == 'eval "$(adw-worktree shell-init bash)"; adw cd a'
+
+
+def test_the_shell_goes_into_what_it_made(adw: Adw, shell: str) -> None:
+    told = run(adw, shell, "adw create 'a' --cd\npwd").splitlines()
+    assert told[0].startswith("created a at ")
+    assert told[-1] == f"{adw.directory}/trees/a"
+    assert run(adw, shell, "adw create a --cd --slot 99; pwd").splitlines()[-1] == str(
+        adw.directory
+    )
+
+
+def test_the_shell_goes_back_to_where_it_was(adw: Adw, shell: str) -> None:
+    first, second = (adw.json("create", adw_id)["path"] for adw_id in "ab")
+    # A script that only asks goes nowhere.
+    script = "\n".join(["adw cd a", "adw cd b", "adw path a", "adw cd -", "pwd", "adw cd -", "pwd"])
+    assert run(adw, shell, script).splitlines() == [first, first, second]
+    removed = run(adw, shell, "adw cd -\nadw remove -\nadw cd -; pwd").splitlines()
+    assert (removed[0], removed[-1]) == (f"removed {first}", second)
+
+
+def test_a_path_with_spaces_is_one_word(
+    adw: Adw, shell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADW_WORKTREE_PATH", "my 'own' $trees/{adw_id}")
+    tree = f"{adw.directory}/my 'own' $trees/a"
+    assert run(adw, shell, "adw create a --cd\npwd").splitlines()[-1] == tree
+    assert run(adw, shell, "adw cd a\npwd").splitlines()[-1] == tree
+
+
+def test_exit_codes_and_words_of_others_pass_through(adw: Adw, shell: str) -> None:
+    adw("create", "a")
+    run(adw, shell, "adw path none", code=6)
+    told = run(adw, shell, "adw run a -- sh -c 'echo \"$1\"; exit 3' sh --cd", code=3)
+    assert told == "--cd\n"
+
+
+def test_commands_flags_ids_and_branches_are_completed(adw: Adw, shell: str) -> None:
+    adw("create", "fix-login")
+    adw("create", "fix-logout")
+    adw("create", "other")
+    git("branch", "topic/ä", cwd=adw.directory)
+    assert {"create", "remove", "cd"} <= candidates(adw, shell, "")
+    assert candidates(adw, shell, "", "reconc") == {"reconcile"}
+    assert candidates(adw, shell, "remove", "fix") == {"fix-login", "fix-logout"}
+    assert candidates(adw, shell, "cd", "o") == {"other"}
+    assert {"--force", "--unlock", "--stop"} <= candidates(adw, shell, "remove", "--")
+    assert candidates(adw, shell, "hooks", "un") == {"uninstall"}
+    assert {"main", "other"} <= candidates(adw, shell, "create x --from")
+    assert "topic/" in "".join(candidates(adw, shell, "create x --from", "topic"))
+
+
+def test_completion_is_never_an_error(adw: Adw, tmp_path: Path) -> None:
+    (adw.directory / "adw-worktree.toml").write_text("nonsense = 1\n")
+    for words in (["remove", ""], ["nonsense", ""], ["-C"], ["-C", "/nowhere", "path", ""], []):
+        assert adw("complete", "--", *words).stderr == ""
+    assert adw("-C", str(tmp_path), "list", code=4).stdout == ""
+    assert Adw(tmp_path)("complete", "--", "path", "").stdout == ""
+
+
+def test_without_a_shell_that_follows_there_is_a_hint(adw: Adw) -> None:
+    error = adw.json("create", "a", "--cd", code=2)["error"]
+    assert "shell-init" in error["hint"]
+    assert not adw.json("status")["allocations"]
+
+
+def test_powershell_gets_its_text(adw: Adw) -> None:
+    assert "Register-ArgumentCompleter" in adw("shell-init", "powershell").stdout

@@ -1,0 +1,181 @@
+"""What each command loads before it does anything: that is what its start costs.
+
+The sets are exact, so that nothing creeps in. Where a command needs more, it is added here, after a
+look at `python -X importtime`; `nox -s bench` says what it costs.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import PACKAGE
+from tests.support.command_line import Adw
+
+
+def _names(text: str) -> set[str]:
+    return set(text.split())
+
+
+BASE = _names(
+    "_version cli.main cli.output cli.parser errors system.environment system.faults system.text"
+)
+OPENS = BASE - {"_version"} | _names(
+    "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger pool.other_ledgers "
+    "pool.pool pool.receipts pool.registry pool.state_directory pool.verdict project repo.find "
+    "repo.git repo.refs repo.repository settings.check settings.load settings.model "
+    "settings.places settings.rules system.atomic system.locks system.memo system.paths "
+    "system.ports system.records"
+)
+"""The modules that find the repository, its settings and its place in the pool."""
+HEALS = OPENS | _names(
+    "integrations.hook_file integrations.stamp worktrees.create_lock worktrees.heal"
+)
+"""And look whether all is in order."""
+SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
+FURNISHES = SHOWS_ENV | _names(
+    "repo.branches repo.worktrees system.progress worktrees.files.exclude worktrees.files.furnish"
+)
+CREATES = FURNISHES | _names(
+    "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
+)
+REMOVES = SHOWS_ENV | _names(
+    "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
+    "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
+    "worktrees.remove_steps worktrees.trash worktrees.user_hooks"
+)
+
+LOADED = {
+    "--version": BASE,
+    "--help": BASE - {"_version"},
+    "help exit-codes": BASE - {"_version"}
+    | _names(
+        "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
+        "settings.load settings.model settings.places settings.rules system.atomic "
+        "system.exec_command system.paths system.shipped worktrees.files.env_file"
+    ),
+    "path a": HEALS | _names("cli.commands.path worktrees.lookup"),
+    "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
+    "run a -- true": SHOWS_ENV | _names("cli.commands.run system.exec_command worktrees.lookup"),
+    "status": HEALS | _names("cli.commands.status pool.status"),
+    "list": HEALS | _names("cli.commands.list worktrees.listing"),
+    "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude"),
+    "release r": HEALS | _names("cli.commands.release worktrees.lookup"),
+    "create b": CREATES | _names("cli.commands.create worktrees.last_used"),
+    "create a": CREATES | _names("cli.commands.create worktrees.last_used"),
+    "remove b": REMOVES | _names("cli.commands.remove"),
+    "rename b c": FURNISHES
+    | _names(
+        "cli.commands.rename repo.integrated repo.work settings.approvals system.parallel "
+        "worktrees.create_plan worktrees.lookup worktrees.remove_checks worktrees.rename "
+        "worktrees.rename_steps"
+    ),
+    "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
+    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
+    "complete -- create x --from m": OPENS | _names("cli.completion"),
+    "finish b": REMOVES
+    | _names(
+        "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
+        "worktrees.finish.merge worktrees.finish.target worktrees.lookup"
+    ),
+    "restore": FURNISHES
+    | _names(
+        "cli.commands.restore system.background worktrees.remove_steps worktrees.restore "
+        "worktrees.trash"
+    ),
+    "reconcile --background": HEALS | _names("cli.commands.reconcile"),
+    "reconcile": FURNISHES
+    | _names(
+        "cli.commands.list cli.commands.reconcile repo.integrated repo.work settings.approvals "
+        "system.background system.parallel worktrees.create_plan worktrees.create_undo "
+        "worktrees.listing worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps "
+        "worktrees.spares worktrees.trash worktrees.user_hooks"
+    ),
+    "hooks status": OPENS
+    | _names(
+        "cli.commands.hooks integrations.agent_files integrations.git_hooks integrations.hook_file "
+        "integrations.service integrations.service_file integrations.stamp system.shipped"
+    ),
+    "spares status": OPENS
+    | _names(
+        "cli.commands.spares repo.worktrees settings.approvals system.background system.progress "
+        "worktrees.spares worktrees.trash worktrees.user_hooks"
+    ),
+    "trust --yes": OPENS
+    | _names(
+        "cli.commands.trust settings.approvals system.shipped worktrees.files.env_file "
+        "worktrees.files.variables"
+    ),
+    "doctor": FURNISHES
+    | _names(
+        "cli.commands.doctor integrations.git_hooks pool.status repo.git_errors repo.integrated "
+        "repo.work settings.approvals system.background system.parallel worktrees.create_plan "
+        "worktrees.create_undo worktrees.doctor worktrees.reconcile worktrees.reconcile_plan "
+        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
+    ),
+}
+"""Our own modules, by command, in a repository in which there is nothing to mend."""
+
+RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor spares")
+SLOW = _names(
+    "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
+    "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
+)
+"""Libraries that take a quarter of a bare Python's start, or more."""
+
+
+@pytest.mark.parametrize("command", LOADED)
+def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> None:
+    adw("create", "a")
+    if "b" in command.split()[1:] and not command.startswith("create"):
+        adw("create", "b")
+    if command == "release r":
+        adw("reserve", "r")
+    ran = subprocess.run(
+        [sys.executable, "-v", "-m", "adw_worktree", *command.split()],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = set(re.findall(r"(?m)^import '([\w.]+)'", ran.stderr))
+    own = {name.removeprefix("adw_worktree.") for name in names if "adw_worktree." in name}
+    own = {name for name in own if not PACKAGE.joinpath(*name.split(".")).is_dir()}
+    assert own == LOADED[command]
+    allowed = set()
+    runs_git = RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background"
+    if runs_git or command in ("complete -- remove a", "complete -- create x --from m"):
+        allowed |= {"subprocess"}
+    if command in (
+        "create b",
+        "reserve r",
+        "status",
+        "doctor",
+        "remove b",
+        "rename b c",
+        "finish b",
+    ):
+        allowed |= {"socket"}  # to ask whether a port is free
+    if command == "--help" and sys.version_info >= (3, 14):
+        allowed |= {"dataclasses", "inspect"}  # of argparse's colours
+    assert names & SLOW == allowed
+
+
+@pytest.mark.parametrize("command", ["list", "status", "reconcile", "path a0", "doctor"])
+def test_a_look_at_many_worktrees_starts_no_more_of_git_than_at_one(
+    adw: Adw, tmp_path: Path, command: str
+) -> None:
+    """One `git worktree list` tells of all; the rest is read from small files."""
+    started = []
+    for number in range(6):
+        adw("create", f"a{number}")
+        if number in (0, 5):
+            trace = tmp_path / f"trace-{number}"
+            trace.mkdir()
+            adw(*command.split(), GIT_TRACE2_EVENT=str(trace))
+            started.append(len(list(trace.iterdir())))
+    assert started[0] == started[1]
