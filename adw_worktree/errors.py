@@ -45,6 +45,10 @@ class AdwError(Exception):
         self.message = message
         self.hint = hint
 
+    def as_document(self) -> dict[str, str | None]:
+        """Return the failure as JSON documents have it."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
 
 class Unexpected(AdwError):
     """A mistake of ours; the hint names the report."""

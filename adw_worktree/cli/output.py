@@ -63,15 +63,10 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         _write(sys.stdout, _shown(outcome.text))
 
 
-def as_error(error: AdwError) -> dict[str, str | None]:
-    """Return a failure as documents have it."""
-    return {"code": error.code, "message": error.message, "hint": error.hint}
-
-
 def print_error(error: AdwError, *, as_json: bool) -> None:
     """Print the failure: a JSON document on stdout, or two lines on stderr."""
     if as_json:
-        _print_document({"ok": False, "error": as_error(error)})
+        _print_document({"ok": False, "error": error.as_document()})
         return
     _say("error", error.message, "31")
     for note in getattr(error, "__notes__", []):

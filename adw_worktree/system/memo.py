@@ -25,5 +25,6 @@ class Memory(Generic[K, V]):
     def keep(self, question: K, answer: V) -> None:
         """Remember an answer, in place of the oldest if there are too many."""
         if len(self._known) >= self._size and question not in self._known:
-            del self._known[next(iter(self._known))]
+            for oldest in list(self._known)[:1]:
+                self._known.pop(oldest, None)  # another thread may have done it
         self._known[question] = answer

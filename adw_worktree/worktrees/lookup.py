@@ -1,13 +1,15 @@
-"""What there is: the repository's worktrees, and the pool of the whole machine. Reads only."""
+"""Find a lease, its worktree's path, and the other projects of this machine."""
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 from adw_worktree.adw_id import LAST, check_adw_id
-from adw_worktree.errors import UnknownAdw
+from adw_worktree.errors import AdwError, UnknownAdw
 from adw_worktree.pool.lease import Lease
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project, open_project, project_of
+from adw_worktree.repo.find import repository_at
 from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.heal import heal
 
@@ -66,3 +68,16 @@ def require_path(project: Project, lease: Lease) -> Path:
             hint=f"adw-worktree create {lease.adw_id}",
         )
     return finding.path
+
+
+def other_projects(project: Project, notes: list[str]) -> list[Project]:
+    """Return the other projects of the registry; add to `notes` those that cannot be opened."""
+    found = []
+    for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
+        if entry.common_dir == project.repo.common_dir or not is_dir(entry.common_dir):
+            continue
+        try:
+            found.append(project_of(repository_at(entry.common_dir)))
+        except AdwError as exc:
+            notes.append(f"{entry.common_dir}: {exc.message}")
+    return found

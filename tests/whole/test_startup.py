@@ -46,7 +46,7 @@ CREATES = FURNISHES | _names(
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
     "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_steps worktrees.trash worktrees.user_hooks"
+    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -62,17 +62,17 @@ LOADED = {
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
     "run a -- true": SHOWS_ENV | _names("cli.commands.run system.exec_command worktrees.lookup"),
     "status": HEALS | _names("cli.commands.status pool.status"),
-    "list": HEALS | _names("cli.commands.list worktrees.listing"),
-    "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude"),
-    "release r": HEALS | _names("cli.commands.release worktrees.lookup"),
-    "create b": CREATES | _names("cli.commands.create worktrees.last_used"),
-    "create a": CREATES | _names("cli.commands.create worktrees.last_used"),
+    "list": HEALS | _names("cli.commands.list worktrees.listing worktrees.results"),
+    "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude worktrees.results"),
+    "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
+    "create b": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
+    "create a": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
     "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
         "cli.commands.rename repo.integrated repo.work settings.approvals system.parallel "
         "worktrees.create_plan worktrees.lookup worktrees.remove_checks worktrees.rename "
-        "worktrees.rename_steps"
+        "worktrees.rename_steps worktrees.results"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
@@ -80,19 +80,20 @@ LOADED = {
     "finish b": REMOVES
     | _names(
         "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
-        "worktrees.finish.merge worktrees.finish.target worktrees.lookup"
+        "worktrees.finish.merge worktrees.finish.result worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
         "cli.commands.restore system.background worktrees.remove_steps worktrees.restore "
-        "worktrees.trash"
+        "worktrees.results worktrees.trash"
     ),
-    "reconcile --background": HEALS | _names("cli.commands.reconcile"),
+    "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.list cli.commands.reconcile repo.integrated repo.work settings.approvals "
+        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
         "system.background system.parallel worktrees.create_plan worktrees.create_undo "
-        "worktrees.listing worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps "
+        "worktrees.lookup worktrees.reconcile worktrees.reconcile_pass worktrees.reconcile_plan "
+        "worktrees.remove_steps worktrees.results "
         "worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "hooks status": OPENS

@@ -11,6 +11,7 @@ from typing import NoReturn
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.create import Created, create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.files.variables import variables
@@ -74,28 +75,13 @@ def run(args: Namespace) -> Outcome:
         fill_in_background(project)
     then = partial(_run_in, project, made, args.run) if args.run else None
     notes = [*project.notices, *made.notes]
-    return Outcome(as_json(made), _text(made), notes, then=then)
+    return Outcome(results.created(made), _text(made), notes, then=then)
 
 
 def _run_in(project: Project, made: Created, command: str) -> NoReturn:
     from adw_worktree.system.exec_command import become
 
     become(["sh", "-c", command], Path(str(made.lease.path)), variables(project, made.lease))
-
-
-def as_json(made: Created) -> dict[str, object]:
-    """Return the keys that `create --json` promises."""
-    lease = made.lease
-    return {
-        "created": made.created,
-        "adw_id": lease.adw_id,
-        "slot": lease.slot,
-        "ports": dict(lease.ports),
-        "path": lease.path,
-        "branch": lease.branch,
-        "env_file": str(made.env_file),
-        "database": lease.database,
-    }
 
 
 def _text(made: Created) -> str:

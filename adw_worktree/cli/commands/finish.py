@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from adw_worktree.cli.commands.remove import as_json, as_text, notes_of, until_of
+from adw_worktree.cli.commands.remove import as_text, notes_of
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import UsageError
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
+from adw_worktree.worktrees.finish.result import finished
 from adw_worktree.worktrees.lookup import find_lease
 
 EPILOG = """\
@@ -59,18 +61,11 @@ def run(args: Namespace) -> Outcome:
     project, lease = find_lease(args.directory, args.adw_id)
     done = finish(project, lease, terms, output=2)
     gone = done.removed
-    until = until_of(gone, project.settings.trash_days) if gone else None
-    data = {
-        "adw_id": lease.adw_id,
-        "merged": done.way is not None,
-        "into": done.into,
-        "way": done.way,
-        "commit": done.commit,
-        "removed": as_json(gone, until) if gone else None,
-    }
+    days = project.settings.trash_days
     lines = [_text(done), *([as_text(gone)] if gone else [])]
-    notes = [*project.notices, *done.notes, *(notes_of(gone, until) if gone else [])]
-    return Outcome(data, "\n".join(lines), notes)
+    notes = [*project.notices, *done.notes]
+    notes += notes_of(gone, results.kept_until(gone, days)) if gone else []
+    return Outcome(finished(done, lease.adw_id, days), "\n".join(lines), notes)
 
 
 def _text(done: Finished) -> str:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from functools import partial
-from operator import attrgetter
 
 from adw_worktree.cli.output import Outcome, Terminal, table
-from adw_worktree.errors import AdwError
-from adw_worktree.project import Project, open_project, project_of
-from adw_worktree.repo.find import repository_at
-from adw_worktree.system.paths import is_dir
+from adw_worktree.project import Project, open_project
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.listing import Row, rows
 
@@ -36,9 +33,11 @@ def run(args: Namespace) -> Outcome:
     notes: list[str] = []
     found = [(project, row) for row in _rows(project, notes)]
     if args.all:
+        from adw_worktree.worktrees.lookup import other_projects
+
         for other in other_projects(project, notes):
             found += [(other, row) for row in _rows(other, notes)]
-    shown = [as_json(owner, row) for owner, row in found]
+    shown = [results.listed(owner, row) for owner, row in found]
     text = _text([row for _, row in found])
     return Outcome({"worktrees": shown}, text, notes, drawn=partial(_drawn, found, args.all))
 
@@ -49,47 +48,11 @@ def _drawn(found: list[tuple[Project, Row]], by_repository: bool, terminal: Term
     return list_view(found, by_repository, terminal)
 
 
-def other_projects(project: Project, notes: list[str]) -> list[Project]:
-    """Return the other projects of the registry; note those that cannot be opened."""
-    found = []
-    for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
-        if entry.common_dir == project.repo.common_dir or not is_dir(entry.common_dir):
-            continue
-        try:
-            found.append(project_of(repository_at(entry.common_dir)))
-        except AdwError as exc:
-            notes.append(f"{entry.common_dir}: {exc.message}")
-    return found
-
-
 def _rows(project: Project, notes: list[str]) -> list[Row]:
     heal(project)
     found = rows(project)
     notes += project.notices
     return found
-
-
-def as_json(project: Project, row: Row) -> dict[str, object]:
-    """Return one worktree as `list --json` shows it."""
-    lease = row.lease
-    return {
-        "adw_id": lease.adw_id if lease else None,
-        "slot": lease.slot if lease else None,
-        "ports": dict(lease.ports) if lease else None,
-        "path": str(row.path) if row.path else None,
-        "branch": row.branch,
-        "state": row.state,
-        "main": row.main,
-        "locked": row.locked,
-        "reason": row.finding.reason if row.finding else None,
-        "allocated_at": lease.allocated_at.isoformat() if lease else None,
-        "repository": str(project.repo.home),
-        "listening": [
-            {"service": name, "port": one.port, "pid": one.pid, "command": one.command}
-            for name, heard in row.listening.items()
-            for one in heard
-        ],
-    }
 
 
 def _text(found: list[Row]) -> str:

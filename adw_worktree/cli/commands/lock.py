@@ -5,9 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome
-from adw_worktree.repo.git import git_failure, run_git
-from adw_worktree.repo.repository import list_worktrees
-from adw_worktree.worktrees.lookup import find_lease, require_path
+from adw_worktree.project import Project
+from adw_worktree.worktrees import results
+from adw_worktree.worktrees.lock import Locked, lock
+from adw_worktree.worktrees.lookup import find_lease
 
 EPILOG = """\
 examples:
@@ -20,20 +21,13 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    reason = ["--reason", args.reason] if args.reason else []
-    return set_lock(args, ["lock", *reason], locked=True)
-
-
-def set_lock(args: Namespace, words: list[str], *, locked: bool) -> Outcome:
-    """Have git lock the ADW's worktree, or unlock it, as `words` say; once is enough."""
     project, lease = find_lease(args.directory, args.adw_id)
-    path, home = require_path(project, lease), project.repo.home
-    command = ["worktree", *words, "--", str(path)]
-    done, said = run_git(command, home, check=False), "locked" if locked else "unlocked"
-    if done.returncode != 0:
-        entry = next((one for one in list_worktrees(home) if one.path == path), None)
-        if entry is None or (entry.locked is not None) != locked:
-            raise git_failure(["git", *command], home, done.returncode, done.stderr)
-        said = f"already {said}{f' ({entry.locked})' if entry.locked else ''}:"
-    data = {"adw_id": lease.adw_id, "path": str(path), "locked": locked}
-    return Outcome(data, f"{said} {path}", project.notices)
+    return outcome(project, lock(project, lease, args.reason))
+
+
+def outcome(project: Project, done: Locked) -> Outcome:
+    """Return what `lock` and `unlock` print."""
+    verb = "locked" if done.locked else "unlocked"
+    if not done.changed:
+        verb = f"already {verb}{f' ({done.reason})' if done.reason else ''}:"
+    return Outcome(results.locked(done), f"{verb} {done.path}", project.notices)

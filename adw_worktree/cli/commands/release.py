@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import WorktreeUnavailable
 from adw_worktree.project import open_project
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.lookup import require_lease
 
@@ -31,5 +32,5 @@ def run(args: Namespace) -> Outcome:
         )
     if not gone:
         project.pool.release(lease)
-    data = {"adw_id": lease.adw_id, "released": {"slot": lease.slot, "ports": dict(lease.ports)}}
-    return Outcome(data, f"released slot {lease.slot} of {lease.adw_id}", project.notices)
+    text = f"released slot {lease.slot} of {lease.adw_id}"
+    return Outcome(results.released(lease), text, project.notices)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adw_worktree.adw_id import LAST
-from adw_worktree.cli.output import Outcome, as_error, ask, can_ask
-from adw_worktree.errors import AdwError, UsageError
+from adw_worktree.cli.output import Outcome, ask, can_ask
+from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
 from adw_worktree.system.ports import Listener
 from adw_worktree.system.progress import progress
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
-from adw_worktree.worktrees.remove import Removed, foresee, merged, remove
+from adw_worktree.worktrees.remove import Removed, merged, remove
 from adw_worktree.worktrees.remove_checks import Consent
-from adw_worktree.worktrees.trash import kept_until
+from adw_worktree.worktrees.remove_several import RemovalPlan, plan_removals, remove_several
 
 EPILOG = """\
 examples:
@@ -76,8 +76,9 @@ def run(args: Namespace) -> Outcome:
     named = _named(project, args.targets)
     target = _meant(named[0], args.directory) if named else args.directory
     gone = remove(project, target, consent, output=2)
-    until = until_of(gone, project.settings.trash_days)
-    return Outcome(as_json(gone, until), as_text(gone), [*project.notices, *notes_of(gone, until)])
+    days = project.settings.trash_days
+    notes = [*project.notices, *notes_of(gone, results.kept_until(gone, days))]
+    return Outcome(results.removed(gone, days), as_text(gone), notes)
 
 
 def _named(project: Project, targets: list[str]) -> list[str]:
@@ -95,7 +96,7 @@ def _meant(target: str, directory: Path) -> str | Path:
 
 
 def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outcome:
-    """Show what would go and what would not, ask, and remove; one that fails stops no other."""
+    """Show which would go and which would not, ask, and remove."""
     healed = heal(project)
     if args.merged and args.targets:
         raise UsageError(
@@ -103,67 +104,34 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
             hint="adw-worktree remove --merged",
         )
     named = merged(project, output=2) if args.merged else _named(project, args.targets)
-    targets = [_meant(name, args.directory) for name in named]
-    prospects = foresee(project, targets, consent, healed=healed, output=2)
-    going = [
-        (name, one.target)
-        for name, one in zip(named, prospects, strict=True)
-        if one.refusal is None
-    ]
-    failures = {
-        name: one.refusal
-        for name, one in zip(named, prospects, strict=True)
-        if one.refusal is not None
-    }
-    if going and not args.yes:
-        _confirm([name for name, _ in going], failures, asked=not args.json and can_ask())
-    removals, lines, notes = [], [], list(project.notices)
-    for gone in _removed(project, going, consent, failures):
-        until = until_of(gone, project.settings.trash_days)
-        removals.append(as_json(gone, until))
-        lines.append(as_text(gone))
-        notes += notes_of(gone, until)
-    for target, exc in failures.items():
-        hint = f"; {exc.hint}" if exc.hint else ""
-        notes.append(f"{target} was not removed: {exc.message}{hint}")
-    refused = [{"target": target, "error": as_error(exc)} for target, exc in failures.items()]
-    data = {
-        "ok": not refused,
-        "error": refused[0]["error"] if refused else None,
-        "removals": removals,
-        "refused": refused,
-    }
-    code = next((exc.exit_code for exc in failures.values()), 0)
-    nothing = "nothing was removed" if failures else "nothing to remove"
-    return Outcome(data, "\n".join(lines) or nothing, notes, code)
-
-
-def _removed(
-    project: Project,
-    going: Sequence[tuple[str, str | Path]],
-    consent: Consent,
-    failures: dict[str, AdwError],
-) -> Iterator[Removed]:
-    """Remove each and yield what became of it; put those that fail into `failures`."""
+    targets = {name: _meant(name, args.directory) for name in named}
+    plan = plan_removals(project, targets, consent, healed=healed, output=2)
+    if plan.going and not args.yes:
+        _confirm(plan, asked=not args.json and can_ask())
     # Hooks say themselves what they do, on the same terminal.
     quiet = consent.hooks and {"pre-remove", "post-remove"} & project.settings.hooks.keys()
     with progress(None if quiet else 2) as tell:
-        for number, (name, target) in enumerate(going, 1):
-            if tell is not None:
-                tell(f"removing {name}, {number} of {len(going)}")
-            try:
-                yield remove(project, target, consent, output=2)
-            except AdwError as exc:
-                failures[name] = exc
+        done = remove_several(project, plan, consent, output=2, tell=tell)
+    days = project.settings.trash_days
+    notes = list(project.notices)
+    for gone in done.removed:
+        notes += notes_of(gone, results.kept_until(gone, days))
+    for name, exc in done.refused.items():
+        hint = f"; {exc.hint}" if exc.hint else ""
+        notes.append(f"{name} was not removed: {exc.message}{hint}")
+    code = next((exc.exit_code for exc in done.refused.values()), 0)
+    nothing = "nothing was removed" if done.refused else "nothing to remove"
+    text = "\n".join(as_text(gone) for gone in done.removed) or nothing
+    return Outcome(results.removed_several(done, days), text, notes, code)
 
 
-def _confirm(going: list[str], failures: dict[str, AdwError], *, asked: bool) -> None:
+def _confirm(plan: RemovalPlan, *, asked: bool) -> None:
     """Raise UsageError unless a person says yes."""
-    plan = [f"to be removed: {', '.join(going)}"]
-    plan += [f"not to be: {target}: {exc.message}" for target, exc in failures.items()]
+    lines = [f"to be removed: {', '.join(plan.going)}"]
+    lines += [f"not to be: {name}: {exc.message}" for name, exc in plan.refused.items()]
     if not asked:
-        raise UsageError("\n".join(plan), hint="repeat it with --yes, and nobody is asked")
-    if not ask("\n".join(plan), "remove them?"):
+        raise UsageError("\n".join(lines), hint="repeat it with --yes, and nobody is asked")
+    if not ask("\n".join(lines), "remove them?"):
         raise UsageError("you did not say yes, and nothing was removed")
 
 
@@ -175,31 +143,6 @@ def notes_of(gone: Removed, until: str | None) -> list[str]:
         name = gone.kept.adw_id or f"{gone.kept.name} --as ADW_ID"
         notes.append(f"its work is kept until {until[:10]}: adw-worktree restore {name}")
     return notes
-
-
-def until_of(gone: Removed, days: float) -> str | None:
-    """Return until when what was removed can be restored, if it can."""
-    return kept_until(gone.kept, days).isoformat() if gone.kept else None
-
-
-def as_json(gone: Removed, until: str | None) -> dict[str, object]:
-    """Return the keys that `remove --json` promises; `until` is when what was kept goes."""
-    released = gone.released
-    return {
-        "removed": gone.removed,
-        "adw_id": gone.adw_id,
-        "path": str(gone.path) if gone.path else None,
-        "released": {"slot": released.slot, "ports": dict(released.ports)} if released else None,
-        "branch_deleted": gone.branch_deleted,
-        "database_dropped": gone.database_dropped,
-        "kept_until": until,
-        "stopped": [_server(one) for one in gone.stopped],
-        "listening": [_server(one) for one in gone.listening],
-    }
-
-
-def _server(one: Listener) -> dict[str, object]:
-    return {"port": one.port, "pid": one.pid, "command": one.command}
 
 
 def as_text(gone: Removed) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.lookup import find_lease
 from adw_worktree.worktrees.rename import Renamed, rename
 
@@ -25,20 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     project, lease = find_lease(args.directory, args.adw_id)
     done = rename(project, lease, args.new)
-    return Outcome(_as_json(done), _text(done), [*project.notices, *_notes(done)])
-
-
-def _as_json(done: Renamed) -> dict[str, object]:
-    lease = done.lease
-    return {
-        "renamed": done.renamed,
-        "from": done.old,
-        "adw_id": lease.adw_id,
-        "slot": lease.slot,
-        "ports": dict(lease.ports),
-        "path": lease.path,
-        "branch": lease.branch,
-    }
+    return Outcome(results.renamed(done), _text(done), [*project.notices, *_notes(done)])
 
 
 def _text(done: Renamed) -> str:

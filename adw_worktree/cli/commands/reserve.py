@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome
 from adw_worktree.project import open_project
+from adw_worktree.worktrees import results
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.heal import heal
 
@@ -31,10 +32,5 @@ def run(args: Namespace) -> Outcome:
         project.pool.require_slot(before, args.slot, making=False)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
-    data = {
-        "created": before is None,
-        "adw_id": lease.adw_id,
-        "slot": lease.slot,
-        "ports": dict(lease.ports),
-    }
-    return Outcome(data, f"{lease.adw_id} has slot {lease.slot}: {ports}", project.notices)
+    text = f"{lease.adw_id} has slot {lease.slot}: {ports}"
+    return Outcome(results.reserved(lease, created=before is None), text, project.notices)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
-from adw_worktree.worktrees import trash
+from adw_worktree.worktrees import results, trash
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.restore import discard, restore
 
@@ -45,24 +44,14 @@ def run(args: Namespace) -> Outcome:
         return Outcome({"discarded": entry.name}, f"deleted {entry.name}", project.notices)
     back = restore(project, args.name, as_id=args.as_id)
     lease = back.lease
-    data = {
-        "restored": True,
-        "adw_id": lease.adw_id,
-        "slot": lease.slot,
-        "ports": dict(lease.ports),
-        "path": lease.path,
-        "branch": lease.branch,
-        "env_file": str(back.env_file),
-        "database": lease.database,
-    }
     text = f"restored {lease.adw_id} at {lease.path}, slot {lease.slot}"
     text += f"\ndatabase {lease.database}" if lease.database else ""
-    return Outcome(data, text, [*project.notices, *back.notes])
+    return Outcome(results.restored(back), text, [*project.notices, *back.notes])
 
 
 def _listing(project: Project) -> Outcome:
     days = project.settings.trash_days
-    kept = [_as_json(entry, days) for entry in trash.kept_entries(project.repo)]
+    kept = [results.kept(entry, days) for entry in trash.kept_entries(project.repo)]
     heads = ["ADW_ID", "BRANCH", "REMOVED", "KEPT UNTIL", "FROM"]
     rows = [
         [
@@ -76,15 +65,3 @@ def _listing(project: Project) -> Outcome:
     ]
     text = table(heads, rows) if rows else "nothing is kept"
     return Outcome({"kept": kept}, text, project.notices)
-
-
-def _as_json(entry: trash.Entry, days: float) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "adw_id": entry.adw_id,
-        "branch": entry.branch,
-        "commit": entry.commit,
-        "path": entry.path,
-        "removed_at": entry.removed_at,
-        "kept_until": trash.kept_until(entry, days).isoformat(),
-    }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from adw_worktree.cli.commands.lock import set_lock
+from adw_worktree.cli.commands.lock import outcome
 from adw_worktree.cli.output import Outcome
+from adw_worktree.worktrees.lock import unlock
+from adw_worktree.worktrees.lookup import find_lease
 
 EPILOG = """\
 examples:
@@ -17,4 +19,5 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    return set_lock(args, ["unlock"], locked=False)
+    project, lease = find_lease(args.directory, args.adw_id)
+    return outcome(project, unlock(project, lease))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
 from adw_worktree.cli.output import Outcome, print_event, print_notice
 from adw_worktree.settings.places import state_directory
-from adw_worktree.worktrees.watch import Event, Released, Trouble, Watching, watch
+from adw_worktree.worktrees import results
+from adw_worktree.worktrees.watch import Released, Trouble, Watching, watch
 
 EPILOG = """\
 examples:
@@ -30,34 +30,12 @@ def run(args: Namespace) -> Outcome:
     os.chdir("/")  # what is unmounted or deleted is not in use by us
     for event in watch(state_dir):
         if args.json:
-            print_event(_as_json(event))
+            print_event(results.watched(event))
         elif isinstance(event, Trouble):
             print_notice(_about(event), event.error.hint)
         else:
             print_event(_text(event))
     raise AssertionError("it watches for ever")
-
-
-def _as_json(event: Event) -> dict[str, Any]:
-    match event:
-        case Watching(repositories):
-            return {"event": "watching", "repositories": [str(path) for path in repositories]}
-        case Released(lease, repository, reason):
-            return {
-                "event": "released",
-                "adw_id": lease.adw_id,
-                "slot": lease.slot,
-                "ports": dict(lease.ports),
-                "path": lease.path,
-                "repository": str(repository),
-                "reason": reason,
-            }
-        case Trouble(repository, error):
-            return {
-                "event": "trouble",
-                "repository": str(repository) if repository else None,
-                "error": {"code": error.code, "message": error.message, "hint": error.hint},
-            }
 
 
 def _text(event: Watching | Released) -> str:

@@ -1,0 +1,22 @@
+"""The result of `finish` as its JSON document has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adw_worktree.worktrees.results import removed
+
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.finish.finish import Finished
+
+
+def finished(done: Finished, adw_id: str, trash_days: float) -> dict[str, Any]:
+    """Return the document of `finish`; `trash_days` is the setting."""
+    return {
+        "adw_id": adw_id,
+        "merged": done.way is not None,
+        "into": done.into,
+        "way": done.way,
+        "commit": done.commit,
+        "removed": removed(done.removed, trash_days) if done.removed else None,
+    }
