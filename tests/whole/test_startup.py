@@ -46,7 +46,8 @@ CREATES = FURNISHES | _names(
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
     "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash worktrees.user_hooks"
+    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash "
+    "worktrees.user_hooks"
 )
 
 LOADED = {
