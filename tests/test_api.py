@@ -47,7 +47,7 @@ def test_exhaustion_is_a_runtime_error(inside: Path, monkeypatch: pytest.MonkeyP
     pool = PortPool()
     pool.reserve("a")
     pool.reserve("b")
-    with pytest.raises(RuntimeError, match=r"\APool exhausted"):
+    with pytest.raises(RuntimeError, match=r"\APort pool exhausted"):
         pool.reserve("c")
     pool.release("a")
     pool.reserve("c")

@@ -79,7 +79,7 @@ def exhausted(
 ) -> PoolExhausted:
     """Return the error that names every holder and every blocked slot."""
     holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
-    lines = [f"Pool exhausted: none of the {settings.slots} slots is free"]
+    lines = [f"Port pool exhausted: none of the {settings.slots} slots is free"]
     lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]
     for slot in sorted(set(range(settings.slots)) - {one.lease.slot for one in holdings}):
         wanted = set(ports_of(slot, settings.services).values())

@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, LibraryMissing
@@ -74,9 +73,11 @@ def require_library() -> None:
     try:
         import watchdog.observers  # noqa: F401
     except ImportError as exc:
+        from adw_worktree.system.install_hint import install_command
+
         raise LibraryMissing(
             "watching directories needs the library watchdog, which is not installed",
-            hint=f"{quote(sys.executable)} -m pip install 'watchdog>=7.1'",
+            hint=install_command("watchdog>=7.1"),
         ) from exc
 
 

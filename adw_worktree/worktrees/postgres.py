@@ -8,10 +8,8 @@ much as the comment, so that there is no moment at which a database of ours is w
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from shlex import quote
 from typing import TYPE_CHECKING, LiteralString, NamedTuple
 
 from adw_worktree.errors import AdwError, DatabaseFailed, LibraryMissing
@@ -238,9 +236,11 @@ def connected(url: str, template: str) -> Iterator[Server]:
     try:
         import psycopg  # noqa: F401
     except ImportError as exc:
+        from adw_worktree.system.install_hint import install_command
+
         raise LibraryMissing(
             f"[postgres] needs psycopg, which cannot be loaded: {_line(exc)}",
-            hint=f"{quote(sys.executable)} -m pip install 'psycopg[binary]>=3.1.4'",
+            hint=install_command("psycopg[binary]>=3.1.4"),
         ) from exc
     with plainly(), _opened(url, template) as connection:
         version = connection.info.server_version

@@ -316,7 +316,7 @@ def test_the_hundred_and_first_adw_is_told_who_holds_the_slots(adw: Adw) -> None
         adw("reserve", f"r{number}", ADW_SLOTS="4")
     adw("create", "a", ADW_SLOTS="4")
     ran = adw("create", "b", code=5, ADW_SLOTS="4")
-    assert "Pool exhausted" in ran.stderr
+    assert "Port pool exhausted" in ran.stderr
     for holder in ("r0", "r1", "r2", "a"):
         assert f"{holder} in {adw.directory}" in ran.stderr
     assert str(adw.directory / "trees" / "a") in ran.stderr

@@ -345,7 +345,7 @@ def test_restore_without_a_free_slot_leaves_all_as_it_was(
     monkeypatch.setenv("ADW_SLOTS", "1")
     full = open_project(scene.repo)
     full.pool.reserve("other")
-    with pytest.raises(RuntimeError, match="Pool exhausted"):
+    with pytest.raises(RuntimeError, match="Port pool exhausted"):
         restore(full, "a")
     assert not scene.tree.exists()
     full.pool.release(full.pool.leases()["other"])

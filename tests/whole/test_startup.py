@@ -46,7 +46,8 @@ CREATES = FURNISHES | _names(
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
     "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash worktrees.user_hooks"
+    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash "
+    "worktrees.user_hooks"
 )
 
 LOADED = {
@@ -65,7 +66,8 @@ LOADED = {
     "list": HEALS | _names("cli.commands.list worktrees.listing worktrees.results"),
     "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
-    "create b": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
+    "create b": CREATES
+    | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
     "create a": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
     "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES

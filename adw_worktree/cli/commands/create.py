@@ -75,6 +75,10 @@ def run(args: Namespace) -> Outcome:
         fill_in_background(project)
     then = partial(_run_in, project, made, args.run) if args.run else None
     notes = [*project.notices, *made.notes]
+    if made.created:
+        from adw_worktree.worktrees.nested_tests import nested_tests_notes
+
+        notes += nested_tests_notes(project, Path(str(made.lease.path)))
     return Outcome(results.created(made), _text(made), notes, then=then)
 
 

@@ -15,9 +15,7 @@ EPILOG = """\
 examples:
   adw-worktree watch                  # until Ctrl-C
   adw-worktree watch --json           # one JSON object per line
-  adw-worktree hooks install --watch  # let systemd or launchd start it
-
-It needs: pip install 'adw-worktree[watch]'"""
+  adw-worktree hooks install --watch  # let systemd or launchd start it"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
