@@ -7,14 +7,46 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from adw_worktree.errors import UsageError
+from adw_worktree.adw_id import with_id_characters
+from adw_worktree.errors import InvalidAdwId, UsageError
+
+OTHER_NAMES = {
+    "clean": "reconcile",
+    "checkout": "cd",
+    "destroy": "remove",
+    "exec": "run",
+    "go": "cd",
+    "info": "status",
+    "init": "create",
+    "land": "finish",
+    "merge": "finish",
+    "mv": "rename",
+    "open": "cd",
+    "ports": "status",
+    "show": "list",
+    "start": "create",
+    "switch": "cd",
+    "undo": "restore",
+    "which": "path",
+}
+"""Commands by the names that git and other tools have for the same."""
 
 
 def unknown_command(word: str, names: Iterable[str]) -> UsageError:
     """Return the error for a word that is none of the commands' names."""
-    near = get_close_matches(word, names, n=1)
+    near = [OTHER_NAMES[word]] if word in OTHER_NAMES else get_close_matches(word, names, n=1)
     hint = f"adw-worktree {near[0]} --help" if near else "adw-worktree help"
     return UsageError(f"{word!r} is not a command", hint=hint)
+
+
+def branch_as_id(name: str) -> InvalidAdwId:
+    """Return the error for a branch's name, as in `feature/login`, in the place of an ADW id."""
+    adw_id = with_id_characters(name).strip("-.")
+    command = ["adw-worktree", "create", adw_id, "--branch", name]
+    return InvalidAdwId(
+        f"{name!a} is not a valid ADW id, but it can be the branch of one",
+        hint=shlex.join(command),
+    )
 
 
 def left_over(

@@ -8,6 +8,7 @@ from pathlib import Path
 from adw_worktree.adw_id import LAST, check_adw_id
 from adw_worktree.errors import AdwError, UnknownAdw
 from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.ledger import Leases
 from adw_worktree.project import Project, open_project, project_of
 from adw_worktree.repo.find import repository_at
 from adw_worktree.system.paths import is_dir
@@ -33,14 +34,16 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
         from adw_worktree.worktrees.last_used import last_visited
 
         return last_visited(project, project.pool.leases())
-    if adw_id is not None:
-        check_adw_id(adw_id)
     leases = project.pool.leases()
     if adw_id is not None:
         if adw_id in leases:
             return leases[adw_id]
+        meant = _meant(adw_id, leases)
+        if meant is None:
+            check_adw_id(adw_id)
+        also = f"; did you mean {meant}?" if meant is not None else ""
         raise UnknownAdw(
-            f"no ADW called {adw_id!r} in {project.repo.home}",
+            f"no ADW called {adw_id!r} in {project.repo.home}{also}",
             hint="adw-worktree list",
         )
     current = project.current_lease(leases)
@@ -50,6 +53,14 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
         f"{directory} is in no worktree that has a slot",
         hint="name the ADW, or go into its worktree",
     )
+
+
+def _meant(name: str, leases: Leases) -> str | None:
+    """Return the ADW id that `name` is probably a slip for, or whose branch it is."""
+    from difflib import get_close_matches
+
+    on_branch = [lease.adw_id for lease in leases.values() if lease.branch == name]
+    return next(iter(on_branch or get_close_matches(name, leases, n=1)), None)
 
 
 def require_path(project: Project, lease: Lease) -> Path:

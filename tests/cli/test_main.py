@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from adw_worktree.cli.main import _ISSUES, COMMANDS
+from adw_worktree.cli.mistyped import OTHER_NAMES
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw, user_hook
 from tests.support.repositories import git
@@ -505,3 +506,27 @@ def test_output_that_is_lost_is_named(adw: Adw, command: str, said: str) -> None
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: {said}")
     assert "hint: send it elsewhere" in done.stderr
+
+
+@pytest.mark.parametrize("word", OTHER_NAMES)
+def test_the_names_of_other_tools_lead_to_the_command(adw: Adw, word: str) -> None:
+    assert (
+        adw.json(word, "a", code=2)["error"]["hint"] == f"adw-worktree {OTHER_NAMES[word]} --help"
+    )
+
+
+def test_a_mistyped_id_names_the_one_that_was_meant(adw: Adw) -> None:
+    adw("create", "fix-login")
+    adw("create", "topic", "--branch", "feature/topic")
+    error = adw.json("path", "fix-logn", code=6)["error"]
+    assert error["message"].endswith("; did you mean fix-login?")
+    assert adw.json("path", "feature/topic", code=6)["error"]["message"].endswith("mean topic?")
+    assert "mean" not in adw.json("path", "something-else", code=6)["error"]["message"]
+    assert adw.json("path", "no/such", code=2)["error"]["code"] == "invalid-adw-id"
+
+
+def test_a_branch_in_place_of_an_id_becomes_the_branch_of_one(adw: Adw) -> None:
+    error = adw.json("create", "feature/login", code=2)["error"]
+    assert error["code"] == "invalid-adw-id"
+    assert error["hint"] == "adw-worktree create feature-login --branch feature/login"
+    assert adw.json(*error["hint"].split()[1:])["branch"] == "feature/login"

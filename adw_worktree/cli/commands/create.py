@@ -53,6 +53,10 @@ def run(args: Namespace) -> Outcome:
         raise UsageError(
             f"no pull or merge request has the number {args.pr}", hint="give the one after its #"
         )
+    if "/" in args.adw_id and args.branch is None:
+        from adw_worktree.cli.mistyped import branch_as_id
+
+        raise branch_as_id(args.adw_id)
     project = open_project(args.directory)
     wish = Wish(
         branch=args.branch,
