@@ -6,7 +6,11 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import NoReturn
+
+_STREAMS = "adw-streams"
+"""Python's option that tells the encoding which the locale has for text."""
 
 
 def run() -> NoReturn:
@@ -17,6 +21,7 @@ def run() -> NoReturn:
     """
     gc.disable()
     _open_closed_streams()
+    _name_files_in_utf8()
     from adw_worktree.cli.main import main
 
     code = main()
@@ -37,6 +42,23 @@ def _open_closed_streams() -> None:
             null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
             os.set_inheritable(null, True)
             setattr(sys, name, os.fdopen(null, "w" if number else "r"))
+
+
+def _name_files_in_utf8() -> None:
+    """Begin again in Python's UTF-8 mode, if the locale has names of files be in another encoding.
+
+    They are bytes, and what git, ledgers and files of ours say of them is UTF-8: a name that is
+    read in one encoding and written in another is that of no file, and its worktree gone. Text for
+    a terminal stays in the locale's.
+    """
+    before = sys._xoptions.get(_STREAMS)
+    for stream in (sys.stdout, sys.stderr) if isinstance(before, str) else ():
+        if isinstance(stream, TextIOWrapper) and stream.isatty():
+            stream.reconfigure(encoding=before, errors="backslashreplace")
+    if sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        options = ["-X", "utf8", "-X", f"{_STREAMS}={sys.stdout.encoding}"]
+        with suppress(OSError):
+            os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])
 
 
 if __name__ == "__main__":

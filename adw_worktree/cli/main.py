@@ -264,10 +264,13 @@ def _directory(named: str | None) -> Path:
 
 
 def _forget_repository() -> None:
-    """Drop git's own repository variables: the tool is called from inside hooks."""
+    """Drop what git has in the environment for one repository: hooks call us."""
     kept = clean_environment()
-    for name in [name for name in os.environ if name not in kept]:
-        del os.environ[name]
+    for name, value in list(os.environ.items()):
+        if name not in kept:
+            del os.environ[name]
+        elif kept[name] != value:
+            os.environ[name] = kept[name]
 
 
 def _watch_signals() -> None:

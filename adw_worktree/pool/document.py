@@ -21,6 +21,7 @@ from adw_worktree.errors import AdwError, LedgerTooNew
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease, State
 from adw_worktree.settings.model import DEFAULT_SERVICES
 from adw_worktree.system.memo import Memory
+from adw_worktree.system.paths import from_stored, stored
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -135,7 +136,9 @@ def encode_lease(lease: Lease) -> dict[str, Any]:
     if further:
         entry["services"] = further
     values = {name: getattr(lease, name) for name in (*_OPTIONAL, *_PENDING)}
-    return entry | {name: value for name, value in values.items() if value is not None}
+    texts = {name: stored(value) if isinstance(value, str) else value
+             for name, value in values.items()}  # fmt: skip
+    return entry | {name: value for name, value in texts.items() if value is not None}
 
 
 def decode_lease(adw_id: str, entry: object) -> Lease:
@@ -225,6 +228,11 @@ def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
         allocated_at = datetime.fromisoformat(allocated_at)
     ports = {name: entry[name] for name in DEFAULT_SERVICES} | dict(entry.get("services", {}))
     state: State = entry["state"]
+    further: dict[str, Any] = {
+        name: from_stored(value) if isinstance(value, str) else value
+        for name, value in entry.items()
+        if name in (*_OPTIONAL, *_PENDING)
+    }
     return Lease(
         adw_id=adw_id,
         slot=entry["slot"],
@@ -232,7 +240,7 @@ def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
         allocated_at=allocated_at,
         state=state,
         token=entry["token"],
-        **{name: entry.get(name) for name in (*_OPTIONAL, *_PENDING)},
+        **further,
     )
 
 

@@ -26,7 +26,7 @@ from adw_worktree.pool.state_directory import unwritable, write_file
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.memo import Memory
-from adw_worktree.system.paths import exists
+from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
 
 
@@ -114,8 +114,8 @@ def record(state_dir: Path, entry: Entry) -> None:
     file = file_of(state_dir, entry)
     document = {
         "schema_version": 1,
-        "ledger": str(entry.ledger),
-        "common_dir": str(entry.common_dir),
+        "ledger": stored(entry.ledger),
+        "common_dir": stored(entry.common_dir),
         "device": entry.device,
         "inode": entry.inode,
         "identity": entry.identity,
@@ -298,7 +298,7 @@ def _absolute(text: str) -> Path:
     """
     if not text.startswith("/") or not can_name(text):
         raise DocumentDamaged(f"{text!a} is no absolute path")
-    return Path(text)
+    return Path(from_stored(text))
 
 
 def _renamed(entry: Entry) -> Entry | None:

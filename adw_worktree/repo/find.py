@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import quote
 
 from adw_worktree.errors import AdwError, GitFailed, NotARepository
-from adw_worktree.repo.git import GitResult, git_failure, run_git
+from adw_worktree.repo.git import GitResult, git_failure, is_git_directory, run_git
 from adw_worktree.repo.repository import Repository, admin_directory, list_worktrees
 from adw_worktree.system.paths import is_dir
 
@@ -24,10 +24,12 @@ _ELSEWHERE = "adw-worktree -C DIR …, with DIR inside a repository"
 _UNUSUAL = rb"(?im)\[include|^[ \t]*worktree(config)?\b|bare[ \t]*=(?![ \t]*false)"
 
 
-def find_repository(directory: Path) -> Repository:
+def find_repository(directory: Path, *, known: bool = False) -> Repository:
     """Return the repository that `directory` is in, found as git finds it.
 
-    Raises NotARepository outside of one; GitFailed if git itself cannot run.
+    `known` says that it is a git directory which was found before: git is not asked whether a bare
+    repository may be used that is only met (safe.bareRepository). Raises NotARepository outside of
+    one; GitFailed if git itself cannot run.
     """
     try:
         present = is_dir(directory)
@@ -42,12 +44,12 @@ def find_repository(directory: Path) -> Repository:
             else f"the directory {directory} does not exist",
             hint=_ELSEWHERE,
         )
-    return _read(directory.resolve()) or _ask_git(directory)
+    return _read(directory.resolve()) or _ask_git(directory, known=known)
 
 
-def _ask_git(directory: Path) -> Repository:
+def _ask_git(directory: Path, *, known: bool = False) -> Repository:
     questions = ["--git-common-dir", "--is-bare-repository", "--is-inside-work-tree"]
-    answer = run_git(["rev-parse", *questions], directory, check=False, climbing=True)
+    answer = run_git(["rev-parse", *questions], directory, check=False, climbing=not known)
     if answer.returncode != 0:
         raise _not_found(directory, answer)
     # The path comes first and may hold newlines; the two booleans are the last two lines.
@@ -89,10 +91,18 @@ def repository_at(common_dir: Path) -> Repository:
 
     Raises NotARepository if there is none.
     """
-    found = find_repository(common_dir)
+    found = find_repository(common_dir, known=_is_own(common_dir))
     if found.common_dir != common_dir.resolve():
         raise NotARepository(f"{common_dir} is not a git directory", hint=_ELSEWHERE)
     return found
+
+
+def _is_own(directory: Path) -> bool:
+    """Whether it is our user's: else, named to git, it would be used against safe.directory."""
+    try:
+        return directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _toplevel(directory: Path) -> Path:
@@ -138,7 +148,7 @@ def _read(directory: Path) -> Repository | None:
     try:
         device = directory.stat().st_dev
         for place in (directory, *directory.parents):
-            if place.stat().st_dev != device or _is_git_directory(place):
+            if place.stat().st_dev != device or is_git_directory(place):
                 return None
             if os.path.lexists(place / ".git"):
                 return _read_at(place)
@@ -154,17 +164,13 @@ def _read_at(worktree: Path) -> Repository | None:
         admin = admin_directory(worktree)
         if admin is None:
             return None
-        common_dir = admin / (admin / "commondir").read_text(encoding="utf-8").rstrip("\n")
+        common_dir = admin / os.fsdecode((admin / "commondir").read_bytes()).rstrip("\n")
         mine.append(admin)
     common_dir = common_dir.resolve()
     owners = {os.lstat(path).st_uid for path in (*mine, common_dir)}
-    if owners != {os.geteuid()} or common_dir.name != ".git" or not _is_git_directory(common_dir):
+    if owners != {os.geteuid()} or common_dir.name != ".git" or not is_git_directory(common_dir):
         return None
     config = (common_dir / "config").read_bytes()
     if re.search(_UNUSUAL, config) or len(re.findall(_NOT_BARE, config)) != 1:
         return None
     return Repository(common_dir, common_dir.parent, worktree)
-
-
-def _is_git_directory(place: Path) -> bool:
-    return is_dir(place / "objects") and is_dir(place / "refs") and os.path.lexists(place / "HEAD")

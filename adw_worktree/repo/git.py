@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adw_worktree.errors import GitFailed
 from adw_worktree.system.environment import BUSY_VARIABLE, clean_environment
 from adw_worktree.system.locks import handed_down
-from adw_worktree.system.paths import is_dir
+from adw_worktree.system.paths import exists, is_dir
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -60,9 +61,9 @@ def run_git(
     end when we are ended, or our process group is killed, since nobody could tell the lock it would
     leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
     until it ends. `climbing` lets git look for a repository above `cwd`, which would answer for a
-    worktree whose `.git` file is lost. `told` gets git's own lines of progress as they come, for a
-    command with nothing else to say and no timeout. Raises GitFailed if git is missing, takes too
-    long, or (with `check`) exits non-zero.
+    worktree whose `.git` file is lost, and judge whether a bare one may be used. `told` gets git's
+    own lines of progress as they come, for a command with nothing else to say and no timeout.
+    Raises GitFailed if git is missing, takes too long, or (with `check`) exits non-zero.
     """
     import subprocess
 
@@ -72,6 +73,9 @@ def run_git(
     env[BUSY_VARIABLE] = "1"
     if not climbing:
         env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(cwd))
+        if is_git_directory(cwd) and not exists(cwd / ".git"):
+            # By name, since safe.bareRepository=explicit has git find none by itself.
+            env.update(GIT_DIR=str(cwd), GIT_IMPLICIT_WORK_TREE="0")
     printed = subprocess.PIPE if output is None else output
     if told is not None:
         env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it
@@ -84,7 +88,7 @@ def run_git(
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=printed,
             stderr=subprocess.PIPE if output is None else output,
-            encoding="utf-8",
+            encoding=sys.getfilesystemencoding(),  # as names of files are read and written
             errors="surrogateescape",
             pass_fds=handed_down() if watched else (),
             process_group=0 if shielded else None,
@@ -129,6 +133,11 @@ def run_git(
     if check and child.returncode != 0:
         raise git_failure(argv, cwd, child.returncode, complained or "")
     return GitResult(child.returncode, said or "", complained or "")
+
+
+def is_git_directory(place: Path) -> bool:
+    """Whether `place` is what git would take for a git directory."""
+    return is_dir(place / "objects") and is_dir(place / "refs") and os.path.lexists(place / "HEAD")
 
 
 def _end(child: Popen[str], *, patient: bool) -> None:

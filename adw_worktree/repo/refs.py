@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,7 +22,7 @@ _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 def head_branch(admin: Path) -> str | None:
     """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
     try:
-        head = (admin / "HEAD").read_text(encoding="utf-8", errors="surrogateescape")
+        head = os.fsdecode((admin / "HEAD").read_bytes())
     except OSError:
         return None
     prefix = "ref: refs/heads/"

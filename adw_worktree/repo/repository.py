@@ -126,7 +126,7 @@ def admin_directory(worktree: Path) -> Path | None:
     None if it is no linked worktree. Costs no process.
     """
     try:
-        text = (worktree / ".git").read_text(encoding="utf-8", errors="surrogateescape")
+        text = os.fsdecode((worktree / ".git").read_bytes())
     except OSError:
         return None
     if not text.startswith("gitdir: "):
@@ -140,7 +140,7 @@ def admin_directory(worktree: Path) -> Path | None:
 def worktree_of_admin(admin: Path) -> Path | None:
     """Return the worktree that git's admin directory `admin` names, whether it exists or not."""
     try:
-        text = (admin / "gitdir").read_text(encoding="utf-8", errors="surrogateescape")
+        text = os.fsdecode((admin / "gitdir").read_bytes())
     except OSError:
         return None
     if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full

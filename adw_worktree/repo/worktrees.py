@@ -61,7 +61,10 @@ def check_out(path: Path, *, output: int | None = None) -> None:
     reached("fill.before")
     with progress(output) as tell:
         quiet = ["--quiet"] if tell is None else []
-        run_git([*options, "reset", "--hard", *quiet], path, timeout=None, told=tell)
+        # Submodules come later; where git is set to recurse into them, it fails over one that is
+        # not checked out yet.
+        reset = ["reset", "--hard", "--no-recurse-submodules", *quiet]
+        run_git([*options, *reset], path, timeout=None, told=tell)
     reached("fill.after")
 
 

@@ -1,13 +1,9 @@
-"""The process's environment without git's own repository variables."""
+"""The process's environment without what git has in it for one repository."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
 # works on the wrong repository.
@@ -40,11 +36,19 @@ BUSY_VARIABLE = "ADW_WORKTREE_BUSY"
 
 
 def clean_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return `environ` (default: the process's) without git's repository variables."""
+    """Return `environ` (default: the process's) without git's repository variables.
+
+    Of settings that come by variables those are left that `inherited_settings` passes on.
+    """
     source = os.environ if environ is None else environ
-    return {
+    cleaned = {
         name: value
         for name, value in source.items()
         if name not in _REPOSITORY_VARIABLES
         and not name.startswith(("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"))
     }
+    if "GIT_CONFIG_PARAMETERS" in source or "GIT_CONFIG_COUNT" in source:
+        from adw_worktree.system.inherited_settings import kept_settings
+
+        cleaned |= kept_settings(source)
+    return cleaned

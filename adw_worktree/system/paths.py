@@ -13,6 +13,16 @@ from errno import EBADF, ELOOP, ENOENT, ENOTDIR
 _ABSENT = (ENOENT, ENOTDIR, EBADF, ELOOP)
 
 
+def stored(path: str | os.PathLike[str]) -> str:
+    """Return the text of a path as files have it: its bytes as UTF-8, whatever the locale."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
+def from_stored(text: str) -> str:
+    """Return the path that `stored` gave the text of."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether there is something at `path`, links followed. Raises OSError if nobody can tell."""
     return _mode(path, follow=True) is not None

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -70,6 +71,66 @@ def test_port_held_at_any_address_is_not_free(held: int) -> None:
     """Vite listens on ::1 alone, and looks free from 127.0.0.1."""
     assert not is_free(held)
     assert busy_ports([held]) == {held}
+
+
+def own_addresses() -> list[str]:
+    """Return the addresses of this machine that are not of its loopback device."""
+    found = [one.address for some in psutil.net_if_addrs().values() for one in some
+             if one.family in (socket.AF_INET, socket.AF_INET6)]  # fmt: skip
+    plain = {address for address in found if "%" not in address}  # or it needs its device's number
+    return sorted(address for address in plain if not ip_address(address).is_loopback)
+
+
+@pytest.mark.parametrize("listening", [True, False], ids=["listening", "bound"])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def test_port_held_at_one_address_of_the_machine_is_not_free(
+    family: socket.AddressFamily, listening: bool
+) -> None:
+    """A server at `::`, node's default, could not have it either."""
+    mine = [one for one in own_addresses() if (":" in one) == (family == socket.AF_INET6)]
+    if not mine:
+        pytest.skip("this machine has no such address")
+    with socket.socket(family, socket.SOCK_STREAM) as holder:
+        holder.bind((mine[0], 0))
+        if listening:
+            holder.listen()
+        port = holder.getsockname()[1]
+        assert busy_ports([port]) == {port}
+    assert busy_ports([port]) == set()
+
+
+def test_ports_are_probed_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel without it makes no such sockets; one with all of it switched off has no ::1."""
+    real = socket.socket
+
+    def without(family: int, *rest: int) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *rest)
+
+    monkeypatch.setattr(socket, "socket", without)
+    with real() as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+        assert not is_free(port)
+    assert is_free(port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux's network namespaces")
+def test_ports_are_probed_where_ipv6_is_switched_off() -> None:
+    look = (
+        "import socket; from adw_worktree.system.ports import busy_ports; "
+        "held = socket.create_server(('127.0.0.1', 21100)); print(busy_ports([21100, 21101]))"
+    )
+    off = "ip link set lo up && echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 77"
+    command = ["unshare", "--net", "sh", "-c", f'{off}; "$@"', "sh", sys.executable, "-c", look]
+    try:
+        ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if ran.returncode in (1, 77):
+        pytest.skip("no network namespace can be made here")
+    assert ran.stdout == "{21100}\n", ran.stderr
 
 
 def test_released_port_is_free_again() -> None:
