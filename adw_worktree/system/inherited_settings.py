@@ -75,12 +75,12 @@ def _kept_parameters(environ: Mapping[str, str]) -> dict[str, str]:
 def _parameters(text: str) -> Iterator[_Setting]:
     """Yield what `git -c` noted: `'key'='value'`, before git 2.31 `'key=value'`; nothing of what
     does not read so to its end."""
-    found, end = [], 0
-    while end < len(text):
-        item = re.compile(_ITEM).match(text, end)
+    found, rest = [], text
+    while rest:
+        item = re.match(_ITEM, rest)
         if item is None:
             return
-        end = item.end()
+        rest = rest[item.end() :]
         key, value = _unquoted(item[1]), None if item[3] is None else _unquoted(item[3])
         if item[2] is None:
             key, equals, rest = key.partition("=")
