@@ -39,6 +39,7 @@ LOADED_BY_FEW = {"documents"}
 """Rooms that nothing below them imports: there, a slow library is at home."""
 
 DOORS = {
+    "filelock": {"system.long_locks"},
     "git": {"repo.work"},
     "platformdirs": {"settings.places"},
     "psutil": {"system.ports", "system.servers"},
