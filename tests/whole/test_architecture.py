@@ -40,7 +40,7 @@ LOADED_BY_FEW = {"documents"}
 
 DOORS = {
     "filelock": {"system.long_locks"},
-    "git": {"repo.work"},
+    "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
     "platformdirs": {"settings.places"},
     "psutil": {"system.ports", "system.servers"},
     "psycopg": {"worktrees.postgres"},
