@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from adw_worktree.repo.repository import (
     worktree_of_admin,
 )
 from adw_worktree.system.parallel import side_by_side
-from adw_worktree.system.paths import exists, is_dir, is_file
+from adw_worktree.system.paths import exists, is_dir
 
 # Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
 _UNFINISHED = {
@@ -31,6 +32,11 @@ _UNFINISHED = {
 }
 
 
+# What the index has, and the index of nearly no worktree: looked for before git is asked.
+_GITLINK_MODE = (0o160000).to_bytes(4, "big")
+_SPLIT_INDEX = b"link\0"
+
+
 class Uncommitted(NamedTuple):
     """What is in a worktree and in no commit."""
 
@@ -41,7 +47,7 @@ class Uncommitted(NamedTuple):
     unfinished: str | None = None
     """The operation that waits for its user."""
     submodules: tuple[str, ...] = ()
-    """Submodules with commits that no remote of theirs has; they would go with the worktree."""
+    """Submodules, and other repositories inside, with commits that no remote of theirs has."""
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.untracked or self.unfinished or self.submodules)
@@ -63,9 +69,9 @@ def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
     """
     codes = status_codes(worktree, admin)
     untracked = codes.count("??")
-    modules = _submodules(worktree, admin)
-    unpushed = tuple(path for path in modules if _has_unpushed(worktree / path))
-    return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), unpushed)
+    inside = _repositories_inside(worktree, admin)
+    unpushed = sorted(name for name, git_dir in inside if _has_unpushed(git_dir))
+    return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), tuple(unpushed))
 
 
 def status_codes(worktree: Path, admin: Path | None = None) -> list[str]:
@@ -134,9 +140,10 @@ def _leads_elsewhere(worktree: Path, admin: Path) -> bool:
 def is_pruning_safe(repo: Repository, admin: Path) -> bool:
     """Whether git's admin directory of a vanished worktree holds nothing that is nowhere else.
 
-    That is an unfinished operation, or the last name of commits on no branch.
+    That is an unfinished operation, the last name of commits on no branch, or commits in a
+    submodule.
     """
-    if unfinished(admin):
+    if unfinished(admin) or any(_has_unpushed(git_dir) for _, git_dir in _submodules(admin)):
         return False
     if head_branch(admin) is not None:
         return True
@@ -164,27 +171,44 @@ def _codes(status: str) -> list[str]:
     return codes
 
 
-def _submodules(worktree: Path, admin: Path) -> list[str]:
-    """Return the paths of the submodules that are checked out in `worktree`."""
-    if not is_file(worktree / ".gitmodules"):
+def _repositories_inside(worktree: Path, git_dir: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and git directory of each repository that would go with `worktree`."""
+    yield from _submodules(git_dir)
+    for path in _gitlinks(worktree, git_dir):
+        inner = worktree / path
+        if is_dir(inner / ".git"):  # else it is a submodule's, and leads to where that is stored
+            yield path, inner / ".git"
+            for name, further in _repositories_inside(inner, inner / ".git"):
+                yield f"{path}/{name}", further
+
+
+def _submodules(git_dir: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and git directory of each submodule that is stored in `git_dir`.
+
+    They are there as long as that is, checked out or not. A submodule's own are in its.
+    """
+    root = git_dir / "modules"
+    for place, folders, files in os.walk(root):
+        if "HEAD" in files:
+            yield place[len(str(root)) + 1 :].replace("/modules/", "/"), Path(place)
+            folders[:] = [name for name in folders if name == "modules"]
+
+
+def _gitlinks(worktree: Path, git_dir: Path) -> list[str]:
+    """Return the paths of the repositories that the index has, whatever `.gitmodules` says."""
+    index = git_dir / "index"
+    content = index.read_bytes() if exists(index) else b""
+    if _GITLINK_MODE not in content and _SPLIT_INDEX not in content:
         return []
-    from configparser import Error
-
-    import git
-
-    try:
-        with git.Repo(worktree) as repository:
-            return [str(module.path) for module in repository.submodules if module.module_exists()]
-    except (Error, git.GitError, ValueError, KeyError, TypeError, AttributeError, OSError):
-        # A commit may bring any .gitmodules; the index tells, too.
-        command = [*_named(worktree, admin), "ls-files", "--stage", "-z"]
-        listed = run_git(command, worktree).stdout.split("\0")
-        paths = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
-        return [path for path in paths if exists(worktree / path / ".git")]
+    listed = run_git([*_named(worktree, git_dir), "ls-files", "--stage", "-z"], worktree).stdout
+    lines = [line for line in listed.split("\0") if line.startswith("160000 ")]
+    return [line.partition("\t")[2] for line in lines]
 
 
-def _has_unpushed(submodule: Path) -> bool:
-    """Whether the submodule has commits that none of its remote branches has."""
-    command = ["rev-list", "--max-count=1", "HEAD", "--branches", "--not", "--remotes"]
-    answer = run_git(command, submodule, check=False)
+def _has_unpushed(git_dir: Path) -> bool:
+    """Whether the repository has commits, on branches or stashed, that no remote of its has."""
+    ours = ["--exclude=refs/remotes/*", "--exclude=refs/tags/*", "--all", "--not", "--remotes"]
+    # Its own setting of a worktree may lead to a directory that is not there any more.
+    command = [*_named(git_dir, git_dir), "rev-list", "--max-count=1", *ours]
+    answer = run_git(command, git_dir, check=False)
     return answer.returncode != 0 or bool(answer.stdout.strip())

@@ -1,8 +1,9 @@
 """File locks: between processes and threads, dropped by the kernel when their holder dies.
 
 What holds here: a lock guards a sidecar file, never the data; a file system without `flock` is an
-error, not a weaker lock. They are the kernel's own: a hundred commands that wait for each other
-would each spend more on loading a library for this than on all that they do inside the lock.
+error, not a weaker lock. Short commands ask the kernel themselves: loading filelock would cost each
+of them more than all that it does inside the lock. Whatever runs long takes the same locks with
+filelock (`system.long_locks`).
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def held_with_children(path: Path, timeout: float) -> Iterator[bool]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         acquired = _acquired_within(descriptor, timeout)
     except OSError as exc:
-        raise _unusable(path, exc) from exc
+        raise unusable(path, exc) from exc
     if not acquired:
         os.close(descriptor)
         yield False
@@ -114,16 +115,12 @@ def discard(lock: Lock) -> None:
 
 def _wait(path: Path, timeout: float, what: str) -> Lock:
     """Return the lock at `path`, acquired in its turn. Raises LockTimeout, LedgerError."""
-    pauses, turn, deadline = _pauses(), _turn(path), time.monotonic() + timeout
+    pauses, turn, deadline = _pauses(), turn_of(path), time.monotonic() + timeout
     while (lock := _take(path)) is None:
         if time.monotonic() >= deadline:
-            if _turn(path) == turn:
-                raise LockTimeout(
-                    f"{what} is locked by another process ({path}) for more than {timeout:g} "
-                    "seconds",
-                    hint="wait and repeat, or raise the setting lock_timeout (ADW_LOCK_TIMEOUT)",
-                )
-            turn, deadline = _turn(path), time.monotonic() + timeout
+            if turn_of(path) == turn:
+                raise timed_out(path, timeout, what)
+            turn, deadline = turn_of(path), time.monotonic() + timeout
         time.sleep(next(pauses))
     return lock
 
@@ -134,9 +131,7 @@ def _take(path: Path) -> Lock | None:
     Each call opens the file anew, so that threads exclude each other as processes do.
     """
     try:
-        if not is_dir(path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            reached("lock.directory")
+        make_directory(path)
         while True:
             descriptor = _open(path)
             if not _acquired(descriptor):
@@ -146,7 +141,14 @@ def _take(path: Path) -> Lock | None:
                 return Lock(path, partial(_release, descriptor))
             os.close(descriptor)  # it was removed meanwhile, and guards nothing
     except OSError as exc:
-        raise _unusable(path, exc) from exc
+        raise unusable(path, exc) from exc
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory of the lock at `path`, if it is missing. Raises OSError."""
+    if not is_dir(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reached("lock.directory")
 
 
 def _open(path: Path) -> int:
@@ -194,14 +196,24 @@ def _pauses() -> Iterator[float]:
         pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
 
 
-def _turn(path: Path) -> int:
+def turn_of(path: Path) -> int:
+    """Return the time of a lock file, which each holder sets: another time is another holder."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
 
 
-def _unusable(path: Path, exc: OSError) -> LedgerError:
+def timed_out(path: Path, timeout: float, what: str) -> LockTimeout:
+    """Return the error of a lock that another process did not release in time."""
+    return LockTimeout(
+        f"{what} is locked by another process ({path}) for more than {timeout:g} seconds",
+        hint="wait and repeat, or raise the setting lock_timeout (ADW_LOCK_TIMEOUT)",
+    )
+
+
+def unusable(path: Path, exc: OSError) -> LedgerError:
+    """Return the error of a lock file that cannot be made or locked."""
     without_flock = exc.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
     return LedgerError(
         f"the lock {path} cannot be used: {exc.strerror}",

@@ -41,6 +41,7 @@ from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks
 
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
+_FILLING = "the making of spares"
 
 
 class Spare(NamedTuple):
@@ -178,30 +179,35 @@ def prepare(project: Project, worktree: Path, output: int | None) -> None:
 # ---- making ------------------------------------------------------------------------------------
 
 
-def fill(project: Project, *, wait: bool = False, output: int | None = None) -> Filled:
+def fill(project: Project, *, output: int | None = None) -> Filled:
     """Make, refresh and remove spares until there are as many as the setting says, at `base`.
 
-    With `wait`, after another process that is at it; else it is left to that one. Raises AdwError
-    subclasses if a spare cannot be made; those that are ready stay.
+    Another process that is at it is waited for. Raises AdwError subclasses if a spare cannot be
+    made; those that are ready stay.
     """
-    with _filling(project, wait) as ours:
-        if not ours:
-            return Filled(ready=len(ready(project.repo)), note="another process fills them")
+    from adw_worktree.system import long_locks
+
+    with long_locks.held(_fill_lock(project.repo), _FILL_SECONDS, _FILLING):
         return _fill(project, output)
 
 
 def drop(project: Project) -> int:
     """Remove every spare; return how many there were."""
-    with _filling(project, wait=True):
+    with held(_fill_lock(project.repo), _FILL_SECONDS, _FILLING):
         return sum(remove(project, spare.name) for spare in ready(project.repo))
 
 
 def tidy(project: Project) -> None:
     """Sweep away what is no spare, unless some process makes spares just now."""
-    if is_dir(project.repo.spares_dir):
-        with _filling(project, wait=False) as ours:
-            if ours:
-                _sweep(project)
+    if not is_dir(project.repo.spares_dir):
+        return
+    lock = try_lock(_fill_lock(project.repo))
+    if lock is None:
+        return
+    try:
+        _sweep(project)
+    finally:
+        lock.release()
 
 
 def _fill(project: Project, output: int | None) -> Filled:
@@ -314,23 +320,6 @@ def remove(project: Project, name: str) -> bool:
             remove_worktree(repo, path, force=True, unlock=True)
         trash.delete(path)
         return True
-
-
-@contextmanager
-def _filling(project: Project, wait: bool) -> Iterator[bool]:
-    path = _fill_lock(project.repo)
-    if wait:
-        with held(path, _FILL_SECONDS, "the making of spares"):
-            yield True
-        return
-    lock = try_lock(path)
-    if lock is None:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 # ---- records -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from adw_worktree.project import project_of, without_rebuilding
 from adw_worktree.repo.find import repository_at
 from adw_worktree.settings.load import load_settings
 from adw_worktree.system.directory_watch import Changes, DirectoryWatch, unwatchable
-from adw_worktree.system.locks import try_lock
+from adw_worktree.system.long_locks import try_lock
 from adw_worktree.system.paths import is_file
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.watch_list import Watchlist, make_watchlist, touched

@@ -39,7 +39,8 @@ LOADED_BY_FEW = {"documents"}
 """Rooms that nothing below them imports: there, a slow library is at home."""
 
 DOORS = {
-    "git": {"repo.work"},
+    "filelock": {"system.long_locks"},
+    "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
     "platformdirs": {"settings.places"},
     "psutil": {"system.ports", "system.servers"},
     "psycopg": {"worktrees.postgres"},

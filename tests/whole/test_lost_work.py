@@ -116,6 +116,43 @@ def committed_in_a_submodule(repo: Path, tree: Path) -> None:
     git("merge", "--quiet", "a", cwd=repo)
 
 
+def stashed_in_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    (lib / "README").write_text("stashed\n")
+    git("stash", "push", "--quiet", cwd=lib)
+
+
+def committed_in_a_submodule_that_was_taken_out(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    git("checkout", "--quiet", "-b", "mine", cwd=lib)
+    commit(lib)
+    git("submodule", "--quiet", "deinit", "--force", "lib", cwd=tree)
+
+
+def committed_in_a_submodule_of_a_submodule(repo: Path, tree: Path) -> None:
+    inner = make_repo(repo.parent / "inner")
+    lib = with_submodule(repo, tree)
+    git("submodule", "--quiet", "add", str(inner), "inner", cwd=lib)
+    git("commit", "--quiet", "-m", "with an inner part", cwd=lib)
+    git("push", "--quiet", "origin", "HEAD:refs/heads/inner", cwd=lib)
+    git("fetch", "--quiet", "origin", cwd=lib)
+    git("add", "lib", cwd=tree)
+    git("commit", "--quiet", "-m", "part moved", cwd=tree)
+    git("merge", "--quiet", "a", cwd=repo)
+    recorded = git("rev-parse", "HEAD", cwd=lib / "inner").strip()
+    git("checkout", "--quiet", "-b", "mine", cwd=lib / "inner")
+    commit(lib / "inner")
+    git("checkout", "--quiet", recorded, cwd=lib / "inner")
+
+
+def committed_in_a_repository_inside(repo: Path, tree: Path) -> None:
+    """One that was made there and added as it is: no `.gitmodules` tells of it."""
+    make_repo(tree / "lib")
+    git("-c", "advice.addEmbeddedRepo=false", "add", "lib", cwd=tree)
+    git("commit", "--quiet", "-m", "a repository", cwd=tree)
+    git("merge", "--quiet", "a", cwd=repo)
+
+
 def stash_made_there(repo: Path, tree: Path) -> None:
     changed(repo, tree)
     git("stash", "push", "--quiet", cwd=tree)
@@ -201,8 +238,10 @@ STATES: Mapping[str, Callable[[Path, Path], Any]] = {
     re.sub("_", " ", made.__name__): made
     for made in (
         clean, changed, untracked, staged, conflicted, in_a_rebase, changed_in_a_submodule,
-        committed_in_a_submodule, stash_made_there, unpushed, unmerged, detached_with_commits,
-        merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
+        committed_in_a_submodule, stashed_in_a_submodule,
+        committed_in_a_submodule_that_was_taken_out, committed_in_a_submodule_of_a_submodule,
+        committed_in_a_repository_inside, stash_made_there, unpushed, unmerged,
+        detached_with_commits, merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
         without_its_git_file, with_a_damaged_git_file, with_the_git_file_of_another,
     )
 } | {"squash-merged": squash_merged, "cherry-picked": cherry_picked}  # fmt: skip
@@ -224,9 +263,10 @@ def picture(tree: Path) -> dict[str, str | bytes]:
         if path.is_file() and path.name not in (".git", ".env.ports")
     }
     # Named, since the worktree's own `.git` file may be lost.
-    where = [f"--git-dir={tree.parent.parent / '.git' / 'worktrees' / 'a'}", f"--work-tree={tree}"]
+    admin = tree.parent.parent / ".git" / "worktrees" / "a"
+    where = [f"--git-dir={admin}", f"--work-tree={tree}"]
     told = {
-        " ".join(question): git(*where, *question, cwd=tree)
+        " ".join(question): git(*where, *question, cwd=tree, check=question[0] != "submodule")
         for question in (
             ("status", "--porcelain=v2", "--branch", "--untracked-files=all"),
             ("diff", "--cached"),
@@ -237,8 +277,13 @@ def picture(tree: Path) -> dict[str, str | bytes]:
             ("submodule", "status"),
         )
     }
-    lib = {"lib": git("log", "--format=%H", cwd=tree / "lib")} if (tree / "lib").is_dir() else {}
-    return {**files, **told, **lib}
+    inside = [*(tree / "lib").glob(".git"), *(admin / "modules").rglob("HEAD")]
+    for one in inside:
+        git_dir = one if one.is_dir() else one.parent
+        if (git_dir / "objects").is_dir():
+            asked = [f"--git-dir={git_dir}", f"--work-tree={git_dir}", "rev-list", "--all"]
+            told[str(git_dir)] = git(*asked, cwd=tree)
+    return {**files, **told}
 
 
 class Scene:

@@ -147,6 +147,7 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     assert metadata["Description-Content-Type"] == "text/markdown"
     needed = [one for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one]
     assert sorted(needed) == [
+        "filelock>=4.2.1",
         "gitpython>=3.1.43",
         "platformdirs>=4",
         "psutil>=6",

@@ -125,10 +125,22 @@ LOADED = {
 
 RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor spares")
 SLOW = _names(
-    "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
+    "asyncio dataclasses decimal email filelock git hashlib http inspect logging platformdirs "
     "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
+
+
+def _loaded(adw: Adw, command: str) -> set[str]:
+    """Run a command and return the names of all modules that were loaded for it."""
+    ran = subprocess.run(
+        [sys.executable, "-v", "-m", "adw_worktree", *command.split()],
+        cwd=adw.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"(?m)^import '([\w.]+)'", ran.stderr))
 
 
 @pytest.mark.parametrize("command", LOADED)
@@ -138,14 +150,7 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
         adw("create", "b")
     if command == "release r":
         adw("reserve", "r")
-    ran = subprocess.run(
-        [sys.executable, "-v", "-m", "adw_worktree", *command.split()],
-        cwd=adw.directory,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = set(re.findall(r"(?m)^import '([\w.]+)'", ran.stderr))
+    names = _loaded(adw, command)
     own = {name.removeprefix("adw_worktree.") for name in names if "adw_worktree." in name}
     own = {name for name in own if not PACKAGE.joinpath(*name.split(".")).is_dir()}
     assert own == LOADED[command]
@@ -166,6 +171,13 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     if command == "--help" and sys.version_info >= (3, 14):
         allowed |= {"dataclasses", "inspect"}  # of argparse's colours
     assert names & SLOW == allowed
+
+
+def test_a_filling_takes_its_lock_with_filelock_and_a_drop_by_itself(adw: Adw) -> None:
+    """The one runs long; the other is over before filelock would be loaded."""
+    door = {"filelock", "adw_worktree.system.long_locks"}
+    assert door <= _loaded(adw, "spares fill --wait")
+    assert not door & _loaded(adw, "spares drop")
 
 
 @pytest.mark.parametrize("command", ["list", "status", "reconcile", "path a0", "doctor"])

@@ -208,7 +208,7 @@ def test_spares_are_filled_and_dropped_in_one_process(
     monkeypatch.setenv("ADW_SPARES", "1")
     for _ in range(stress_size(3, 50)):
         project = open_project(adw.directory)
-        assert spares.fill(project, wait=True).ready == 1
+        assert spares.fill(project).ready == 1
         assert spares.drop(project) == 1
     monkeypatch.delenv("ADW_SPARES")
 

@@ -15,6 +15,7 @@ import pytest
 from tests.support.command_line import Adw
 from tests.support.machine import settle
 from tests.support.repositories import git, make_repo, worktrees
+from tests.support.starts import with_submodule
 
 
 @pytest.fixture
@@ -219,6 +220,25 @@ def test_reconcile_prunes_what_holds_nothing_and_keeps_the_last_name_of_a_commit
     pruned = [one["adw_id"] for one in adw.json("reconcile")["repaired"]]
     assert sorted(pruned) == ["a", "c"]
     assert [path.name for path in admins.iterdir()] == ["b"]
+
+
+def test_reconcile_keeps_the_last_place_of_commits_in_a_submodule(adw: Adw) -> None:
+    """They are not in the directory that was deleted, but with git's entry of it."""
+    with_submodule(adw)
+    for adw_id in "ab":
+        adw("create", adw_id)
+    trees, admins = adw.directory / "trees", adw.directory / ".git" / "worktrees"
+    lib = trees / "b" / "lib"
+    git("switch", "--quiet", "--create", "mine", cwd=lib)
+    git("commit", "--quiet", "--allow-empty", "-m", "nowhere else", cwd=lib)
+    shutil.rmtree(trees)
+    adw("reconcile")
+    assert [path.name for path in admins.iterdir()] == ["b"]
+    kept = admins / "b" / "modules" / "lib"
+    log = git(
+        f"--git-dir={kept}", f"--work-tree={kept}", "log", "--format=%s", "mine", cwd=trees.parent
+    )
+    assert log.splitlines()[0] == "nowhere else"
 
 
 def test_reconcile_prunes_only_our_own_stale_entries(adw: Adw, tree: Path) -> None:

@@ -50,7 +50,7 @@ def run(args: Namespace) -> Outcome:
             "filling in the background" if started else "nothing to fill: the setting spares is 0"
         )
         return Outcome({"started": started}, text, project.notices)
-    done = spares.fill(project, wait=True, output=2)
+    done = spares.fill(project, output=2)
     data = {
         "made": done.made,
         "refreshed": done.refreshed,
