@@ -8,7 +8,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from adw_worktree.errors import WorktreeUnavailable
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.integrated import is_on_a_ref
 from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import (
@@ -61,25 +61,20 @@ def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
 
     Also if its `.git` file is lost. Raises GitFailed.
     """
-    codes = status_codes(worktree, admin)
+    codes = status_codes(Checkout(admin, worktree))
     untracked = codes.count("??")
     modules = _submodules(worktree, admin)
     unpushed = tuple(path for path in modules if _has_unpushed(worktree / path))
     return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), unpushed)
 
 
-def status_codes(worktree: Path, admin: Path | None = None) -> list[str]:
+def status_codes(checkout: Checkout) -> list[str]:
     """Return the two letters that `git status` has for each file that is not as committed.
 
-    `admin` is the git directory, if that is not to be what the worktree says. Raises GitFailed.
+    Raises GitFailed.
     """
-    where = _named(worktree, admin) if admin else []
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git([*where, *status], worktree).stdout)
-
-
-def _named(worktree: Path, admin: Path) -> list[str]:
-    return [f"--git-dir={admin}", f"--work-tree={worktree}"]
+    return _codes(run_git(status, checkout).stdout)
 
 
 def unfinished(git_directory: Path) -> str | None:
@@ -177,8 +172,8 @@ def _submodules(worktree: Path, admin: Path) -> list[str]:
             return [str(module.path) for module in repository.submodules if module.module_exists()]
     except (Error, git.GitError, ValueError, KeyError, TypeError, AttributeError, OSError):
         # A commit may bring any .gitmodules; the index tells, too.
-        command = [*_named(worktree, admin), "ls-files", "--stage", "-z"]
-        listed = run_git(command, worktree).stdout.split("\0")
+        command = ["ls-files", "--stage", "-z"]
+        listed = run_git(command, Checkout(admin, worktree)).stdout.split("\0")
         paths = [line.partition("\t")[2] for line in listed if line.startswith("160000 ")]
         return [path for path in paths if exists(worktree / path / ".git")]
 

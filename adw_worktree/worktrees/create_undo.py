@@ -15,7 +15,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import RECEIPT, receipt_token
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import drop_branch
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, resolve_commit
 from adw_worktree.repo.repository import (
     admin_directories,
@@ -234,11 +234,12 @@ def _has_work(project: Project, lease: Lease) -> bool:
     admin = admin_directory(path)
     if admin is None or not exists(admin / "index") or receipt_token(admin) != lease.token:
         return False
-    head = resolve_commit(path, "HEAD")
+    checkout = Checkout(admin, path)
+    head = resolve_commit(checkout, "HEAD")
     if lease.new_branch_at is not None and head != lease.new_branch_at:
         return True
     if not is_filled(project.pool, lease):
         # A submodule that was being checked out is neither clean nor anybody's work.
         status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
-        return bool(run_git(status, path).stdout)
+        return bool(run_git(status, checkout).stdout)
     return bool(uncommitted(path, admin))

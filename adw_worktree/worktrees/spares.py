@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import resolve_commit
 from adw_worktree.repo.repository import SPARE, Repository, admin_directories, worktree_of_admin
 from adw_worktree.repo.worktrees import (
@@ -124,18 +124,20 @@ def place(project: Project, spare: Spare, path: Path) -> Path:
     return admin
 
 
-def attach(worktree: Path, branch: str | None, commit: str, *, output: int | None = None) -> None:
+def attach(
+    checkout: Checkout, branch: str | None, commit: str, *, output: int | None = None
+) -> None:
     """Put a spare on `branch`, or detached on `commit`, writing only the files that differ.
 
     `output` is as for `check_out`. Raises GitFailed.
     """
     if branch is None:
-        run_git(["update-ref", "--no-deref", "HEAD", commit], worktree)
+        run_git(["update-ref", "--no-deref", "HEAD", commit], checkout)
     else:
-        run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], worktree)
+        run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], checkout)
     reached("spare.attached")
-    if not is_checked_out(worktree):
-        check_out(worktree, output=output)
+    if not is_checked_out(checkout):
+        check_out(checkout, output=output)
 
 
 def _is_movable(repo: Repository, path: Path) -> bool:
@@ -243,10 +245,11 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         add_worktree(repo, project.settings, path, commit, detach=True)
         (repo.admin_root / path.name / "locked").write_text(_LOCK_REASON)
         reached("spare.locked")
-        check_out(path, output=output)
+        checkout = Checkout(repo.admin_root / path.name, path)
+        check_out(checkout, output=output)
         if digest:
             prepare(project, path, output)
-        settle_index(path, repo.admin_root / path.name / "index")
+        settle_index(checkout)
         _save(repo, Spare(path.name, commit, digest))
     except BaseException as exc:
         with suppress(OSError, AdwError):
@@ -263,10 +266,11 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
         reached("spare.outdated")
-        attach(path, None, commit, output=output)
+        checkout = Checkout(project.repo.admin_root / spare.name, path)
+        attach(checkout, None, commit, output=output)
         if digest:
             prepare(project, path, output)
-        settle_index(path, project.repo.admin_root / spare.name / "index")
+        settle_index(checkout)
         _save(project.repo, Spare(spare.name, commit, digest))
         return True
 

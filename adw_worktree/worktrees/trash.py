@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system import background
 from adw_worktree.system.atomic import write_atomically
@@ -231,7 +231,7 @@ def protect(repo: Repository, entry: Entry) -> None:
         return
     kept = _staged(repo, entry.commit, entry.admin_id) or entry.commit
     reached("trash-ref.before")
-    run_git(["update-ref", _ref(entry.name), kept], repo.home, shielded=True)
+    run_git(["update-ref", _ref(entry.name), kept], repo.checkout, shielded=True)
     reached("trash-ref.after")
 
 
@@ -255,7 +255,7 @@ def finish_deleting(repo: Repository, name: str, *, has_ref: bool = True) -> Non
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if has_ref:
                 reached("trash-unref.before")
-                run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
+                run_git(["update-ref", "-d", _ref(name)], repo.checkout, check=False, shielded=True)
                 reached("trash-unref.after")
             command = ["sh", "-c", _DELETE, "sh", str(directory), str(place(repo, name, "stuck"))]
             if not background.start(command, directory.parent, keeping=descriptor):
@@ -366,12 +366,11 @@ def _ref(name: str) -> str:
 def _staged(repo: Repository, commit: str, admin_id: str) -> str | None:
     """Return a commit of what is staged; None if nothing is, or conflicts keep git from it."""
     try:
-        command = [f"--git-dir={repo.admin_root / admin_id}", "write-tree"]
-        tree = run_git(command, repo.home).stdout.strip()
+        tree = run_git(["write-tree"], Checkout(repo.admin_root / admin_id)).stdout.strip()
         if tree == run_git(["rev-parse", f"{commit}^{{tree}}"], repo.home).stdout.strip():
             return None
         message = ["-m", "what was staged in a removed worktree"]
-        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.home)
+        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.checkout)
     except GitFailed:
         return None
     return made.stdout.strip()

@@ -29,7 +29,10 @@ def set_lock(args: Namespace, words: list[str], *, locked: bool) -> Outcome:
     project, lease = find_lease(args.directory, args.adw_id)
     path, home = require_path(project, lease), project.repo.home
     command = ["worktree", *words, "--", str(path)]
-    done, said = run_git(command, home, check=False), "locked" if locked else "unlocked"
+    done, said = (
+        run_git(command, project.repo.checkout, check=False),
+        "locked" if locked else "unlocked",
+    )
     if done.returncode != 0:
         entry = next((one for one in list_worktrees(home) if one.path == path), None)
         if entry is None or (entry.locked is not None) != locked:
