@@ -19,6 +19,7 @@ from adw_worktree.repo.repository import Repository, list_worktrees
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.paths import exists, is_file
 from adw_worktree.system.progress import progress
 
@@ -121,8 +122,10 @@ def fill_submodules(repo: Repository, checkout: Checkout, *, output: int | None)
 def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool = False) -> None:
     """Let git remove the worktree at `path` with its admin entry, the directory there or not.
 
-    `force` takes uncommitted work along, `unlock` a lock. Raises GitFailed if git refuses.
+    `force` takes uncommitted work along, `unlock` a lock. Raises MountInside, or GitFailed if git
+    refuses.
     """
+    require_unmounted(path)
     flags = ["--force"] * (2 if unlock else int(force))
     for attempt in range(_ATTEMPTS):
         try:

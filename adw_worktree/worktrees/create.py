@@ -333,7 +333,8 @@ def _finish_hooks(
 
 def _prepare(project: Project, plan: Plan, spare: Spare | None, output: int | None) -> None:
     """Run the `prepare` hooks, unless they did in the spare that was taken."""
-    from adw_worktree.worktrees.spares import is_prepared, prepare
+    from adw_worktree.worktrees.prepare import prepare
+    from adw_worktree.worktrees.spares import is_prepared
 
     if not is_prepared(project, spare, plan.commit):
         prepare(project, plan.path, output)

@@ -37,6 +37,7 @@ from adw_worktree.system.atomic import discard_leftover, write_atomically
 from adw_worktree.system.environment import BUSY_VARIABLE
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held_with_children
+from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.files.furnish import forget_name, furnish
 
@@ -253,6 +254,9 @@ def stays(project: Project, admin: Path, source: Path, target: Path) -> str | No
         return "it has submodules, which know their places"
     if not _is_absolute(admin) and source.parent != target.parent:
         return "git's way to it is a relative one"
+    inside = mounts_in(source)
+    if inside:
+        return f"something is mounted at {inside[0]}"
     place = next(parent for parent in target.parents if exists(parent))
     if place.stat().st_dev != source.stat().st_dev:
         return f"{place} is on another file system"

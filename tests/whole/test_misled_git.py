@@ -49,9 +49,9 @@ class Misled:
             self._git("rev-parse", "HEAD"),
         ]
 
-    def __call__(self, *args: str, **env: str) -> None:
+    def __call__(self, *args: str, spares: int = 0) -> None:
         """Run a command, and see that the main checkout is as it was."""
-        self.adw(*args, **env)
+        self.adw(*args, ADW_SPARES=str(spares))
         assert self.picture() == self.before, args
 
     def git_in(self, name: str, *args: str, admin: str | None = None) -> str:
@@ -80,8 +80,8 @@ def test_create_fills_the_worktree_and_leaves_the_main_checkout(misled: Misled) 
 
 
 def test_create_from_a_spare(misled: Misled) -> None:
-    misled("spares", "fill", "--wait", ADW_SPARES="1")
-    misled("create", "a", "--from", "main~1", ADW_SPARES="1")
+    misled("spares", "fill", "--wait", spares=1)
+    misled("create", "a", "--from", "main~1", spares=1)
     assert not (misled.repo / "trees" / "a" / "one").exists()
     settle(lambda: "filling" not in misled.adw("spares", "status").stdout, "never filled")
     misled("spares", "drop")
