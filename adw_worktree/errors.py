@@ -236,6 +236,12 @@ class WorktreeInside(Refused):
     code = "worktree-inside"
 
 
+class MountInside(Refused):
+    """A file system is mounted inside what is to be deleted, and would be emptied with it."""
+
+    code = "mount-inside"
+
+
 class AdwIdTaken(Refused):
     """Another ADW is called that."""
 

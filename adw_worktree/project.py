@@ -83,7 +83,7 @@ def require_inside(repo: Repository, path: Path, what: str) -> None:
         if real.is_relative_to(repo.main.resolve()) and not real.is_relative_to(repo.common_dir):
             continue
         name = place.relative_to(repo.main).as_posix()
-        if run_git(["--literal-pathspecs", "ls-files", "-z", "--", name], repo.main).stdout:
+        if run_git(["--literal-pathspecs", "ls-files", "-z", "--", name], repo.checkout).stdout:
             raise SettingsError(
                 f"{what} {path} would lie outside of the repository: {place} is a symbolic link "
                 f"that git tracks, to {real}",

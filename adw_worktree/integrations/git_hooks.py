@@ -193,7 +193,7 @@ def _tracked_note(repo: Repository, path: Path) -> str | None:
     """Return why a tracked hook is left alone; None if it is not tracked."""
     if repo.main is None or not path.is_relative_to(repo.main):
         return None
-    listed = run_git(["ls-files", "-z", "--", str(path)], repo.main, check=False)
+    listed = run_git(["ls-files", "-z", "--", str(path)], repo.checkout, check=False)
     if not listed.stdout:
         return None
     return "tracked by git; add the block of another event's hook yourself, or use git >= 2.54"
@@ -205,7 +205,7 @@ def _hide(repo: Repository, path: Path) -> None:
         return
     if not path.is_relative_to(repo.main):
         return
-    ignored = run_git(["check-ignore", "--quiet", "--", str(path)], repo.main, check=False)
+    ignored = run_git(["check-ignore", "--quiet", "--", str(path)], repo.checkout, check=False)
     if ignored.returncode == 0:
         return
     name = "".join(
@@ -251,13 +251,15 @@ def _install_in_config(repo: Repository, blocks: dict[str, bytes]) -> None:
         write_atomically(script, ALONE + block, mode=0o755)
         if event not in configured:
             name = f"hook.adw-worktree-{event}"
-            run_git(["config", "--local", f"{name}.command", quote(str(script))], repo.home)
-            run_git(["config", "--local", f"{name}.event", event], repo.home)
+            run_git(["config", "--local", f"{name}.command", quote(str(script))], repo.checkout)
+            run_git(["config", "--local", f"{name}.event", event], repo.checkout)
 
 
 def _uninstall_from_config(repo: Repository) -> None:
     for event in _configured(repo):
-        run_git(["config", "--local", "--remove-section", f"hook.adw-worktree-{event}"], repo.home)
+        run_git(
+            ["config", "--local", "--remove-section", f"hook.adw-worktree-{event}"], repo.checkout
+        )
     directory = _script_directory(repo)
     for event in EVENTS:
         (directory / event).unlink(missing_ok=True)
@@ -268,7 +270,9 @@ def _uninstall_from_config(repo: Repository) -> None:
 def _configured(repo: Repository) -> Iterator[str]:
     """Yield the events that git's configuration has a managed hook for."""
     pattern = r"^hook\.adw-worktree-.*\.event$"
-    listed = run_git(["config", "--local", "-z", "--get-regexp", pattern], repo.home, check=False)
+    listed = run_git(
+        ["config", "--local", "-z", "--get-regexp", pattern], repo.checkout, check=False
+    )
     for item in listed.stdout.split("\0"):
         event = item.partition("\n")[2]
         if event in EVENTS:

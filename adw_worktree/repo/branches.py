@@ -20,7 +20,7 @@ def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> N
     reached("branch-make.before")
     made = run_git(
         ["update-ref", "-m", reason, f"refs/heads/{branch}", commit, "0" * len(commit)],
-        repo.home,
+        repo.checkout,
         check=False,
         shielded=True,
     )
@@ -41,7 +41,7 @@ def drop_branch(repo: Repository, branch: str, commit: str) -> bool:
     if not commit.strip("0"):
         return False  # git would delete the branch wherever it is
     reached("branch-drop.before")
-    dropped = run_git(["update-ref", "-d", ref, commit], repo.home, check=False, shielded=True)
+    dropped = run_git(["update-ref", "-d", ref, commit], repo.checkout, check=False, shielded=True)
     reached("branch-drop.after")
     if dropped.returncode == 0 or branch_commit(repo.home, branch) is None:
         _forget_tracking(repo, branch)
@@ -54,10 +54,10 @@ def _forget_tracking(repo: Repository, branch: str) -> None:
     with held(repo.tool_dir / "git.lock", Settings().lock_timeout, f"git in {repo.home}"):
         for _ in range(_ATTEMPTS):
             names = ["config", "--local", "-z", "--name-only", "--list"]
-            listed = run_git(names, repo.home, check=False).stdout.split("\0")
+            listed = run_git(names, repo.checkout, check=False).stdout.split("\0")
             if not any(name.startswith(f"{section}.") for name in listed):
                 return
-            run_git(["config", "--remove-section", section], repo.home, check=False)
+            run_git(["config", "--remove-section", section], repo.checkout, check=False)
             reached("branch-config.after")
 
 
@@ -73,7 +73,7 @@ def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
     upstream = full.stdout.removesuffix("\n").rpartition("\n")[2]
     if not upstream.startswith("refs/remotes/"):
         return
-    wish = run_git(["config", "branch.autoSetupMerge"], repo.home, check=False).stdout.strip()
+    wish = run_git(["config", "branch.autoSetupMerge"], repo.checkout, check=False).stdout.strip()
     same_name = upstream.split("/", 3)[-1] == branch
     if wish in ("false", "no", "off", "0") or (wish == "simple" and not same_name):
         return
@@ -92,7 +92,7 @@ def set_upstream(repo: Repository, settings: Settings, branch: str, upstream: st
     with git_lock(repo, settings):
         for attempt in range(_ATTEMPTS):
             reached("track.before")
-            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1, shielded=True)
+            done = run_git(command, repo.checkout, check=attempt == _ATTEMPTS - 1, shielded=True)
             reached("track.after")
             if done.returncode == 0:
                 return

@@ -1,8 +1,9 @@
-"""The one place that runs git, and what git says of a repository and its worktrees.
+"""The one place that runs git.
 
 What holds here: git gets an argument list, an explicit directory and an environment without the
 repository variables it sets for its own hooks; answers are read from porcelain and exit codes,
-never from English.
+never from English. A command that may write, or that looks at files, is given a `Checkout`: it
+never finds its worktree by where it runs, since `core.worktree` leads it to another one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,12 @@ _PATIENCE_SECONDS = 20.0
 NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
 """git options under which no hook of the repository runs."""
 
+_READS_OBJECTS = (
+    "cat-file", "check-ref-format", "cherry", "fmt-merge-msg", "for-each-ref", "ls-tree",
+    "merge-base", "rev-list", "rev-parse", "version", "worktree list",
+)  # fmt: skip
+"""Commands that read refs and objects alone: these may find their repository themselves."""
+
 
 class GitResult(NamedTuple):
     """What a git command left: exit code and both streams, undecodable bytes kept as surrogates."""
@@ -40,9 +47,31 @@ class GitResult(NamedTuple):
     stderr: str
 
 
+class Checkout(NamedTuple):
+    """A git directory and its worktree, which git is given by name, whatever its settings say."""
+
+    git_directory: Path
+    worktree: Path | None = None
+    """None for what needs none; then git refuses to touch files."""
+    common_dir: Path | None = None
+    """The directory that all worktrees share, where git would not find it from `git_directory`."""
+
+    @property
+    def directory(self) -> Path:
+        """Where git runs."""
+        return self.worktree or self.git_directory
+
+    @property
+    def options(self) -> list[str]:
+        """The options of git that name it."""
+        # With a git directory alone, git would take where it runs for the worktree.
+        tree = "--bare" if self.worktree is None else f"--work-tree={self.worktree}"
+        return [f"--git-dir={self.git_directory}", tree]
+
+
 def run_git(
     args: Sequence[str],
-    cwd: Path,
+    place: Path | Checkout,
     *,
     check: bool = True,
     stdin: str | None = None,
@@ -52,30 +81,28 @@ def run_git(
     watched: bool = True,
     climbing: bool = False,
     told: Callable[[str], None] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> GitResult:
-    """Run `git ARGS…` in `cwd` and return what it left.
+    """Run `git ARGS…` in `place` and return what it left.
 
-    `timeout` is in seconds, None for commands that fill a tree or fetch. `output` is a file
-    descriptor that gets what git and its hooks print, instead of the result. `shielded` is for a
-    quick command that locks files which all worktrees share, or writes to a person's: it is let
-    end when we are ended, or our process group is killed, since nobody could tell the lock it would
-    leave from one that is in use. `watched` says whether locks taken with `held_with_children` last
-    until it ends. `climbing` lets git look for a repository above `cwd`, which would answer for a
-    worktree whose `.git` file is lost, and judge whether a bare one may be used. `told` gets git's
-    own lines of progress as they come, for a command with nothing else to say and no timeout.
-    Raises GitFailed if git is missing, takes too long, or (with `check`) exits non-zero.
+    `place` is a directory only for a command that reads refs and objects alone. `timeout` is in
+    seconds, None for commands that fill a tree or fetch. `output` is a file descriptor that gets
+    what git and its hooks print, instead of the result. `shielded` is for a quick command that
+    locks files which all worktrees share, or writes to a person's: it is let end when we are ended,
+    or our process group is killed, since nobody could tell the lock it would leave from one that is
+    in use. `watched` says whether locks taken with `held_with_children` last until it ends.
+    `climbing` lets git look for a repository above `place`, which would answer for a worktree whose
+    `.git` file is lost, and judge whether a bare one may be used. `told` gets git's own lines of
+    progress as they come, for a command with nothing else to say and no timeout. `variables` are
+    added to its environment. Raises GitFailed if git is missing, takes too long, or (with `check`)
+    exits non-zero.
     """
     import subprocess
 
-    argv = ["git", *args]
-    env = clean_environment()
-    env.update(LC_ALL="C", GIT_OPTIONAL_LOCKS="0")
-    env[BUSY_VARIABLE] = "1"
-    if not climbing:
-        env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(cwd))
-        if is_git_directory(cwd) and not exists(cwd / ".git"):
-            # By name, since safe.bareRepository=explicit has git find none by itself.
-            env.update(GIT_DIR=str(cwd), GIT_IMPLICIT_WORK_TREE="0")
+    cwd = _directory_for(args, place)
+    argv = ["git", *(place.options if isinstance(place, Checkout) else ()), *args]
+    env = _environment(place, climbing=climbing)
+    env.update(variables or {})
     printed = subprocess.PIPE if output is None else output
     if told is not None:
         env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it
@@ -104,24 +131,8 @@ def run_git(
             except BaseException:
                 _end(child, patient=shielded)
                 raise
-    except FileNotFoundError as exc:
-        if not is_dir(cwd):
-            raise GitFailed(
-                f"the directory {cwd} does not exist",
-                hint="go into one that does, and repeat",
-                argv=argv,
-            ) from exc
-        raise GitFailed(
-            "git was not found", hint="install git 2.36 or later and put it on PATH", argv=argv
-        ) from exc
-    except ValueError as exc:  # a NUL byte in an argument
-        raise GitFailed(
-            f"git cannot be given {args[-1]!r}", hint="leave out the NUL character", argv=argv
-        ) from exc
-    except OSError as exc:
-        raise GitFailed(
-            f"git could not be started: {exc.strerror}", hint="git version", argv=argv
-        ) from exc
+    except (OSError, ValueError) as exc:
+        raise _not_started(exc, argv, cwd) from exc
     except subprocess.TimeoutExpired as exc:
         from adw_worktree.repo.git_errors import command_of
 
@@ -138,6 +149,51 @@ def run_git(
 def is_git_directory(place: Path) -> bool:
     """Whether `place` is what git would take for a git directory."""
     return is_dir(place / "objects") and is_dir(place / "refs") and os.path.lexists(place / "HEAD")
+
+
+def _directory_for(args: Sequence[str], place: Path | Checkout) -> Path:
+    """Return where git runs. Raises ValueError if it would have to find what it writes to."""
+    if isinstance(place, Checkout):
+        return place.directory
+    words = [word for word in args if not word.startswith("-")]
+    reads = " ".join(words[:2]) in _READS_OBJECTS or words[0] in _READS_OBJECTS
+    if not reads and not (words[0] == "config" and "--file" in args):
+        raise ValueError(f"git {words[0]} may write, and {place} is no Checkout")
+    return place
+
+
+def _environment(place: Path | Checkout, *, climbing: bool) -> dict[str, str]:
+    """Return the variables that git runs with."""
+    env = clean_environment()
+    env.update({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", BUSY_VARIABLE: "1"})
+    if isinstance(place, Checkout):
+        if place.common_dir is not None:
+            env["GIT_COMMON_DIR"] = str(place.common_dir)
+    elif not climbing:
+        env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(place))
+        if is_git_directory(place) and not exists(place / ".git"):
+            # By name, since safe.bareRepository=explicit has git find none by itself.
+            env.update(GIT_DIR=str(place), GIT_IMPLICIT_WORK_TREE="0")
+    return env
+
+
+def _not_started(exc: OSError | ValueError, argv: Sequence[str], cwd: Path) -> GitFailed:
+    """Return the error for a git command that could not be started."""
+    if isinstance(exc, ValueError):  # a NUL byte in an argument
+        return GitFailed(
+            f"git cannot be given {argv[-1]!r}", hint="leave out the NUL character", argv=argv
+        )
+    if not isinstance(exc, FileNotFoundError):
+        return GitFailed(f"git could not be started: {exc.strerror}", hint="git version", argv=argv)
+    if not is_dir(cwd):
+        return GitFailed(
+            f"the directory {cwd} does not exist",
+            hint="go into one that does, and repeat",
+            argv=argv,
+        )
+    return GitFailed(
+        "git was not found", hint="install git 2.36 or later and put it on PATH", argv=argv
+    )
 
 
 def _end(child: Popen[str], *, patient: bool) -> None:

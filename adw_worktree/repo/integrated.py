@@ -43,7 +43,7 @@ def is_contained(repo: Repository, commit: str, target: str) -> bool:
 
 def _adds_nothing(repo: Repository, target: str, commit: str) -> bool:
     """Whether merging `commit` into `target` gives the tree of `target` (git ≥ 2.38)."""
-    merged = run_git(["merge-tree", "--write-tree", target, commit], repo.home, check=False)
+    merged = run_git(["merge-tree", "--write-tree", target, commit], repo.checkout, check=False)
     tree = run_git(["rev-parse", f"{target}^{{tree}}"], repo.home, check=False)
     return merged.returncode == 0 and merged.stdout.strip() == tree.stdout.strip()
 

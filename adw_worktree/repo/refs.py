@@ -14,7 +14,7 @@ from adw_worktree.errors import InvalidAdwId
 
 if TYPE_CHECKING:
     pass
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 
@@ -30,7 +30,7 @@ def head_branch(admin: Path) -> str | None:
     return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
 
 
-def resolve_commit(directory: Path, ref: str) -> str | None:
+def resolve_commit(directory: Path | Checkout, ref: str) -> str | None:
     """Return the commit that `ref` names, or None if it names none."""
     answer = run_git(
         ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"],

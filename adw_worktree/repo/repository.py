@@ -12,7 +12,7 @@ from adw_worktree.system.paths import is_dir
 
 if TYPE_CHECKING:
     pass
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 
 
 def admin_directories(admin_root: Path) -> Iterator[Path]:
@@ -57,6 +57,11 @@ class Repository(NamedTuple):
     def home(self) -> Path:
         """Where commands for the repository as a whole run."""
         return self.main or self.common_dir
+
+    @property
+    def checkout(self) -> Checkout:
+        """The main worktree; or the git directory alone, for what is of the whole repository."""
+        return Checkout(self.common_dir, self.main)
 
     @property
     def tool_dir(self) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adw_worktree.errors import GitFailed
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import admin_directory
 from adw_worktree.repo.work import status_codes, unfinished
 
@@ -33,9 +33,9 @@ class Glance(NamedTuple):
 def glance(worktree: Path, base: str | None) -> Glance | None:
     """Return what there is in `worktree`, measured at the commit `base`; None if nobody can say."""
     try:
-        codes = status_codes(worktree)
-        ahead, behind = _distance(worktree, base) if base is not None else (0, 0)
         git_directory = admin_directory(worktree) or worktree / ".git"
+        codes = status_codes(Checkout(git_directory, worktree))
+        ahead, behind = _distance(worktree, base) if base is not None else (0, 0)
         waiting, rebased = unfinished(git_directory), _rebased(git_directory)
     except (GitFailed, OSError):
         return None

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from adw_worktree.errors import WorktreeUnavailable
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.integrated import is_on_a_ref
 from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import (
@@ -67,25 +67,20 @@ def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
 
     Also if its `.git` file is lost. Raises GitFailed.
     """
-    codes = status_codes(worktree, admin)
+    codes = status_codes(Checkout(admin, worktree))
     untracked = codes.count("??")
     inside = _repositories_inside(worktree, admin)
     unpushed = sorted(name for name, git_dir in inside if _has_unpushed(git_dir))
     return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), tuple(unpushed))
 
 
-def status_codes(worktree: Path, admin: Path | None = None) -> list[str]:
+def status_codes(checkout: Checkout) -> list[str]:
     """Return the two letters that `git status` has for each file that is not as committed.
 
-    `admin` is the git directory, if that is not to be what the worktree says. Raises GitFailed.
+    Raises GitFailed.
     """
-    where = _named(worktree, admin) if admin else []
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git([*where, *status], worktree).stdout)
-
-
-def _named(worktree: Path, admin: Path) -> list[str]:
-    return [f"--git-dir={admin}", f"--work-tree={worktree}"]
+    return _codes(run_git(status, checkout).stdout)
 
 
 def unfinished(git_directory: Path) -> str | None:
@@ -200,7 +195,7 @@ def _gitlinks(worktree: Path, git_dir: Path) -> list[str]:
     content = index.read_bytes() if exists(index) else b""
     if _GITLINK_MODE not in content and _SPLIT_INDEX not in content:
         return []
-    listed = run_git([*_named(worktree, git_dir), "ls-files", "--stage", "-z"], worktree).stdout
+    listed = run_git(["ls-files", "--stage", "-z"], Checkout(git_dir, worktree)).stdout
     lines = [line for line in listed.split("\0") if line.startswith("160000 ")]
     return [line.partition("\t")[2] for line in lines]
 
@@ -209,6 +204,6 @@ def _has_unpushed(git_dir: Path) -> bool:
     """Whether the repository has commits, on branches or stashed, that no remote of its has."""
     ours = ["--exclude=refs/remotes/*", "--exclude=refs/tags/*", "--all", "--not", "--remotes"]
     # Its own setting of a worktree may lead to a directory that is not there any more.
-    command = [*_named(git_dir, git_dir), "rev-list", "--max-count=1", *ours]
-    answer = run_git(command, git_dir, check=False)
+    command = ["rev-list", "--max-count=1", *ours]
+    answer = run_git(command, Checkout(git_dir), check=False)
     return answer.returncode != 0 or bool(answer.stdout.strip())

@@ -14,11 +14,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from adw_worktree.errors import GitFailed
-from adw_worktree.repo.git import NO_HOOKS, run_git
+from adw_worktree.repo.git import NO_HOOKS, Checkout, run_git
 from adw_worktree.repo.repository import Repository, list_worktrees
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.paths import exists, is_file
 from adw_worktree.system.progress import progress
 
@@ -39,16 +40,18 @@ def add_worktree(
     for attempt in range(_ATTEMPTS):
         with git_lock(repo, settings):
             reached("worktree-add.before")
-            done = run_git(command, repo.home, check=attempt == _ATTEMPTS - 1, shielded=True)
+            done = run_git(command, repo.checkout, check=attempt == _ATTEMPTS - 1, shielded=True)
             reached("worktree-add.after")
             if done.returncode == 0:
                 return
             if any(entry.path == path for entry in list_worktrees(repo.home)):
-                run_git(["worktree", "remove", "--force", "--force", "--", str(path)], repo.home)
+                run_git(
+                    ["worktree", "remove", "--force", "--force", "--", str(path)], repo.checkout
+                )
         time.sleep(_PAUSE_SECONDS)
 
 
-def check_out(path: Path, *, output: int | None = None) -> None:
+def check_out(checkout: Checkout, *, output: int | None = None) -> None:
     """Make the files of a worktree those of its HEAD, on all cores. Raises GitFailed.
 
     `output` is a file descriptor; if it is a terminal, it shows how far this got.
@@ -64,44 +67,45 @@ def check_out(path: Path, *, output: int | None = None) -> None:
         # Submodules come later; where git is set to recurse into them, it fails over one that is
         # not checked out yet.
         reset = ["reset", "--hard", "--no-recurse-submodules", *quiet]
-        run_git([*options, *reset], path, timeout=None, told=tell)
+        run_git([*options, *reset], checkout, timeout=None, told=tell)
     reached("fill.after")
 
 
-def is_checked_out(path: Path) -> bool:
+def is_checked_out(checkout: Checkout) -> bool:
     """Whether index and tracked files are plainly those of HEAD; False if git would have to look
     closer than at times and sizes."""
     command = ["-c", "core.fsmonitor=false", "diff-index", "--quiet", "HEAD", "--"]
-    return run_git(command, path, check=False, timeout=None).returncode == 0
+    return run_git(command, checkout, check=False, timeout=None).returncode == 0
 
 
-def settle_index(path: Path, index: Path) -> None:
+def settle_index(checkout: Checkout) -> None:
     """Let git tell by times alone that the files of a worktree are as they were checked out.
 
     Files that are as young as the index are read, every one, whenever git looks at them
-    (git's Documentation/technical/racy-git.txt). `path` must be nobody's yet: this waits for up to
-    a second and locks the index. Raises GitFailed.
+    (git's Documentation/technical/racy-git.txt). The worktree must be nobody's yet: this waits for
+    up to a second and locks the index. Raises GitFailed.
     """
+    index = checkout.git_directory / "index"
     if index.stat().st_size < _SMALL_INDEX_BYTES:
         return  # reading them is quicker than waiting
     time.sleep(max(0.0, math.floor(index.stat().st_mtime) + 1.0 - time.time()))
-    run_git(["update-index", "-q", "--refresh", "--force-write-index"], path, check=False)
+    run_git(["update-index", "-q", "--refresh", "--force-write-index"], checkout, check=False)
 
 
-def run_post_checkout(path: Path, commit: str, *, output: int | None) -> int:
+def run_post_checkout(checkout: Checkout, commit: str, *, output: int | None) -> int:
     """Run git's `post-checkout` as `git worktree add` would; return its exit status."""
     arguments = ["0" * len(commit), commit, "1"]
     command = ["hook", "run", "--ignore-missing", "post-checkout", "--", *arguments]
     reached("post-checkout.before")
     # What the hook leaves running may last as long as the worktree.
-    ran = run_git(command, path, check=False, timeout=None, output=output, watched=False)
+    ran = run_git(command, checkout, check=False, timeout=None, output=output, watched=False)
     reached("post-checkout.after")
     return ran.returncode
 
 
-def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None:
+def fill_submodules(repo: Repository, checkout: Checkout, *, output: int | None) -> None:
     """Check out the submodules that the main worktree has checked out. Raises GitFailed."""
-    main = repo.main
+    main, path = repo.main, checkout.directory
     if main is None or not is_file(path / ".gitmodules"):
         return
     listed = run_git(
@@ -114,20 +118,22 @@ def fill_submodules(repo: Repository, path: Path, *, output: int | None) -> None
     if wanted:
         update = ["submodule", "--quiet", "update", "--init", "--recursive", "--", *wanted]
         reached("submodules.before")
-        run_git(update, path, timeout=None, output=output)
+        run_git(update, checkout, timeout=None, output=output)
         reached("submodules.after")
 
 
 def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool = False) -> None:
     """Let git remove the worktree at `path` with its admin entry, the directory there or not.
 
-    `force` takes uncommitted work along, `unlock` a lock. Raises GitFailed if git refuses.
+    `force` takes uncommitted work along, `unlock` a lock. Raises MountInside, or GitFailed if git
+    refuses.
     """
+    require_unmounted(path)
     flags = ["--force"] * (2 if unlock else int(force))
     for attempt in range(_ATTEMPTS):
         try:
             reached("worktree-remove.before")
-            run_git(["worktree", "remove", *flags, "--", str(path)], repo.home, timeout=None)
+            run_git(["worktree", "remove", *flags, "--", str(path)], repo.checkout, timeout=None)
             reached("worktree-remove.after")
         except GitFailed:
             listed = any(entry.path == path for entry in list_worktrees(repo.home))

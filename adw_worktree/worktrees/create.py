@@ -29,6 +29,7 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import write_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch, track
+from adw_worktree.repo.git import Checkout
 from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import admin_directory
 from adw_worktree.repo.worktrees import (
@@ -199,11 +200,12 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     lease, spare = _add(project, plan, lease, output)
     env_file = write(plan.path, project.settings.env_file, env_text(project, lease))
     reached("env.written")
+    checkout = Checkout(project.repo.admin_root / str(lease.admin_id), plan.path)
     if spare is None:
-        check_out(plan.path, output=output)
-    hook_status = run_post_checkout(plan.path, plan.commit, output=output) if plan.hooks else 0
+        check_out(checkout, output=output)
+    hook_status = run_post_checkout(checkout, plan.commit, output=output) if plan.hooks else 0
     if project.settings.submodules:
-        fill_submodules(project.repo, plan.path, output=output)
+        fill_submodules(project.repo, checkout, output=output)
     notes = bring_along(project, plan.path, output)
     notes += furnish(project, lease, plan.path)  # again: it may know more now
     mark_filled(project.pool, lease.token)
@@ -290,11 +292,11 @@ def _place_spare(project: Project, plan: Plan, output: int | None) -> Spare | No
         if spare is None:
             return None
         try:
-            spares.place(project, spare, plan.path)
+            checkout = Checkout(spares.place(project, spare, plan.path), plan.path)
         except OSError:
             return None
     try:
-        spares.attach(plan.path, plan.branch, plan.commit, output=output)
+        spares.attach(checkout, plan.branch, plan.commit, output=output)
     except GitFailed:
         remove_worktree(project.repo, plan.path, force=True, unlock=True)
         return None
@@ -331,7 +333,8 @@ def _finish_hooks(
 
 def _prepare(project: Project, plan: Plan, spare: Spare | None, output: int | None) -> None:
     """Run the `prepare` hooks, unless they did in the spare that was taken."""
-    from adw_worktree.worktrees.spares import is_prepared, prepare
+    from adw_worktree.worktrees.prepare import prepare
+    from adw_worktree.worktrees.spares import is_prepared
 
     if not is_prepared(project, spare, plan.commit):
         prepare(project, plan.path, output)

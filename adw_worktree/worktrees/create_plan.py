@@ -206,7 +206,7 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
     for source in (f"refs/pull/{number}/head", f"refs/merge-requests/{number}/head"):
         command = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options"]
         reached("fetch.before")
-        done = run_git([*command, remote, f"+{source}:{ref}"], project.repo.home,
+        done = run_git([*command, remote, f"+{source}:{ref}"], project.repo.checkout,
                        check=False, timeout=None)  # fmt: skip
         reached("fetch.after")
         commit = resolve_commit(project.repo.home, ref) if done.returncode == 0 else None
@@ -220,7 +220,7 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
 
 
 def _remote(project: Project) -> str:
-    names = run_git(["remote"], project.repo.home).stdout.split("\n")[:-1]
+    names = run_git(["remote"], project.repo.checkout).stdout.split("\n")[:-1]
     if project.settings.remote is not None:
         # A name, as the setting says: an address could be one at which git runs a program.
         if project.settings.remote in names:
@@ -243,6 +243,6 @@ def drop_fetched(project: Project, token: str) -> bool:
     if resolve_commit(project.repo.home, ref) is None:
         return True
     reached("fetched-drop.before")
-    done = run_git(["update-ref", "-d", ref], project.repo.home, check=False, shielded=True)
+    done = run_git(["update-ref", "-d", ref], project.repo.checkout, check=False, shielded=True)
     reached("fetched-drop.after")
     return done.returncode == 0

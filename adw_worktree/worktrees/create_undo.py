@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.errors import AdwError, GitFailed
@@ -15,7 +16,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import RECEIPT, receipt_token
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import drop_branch
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, resolve_commit
 from adw_worktree.repo.repository import (
     admin_directories,
@@ -25,6 +26,7 @@ from adw_worktree.repo.repository import (
 )
 from adw_worktree.repo.work import is_pruning_safe, uncommitted
 from adw_worktree.repo.worktrees import remove_worktree
+from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.worktrees.create_lock import is_filled
@@ -55,18 +57,18 @@ def prune_safe_entry(project: Project, admin: Path) -> bool:
 def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | None = None) -> None:
     """Take back what `create` made for `lease`: worktree, branch, admin entry, the lease itself.
 
-    `made_parents` are the directories that it made above the worktree, innermost first. Goes on
-    past a step that fails and raises its error last, the lease then still pending, so that the
-    next command tries again.
+    `made_parents` are the directories that it made above the worktree, innermost first. A worktree
+    that stays keeps its branch. Goes on past any other step that fails and raises its error last,
+    the lease then still pending, so that the next command tries again.
     """
     steps: list[Callable[[], object]] = [
-        lambda: _discard_worktree(project, lease),
         lambda: _discard_branch(project, lease),
         lambda: _discard_directories(made_parents or []),
         lambda: remove_empty_parent(project, Path(lease.path or "")),
     ]
     failures: list[AdwError | OSError] = []
     reached("undo.begun")
+    _discard_worktree(project, lease)
     for step in steps:
         try:
             step()
@@ -112,8 +114,6 @@ def disown(project: Project, lease: Lease) -> bool:
 
 def _discard_worktree(project: Project, lease: Lease) -> None:
     """Remove the half-made worktree, if its place holds nothing but what `create` put there."""
-    from shutil import rmtree
-
     assert lease.path is not None
     path = Path(lease.path)
     _discard_half_entry(project, lease, path)
@@ -126,7 +126,8 @@ def _discard_worktree(project: Project, lease: Lease) -> None:
             # directory for a worktree. Without a .git file it holds nothing.
             if exists(path / ".git"):
                 raise
-            rmtree(path, ignore_errors=True)
+            with suppress(OSError):
+                delete_tree(path)
             remove_worktree(project.repo, path, force=True, unlock=True)
     if is_dir(path) and not any(path.iterdir()):
         path.rmdir()
@@ -139,14 +140,12 @@ def _discard_half_entry(project: Project, lease: Lease, path: Path) -> None:
     Git does not see it, or fails over it in every command that looks at worktrees, and removes it
     in neither case. The files of the worktree are not there yet, or not any more.
     """
-    from shutil import rmtree
-
     for admin in admin_directories(project.repo.admin_root):
         if is_half_added(admin, path) or _is_half_removed(admin, lease):
             link = path / ".git"
             if is_file(link) and admin_directory(path) in (admin, None):
                 link.unlink()
-            rmtree(admin)
+            delete_tree(admin)
             reached("undo.directory")
 
 
@@ -234,11 +233,12 @@ def _has_work(project: Project, lease: Lease) -> bool:
     admin = admin_directory(path)
     if admin is None or not exists(admin / "index") or receipt_token(admin) != lease.token:
         return False
-    head = resolve_commit(path, "HEAD")
+    checkout = Checkout(admin, path)
+    head = resolve_commit(checkout, "HEAD")
     if lease.new_branch_at is not None and head != lease.new_branch_at:
         return True
     if not is_filled(project.pool, lease):
         # A submodule that was being checked out is neither clean nor anybody's work.
         status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
-        return bool(run_git(status, path).stdout)
+        return bool(run_git(status, checkout).stdout)
     return bool(uncommitted(path, admin))

@@ -14,6 +14,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.git import git_version
 from adw_worktree.repo.git_errors import too_old
 from adw_worktree.settings.approvals import commands_digest, is_trusted
+from adw_worktree.system.mounts import mounts_in
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.variables import unapproved_lines
 from adw_worktree.worktrees.reconcile import reconcile
@@ -115,4 +116,9 @@ def _trust(project: Project) -> Iterator[Problem]:
 def _trash(project: Project) -> Iterator[Problem]:
     for path in trash.stuck(project.repo):
         message = f"what was removed cannot be deleted, and lies in {path}"
+        inside = mounts_in(path)
+        if inside:  # deleting by hand would empty it
+            fix = f"umount {quote(str(inside[0]))}, then adw-worktree reconcile"
+            yield Problem("trash-stuck", f"{message}: {inside[0]} is mounted in it", fix)
+            continue
         yield Problem("trash-stuck", message, f"as their owner: rm -rf {quote(str(path))}")

@@ -42,7 +42,7 @@ def unlock(project: Project, lease: Lease) -> Locked:
 def _set(project: Project, lease: Lease, words: list[str], *, locked: bool) -> Locked:
     path, home = require_path(project, lease), project.repo.home
     command = ["worktree", *words, "--", str(path)]
-    done = run_git(command, home, check=False)
+    done = run_git(command, project.repo.checkout, check=False)
     if done.returncode == 0:
         return Locked(lease, path, locked, True, None)
     entry = next((one for one in list_worktrees(home) if one.path == path), None)

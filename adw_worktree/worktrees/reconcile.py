@@ -206,7 +206,7 @@ def apply_action(project: Project, action: Action) -> Action:
     elif action.kind == "move" and action.path is not None:
         _point_at(project.repo.admin_root / str(lease.admin_id), action.path)
         reached("worktree-repair.before")
-        run_git(["worktree", "repair", "--", str(action.path)], project.repo.home)
+        run_git(["worktree", "repair", "--", str(action.path)], project.repo.checkout)
         reached("worktree-repair.after")
         project.pool.update(lease._replace(path=str(action.path)))
     elif action.kind == "reassign" and seen is not None:

@@ -27,6 +27,7 @@ from adw_worktree.repo.repository import WorktreeEntry, admin_directory, list_wo
 from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.atomic import write_atomically
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, busy_ports, listeners
@@ -170,6 +171,7 @@ def _remove(
     if lease is not None:
         ran = _run_hooks(project, "pre-remove", lease, entry.path, consent, output)
     stopped, listening = _stop(lease, entry.path, consent)
+    require_unmounted(entry.path)
     if exists(entry.path):
         if work is None or ran or stopped:
             work = uncommitted(entry.path, admin)  # hooks and servers may have left some

@@ -25,6 +25,7 @@ from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory
 from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
 from adw_worktree.settings.approvals import require_trusted
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.paths import exists, is_dir
 
 
@@ -104,6 +105,8 @@ def require_consent(
             hint=f"adw-worktree remove {target.with_flags(enough)}",
         )
     work: Uncommitted | None = None
+    if not _may_unmount(project, target, consent):
+        require_unmounted(entry.path)
     if exists(entry.path):
         admin = own_admin(project.repo, entry.path)
         work = None if consent.force else uncommitted(entry.path, admin)
@@ -113,6 +116,11 @@ def require_consent(
         raise unavailable(project, target.lease, project.pool.finding(target.lease), consent)
     _check_commits(project, target, entry, consent)
     return work
+
+
+def _may_unmount(project: Project, target: Target, consent: Consent) -> bool:
+    """Whether the user's own commands run first; what is still mounted after them is refused."""
+    return consent.hooks and target.lease is not None and "pre-remove" in project.settings.hooks
 
 
 def dirty(

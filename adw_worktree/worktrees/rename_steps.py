@@ -28,7 +28,7 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import write_receipt
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import head_branch, resolve_objects
 from adw_worktree.repo.repository import admin_directory, worktree_of_admin
 from adw_worktree.repo.worktrees import git_lock
@@ -37,6 +37,7 @@ from adw_worktree.system.atomic import discard_leftover, write_atomically
 from adw_worktree.system.environment import BUSY_VARIABLE
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held_with_children
+from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.files.furnish import forget_name, furnish
 
@@ -191,7 +192,7 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
             reached("branch-rename.before")
             last = attempt == _ATTEMPTS - 1
             command = ["branch", "-m", "--end-of-options", old, new]
-            done = run_git(command, repo.home, check=last, shielded=True)
+            done = run_git(command, repo.checkout, check=last, shielded=True)
             reached("branch-rename.after")
             if done.returncode == 0:
                 return
@@ -199,7 +200,7 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
             make_branch(repo, new, commit, old)
         if there is None and head_branch(admin) == old:
             head = ["symbolic-ref", "-m", f"renamed {old} to {new}", "HEAD", f"refs/heads/{new}"]
-            run_git([f"--git-dir={admin}", *head], repo.home)
+            run_git(head, Checkout(admin))
             reached("branch-rename.head")
         if there is None:
             _rename_section(project, old, new)
@@ -207,10 +208,12 @@ def _rename_branch(project: Project, admin: Path, note: Renaming, commit: str) -
 
 def _rename_section(project: Project, old: str, new: str) -> None:
     """Have what git's configuration says of a branch stand under its new name."""
-    home = project.repo.home
-    names = run_git(["config", "--local", "-z", "--name-only", "--list"], home).stdout.split("\0")
+    checkout = project.repo.checkout
+    listing = ["config", "--local", "-z", "--name-only", "--list"]
+    names = run_git(listing, checkout).stdout.split("\0")
     if any(name.startswith(f"branch.{old}.") for name in names):
-        run_git(["config", "--local", "--rename-section", f"branch.{old}", f"branch.{new}"], home)
+        renaming = ["config", "--local", "--rename-section", f"branch.{old}", f"branch.{new}"]
+        run_git(renaming, checkout)
         reached("branch-rename.section")
 
 
@@ -251,6 +254,9 @@ def stays(project: Project, admin: Path, source: Path, target: Path) -> str | No
         return "it has submodules, which know their places"
     if not _is_absolute(admin) and source.parent != target.parent:
         return "git's way to it is a relative one"
+    inside = mounts_in(source)
+    if inside:
+        return f"something is mounted at {inside[0]}"
     place = next(parent for parent in target.parents if exists(parent))
     if place.stat().st_dev != source.stat().st_dev:
         return f"{place} is on another file system"

@@ -39,6 +39,7 @@ from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.exclude import ensure_excluded
@@ -93,8 +94,12 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
 
 
 def discard(project: Project, name: str) -> Entry:
-    """Delete for good what was last removed under `name`; return it. Raises UnknownAdw."""
+    """Delete for good what was last removed under `name`; return it.
+
+    Raises UnknownAdw, MountInside.
+    """
     entry = _find(project, name)
+    require_unmounted(trash.place(project.repo, entry.name))
     with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
         _require_kept(project, entry)
         try:

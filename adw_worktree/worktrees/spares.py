@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import resolve_commit
 from adw_worktree.repo.repository import SPARE, Repository, admin_directories, worktree_of_admin
 from adw_worktree.repo.worktrees import (
@@ -31,13 +31,14 @@ from adw_worktree.repo.worktrees import (
     remove_worktree,
     settle_index,
 )
-from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.atomic import discard_leftover, write_atomically
+from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held, try_lock
+from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.worktrees import trash
-from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks
+from adw_worktree.worktrees.prepare import prepare, prepare_digest
 
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
@@ -125,18 +126,20 @@ def place(project: Project, spare: Spare, path: Path) -> Path:
     return admin
 
 
-def attach(worktree: Path, branch: str | None, commit: str, *, output: int | None = None) -> None:
+def attach(
+    checkout: Checkout, branch: str | None, commit: str, *, output: int | None = None
+) -> None:
     """Put a spare on `branch`, or detached on `commit`, writing only the files that differ.
 
     `output` is as for `check_out`. Raises GitFailed.
     """
     if branch is None:
-        run_git(["update-ref", "--no-deref", "HEAD", commit], worktree)
+        run_git(["update-ref", "--no-deref", "HEAD", commit], checkout)
     else:
-        run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], worktree)
+        run_git(["symbolic-ref", "-m", "taken", "HEAD", f"refs/heads/{branch}"], checkout)
     reached("spare.attached")
-    if not is_checked_out(worktree):
-        check_out(worktree, output=output)
+    if not is_checked_out(checkout):
+        check_out(checkout, output=output)
 
 
 def _is_movable(repo: Repository, path: Path) -> bool:
@@ -149,31 +152,10 @@ def _is_movable(repo: Repository, path: Path) -> bool:
 # ---- preparing ---------------------------------------------------------------------------------
 
 
-def prepare_digest(project: Project) -> str:
-    """Return the digest of what the `prepare` hooks run; empty if there are none."""
-    hook = project.settings.hooks.get(PREPARE)
-    if hook is None or not hook.commands:
-        return ""
-    from hashlib import sha256
-
-    return sha256(json.dumps(hook.commands).encode()).hexdigest()
-
-
 def is_prepared(project: Project, spare: Spare | None, commit: str) -> bool:
     """Whether the `prepare` hooks need not run (again) in a worktree at `commit`."""
     digest = prepare_digest(project)
     return not digest or (spare is not None and (spare.commit, spare.prepared) == (commit, digest))
-
-
-def prepare(project: Project, worktree: Path, output: int | None) -> None:
-    """Run the `prepare` hooks in a worktree, an ADW's or a spare, alike.
-
-    Raises HookFailed, HookUntrusted.
-    """
-    repo = project.repo
-    require_trusted(project.settings, project.state_dir, repo.common_dir, [PREPARE])
-    variables = {"ADW_WORKTREE": str(worktree), "ADW_REPO": str(repo.home)}
-    run_hooks(PREPARE, project.settings, cwd=worktree, variables=variables, output=output)
 
 
 # ---- making ------------------------------------------------------------------------------------
@@ -249,10 +231,11 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         add_worktree(repo, project.settings, path, commit, detach=True)
         (repo.admin_root / path.name / "locked").write_text(_LOCK_REASON)
         reached("spare.locked")
-        check_out(path, output=output)
+        checkout = Checkout(repo.admin_root / path.name, path)
+        check_out(checkout, output=output)
         if digest:
             prepare(project, path, output)
-        settle_index(path, repo.admin_root / path.name / "index")
+        settle_index(checkout)
         _save(repo, Spare(path.name, commit, digest))
     except BaseException as exc:
         with suppress(OSError, AdwError):
@@ -269,10 +252,11 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
         if not ours or not _unlink(_record(project.repo, spare.name)):
             return False
         reached("spare.outdated")
-        attach(path, None, commit, output=output)
+        checkout = Checkout(project.repo.admin_root / spare.name, path)
+        attach(checkout, None, commit, output=output)
         if digest:
             prepare(project, path, output)
-        settle_index(path, project.repo.admin_root / spare.name / "index")
+        settle_index(checkout)
         _save(project.repo, Spare(spare.name, commit, digest))
         return True
 
@@ -295,8 +279,6 @@ def _sweep(project: Project) -> int:
 
 def _discard_half_entries(repo: Repository) -> None:
     """Remove what a killed `git worktree add` left: git fails over it, or never sees it."""
-    from shutil import rmtree
-
     from adw_worktree.worktrees.create_undo import is_half_added
 
     for admin in admin_directories(repo.admin_root):
@@ -304,13 +286,18 @@ def _discard_half_entries(repo: Repository) -> None:
             continue
         with _locked(lock_of(repo, admin.name)) as ours:  # or a scratch worktree is in the making
             if ours and is_half_added(admin, repo.spares_dir / admin.name):
-                rmtree(admin)
+                delete_tree(admin)
                 reached("spare.forgotten")
 
 
 def remove(project: Project, name: str) -> bool:
-    """Remove a spare, or what is left of one; False if somebody is taking it."""
+    """Remove a spare, or what is left of one; False if it stays, since somebody is taking it or
+    has mounted something in it.
+    """
     repo, path = project.repo, project.repo.spares_dir / name
+    if mounts_in(path):
+        project.notices.append(f"the spare {path} stays: {mounts_in(path)[0]} is mounted in it")
+        return False
     with _locked(lock_of(repo, name)) as ours:
         if not ours or (exists(repo.admin_root / name) and not _leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,12 +24,13 @@ from typing import Literal, NamedTuple
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import Repository
-from adw_worktree.system import background
+from adw_worktree.system import background, deleting
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import discard, held, try_lock
+from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.paths import exists, is_dir
 
 Way = Literal["removing", "restoring", "deleting", "stuck"]
@@ -40,7 +42,6 @@ _EXPIRED = "expired"
 # An entry goes only if it was too old in two passes this far apart: a clock that was wrong for an
 # hour empties nothing.
 _SECOND_LOOK = timedelta(days=1)
-_DELETE = """rm -rf -- "$1" || { chmod -R u+rwX -- "$1"; rm -rf -- "$1" || mv -- "$1" "$2"; }"""
 _IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
 
 
@@ -231,7 +232,7 @@ def protect(repo: Repository, entry: Entry) -> None:
         return
     kept = _staged(repo, entry.commit, entry.admin_id) or entry.commit
     reached("trash-ref.before")
-    run_git(["update-ref", _ref(entry.name), kept], repo.home, shielded=True)
+    run_git(["update-ref", _ref(entry.name), kept], repo.checkout, shielded=True)
     reached("trash-ref.after")
 
 
@@ -255,9 +256,11 @@ def finish_deleting(repo: Repository, name: str, *, has_ref: bool = True) -> Non
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if has_ref:
                 reached("trash-unref.before")
-                run_git(["update-ref", "-d", _ref(name)], repo.home, check=False, shielded=True)
+                run_git(["update-ref", "-d", _ref(name)], repo.checkout, check=False, shielded=True)
                 reached("trash-unref.after")
-            command = ["sh", "-c", _DELETE, "sh", str(directory), str(place(repo, name, "stuck"))]
+            stuck = str(place(repo, name, "stuck"))
+            # -I -S: the file needs nothing but Python, and starts in a fifth of the time.
+            command = [sys.executable, "-I", "-S", deleting.__file__, str(directory), stuck]
             if not background.start(command, directory.parent, keeping=descriptor):
                 delete(directory)
     finally:
@@ -282,7 +285,8 @@ def purge(repo: Repository, days: float) -> None:
     for name in names:
         directory = place(repo, name)
         if name.endswith(".stuck"):
-            with suppress(OSError):
+            with suppress(OSError, AdwError):
+                require_unmounted(directory)
                 directory.rename(directory.with_suffix(".deleting"))
                 finish_deleting(repo, directory.stem)
         if _is_moving(name) or not is_dir(directory):
@@ -290,6 +294,7 @@ def purge(repo: Repository, days: float) -> None:
         entry = load(directory)
         try:
             if entry is not None and (not entry.kept or _is_expired(entry, directory, days)):
+                require_unmounted(directory)
                 with moving(repo, name) as ours:
                     if ours:
                         forget(repo, entry)
@@ -298,21 +303,10 @@ def purge(repo: Repository, days: float) -> None:
 
 
 def delete(directory: Path) -> None:
-    """Delete a directory with all that is in it, read-only ones too. Raises OSError."""
+    """Delete a directory with all that is in it, but nothing mounted there. Raises OSError."""
     if not os.path.lexists(directory):
         return
-    import shutil
-
-    try:
-        shutil.rmtree(directory)
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        for root, names, _ in os.walk(directory):
-            for name in names:
-                if not os.path.islink(os.path.join(root, name)):
-                    os.chmod(os.path.join(root, name), 0o700)
-        shutil.rmtree(directory)
+    deleting.delete_tree(directory)
     reached("trash.deleted")
 
 
@@ -366,12 +360,11 @@ def _ref(name: str) -> str:
 def _staged(repo: Repository, commit: str, admin_id: str) -> str | None:
     """Return a commit of what is staged; None if nothing is, or conflicts keep git from it."""
     try:
-        command = [f"--git-dir={repo.admin_root / admin_id}", "write-tree"]
-        tree = run_git(command, repo.home).stdout.strip()
+        tree = run_git(["write-tree"], Checkout(repo.admin_root / admin_id)).stdout.strip()
         if tree == run_git(["rev-parse", f"{commit}^{{tree}}"], repo.home).stdout.strip():
             return None
         message = ["-m", "what was staged in a removed worktree"]
-        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.home)
+        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.checkout)
     except GitFailed:
         return None
     return made.stdout.strip()

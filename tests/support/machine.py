@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,13 +17,45 @@ import pytest
 def mounted(place: Path, size: str) -> Iterator[Path]:
     """Mount a file system of its own at `place`; skip the test where that cannot be."""
     place.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "adw-test", str(place)]
+    with _mounting("-t", "tmpfs", "-o", f"size={size},mode=700", "adw-test", place=place):
+        yield place
+
+
+@contextmanager
+def bound(source: Path, place: Path) -> Iterator[Path]:
+    """Show `source`, a directory or a file, at `place` too; skip the test where that cannot be."""
+    if source.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+    else:
+        place.touch()
+    with _mounting("--bind", str(source), place=place):
+        yield place
+
+
+@contextmanager
+def _mounting(*options: str, place: Path) -> Iterator[None]:
+    mount = ["mount", *options, str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("no file system can be mounted here")
+    real = place.resolve()
+    made = next(number for number, point in mount_points().items() if point == real)
     try:
-        yield place
+        yield
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], capture_output=True)  # or it was already
+        # Where it is by now: it moves with the directory around it. Unless it was unmounted.
+        now = mount_points().get(made)
+        if now is not None:
+            subprocess.run(["umount", "--lazy", str(now)], capture_output=True)
+
+
+def mount_points() -> dict[str, Path]:
+    """Return where each mount is, by the kernel's number of it."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        lines = [line.split(b" ") for line in file]
+    names = [re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), line[4])
+             for line in lines]  # fmt: skip
+    numbers = [line[0].decode() for line in lines]
+    return {number: Path(os.fsdecode(name)) for number, name in zip(numbers, names, strict=True)}
 
 
 def silent_managers(home: Path) -> Path:

@@ -38,16 +38,17 @@ HEALS = OPENS | _names(
 """And look whether all is in order."""
 SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
 FURNISHES = SHOWS_ENV | _names(
-    "repo.branches repo.worktrees system.progress worktrees.files.exclude worktrees.files.furnish"
+    "repo.branches repo.worktrees system.mounts system.progress worktrees.files.exclude "
+    "worktrees.files.furnish"
 )
 CREATES = FURNISHES | _names(
     "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
-    "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash "
-    "worktrees.user_hooks"
+    "system.deleting system.mounts system.parallel system.progress system.servers worktrees.remove "
+    "worktrees.remove_checks worktrees.remove_several worktrees.results worktrees.remove_steps "
+    "worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -86,17 +87,17 @@ LOADED = {
     ),
     "restore": FURNISHES
     | _names(
-        "cli.commands.restore system.background worktrees.remove_steps worktrees.restore "
-        "worktrees.results worktrees.trash"
+        "cli.commands.restore system.background system.deleting worktrees.remove_steps "
+        "worktrees.restore worktrees.results worktrees.trash"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
-        "system.background system.parallel worktrees.create_plan worktrees.create_undo "
-        "worktrees.lookup worktrees.reconcile worktrees.reconcile_pass worktrees.reconcile_plan "
-        "worktrees.remove_steps worktrees.results "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "cli.commands.reconcile repo.integrated repo.work settings.approvals system.background "
+        "system.deleting system.parallel worktrees.create_plan worktrees.create_undo "
+        "worktrees.lookup worktrees.prepare worktrees.reconcile worktrees.reconcile_pass "
+        "worktrees.reconcile_plan worktrees.remove_steps worktrees.results worktrees.spares "
+        "worktrees.trash worktrees.user_hooks"
     ),
     "hooks status": OPENS
     | _names(
@@ -105,8 +106,9 @@ LOADED = {
     ),
     "spares status": OPENS
     | _names(
-        "cli.commands.spares repo.worktrees settings.approvals system.background system.progress "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "cli.commands.spares repo.worktrees settings.approvals system.background system.deleting "
+        "system.mounts system.progress worktrees.prepare worktrees.spares worktrees.trash "
+        "worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -116,9 +118,10 @@ LOADED = {
     "doctor": FURNISHES
     | _names(
         "cli.commands.doctor integrations.git_hooks pool.status repo.git_errors repo.integrated "
-        "repo.work settings.approvals system.background system.parallel worktrees.create_plan "
-        "worktrees.create_undo worktrees.doctor worktrees.reconcile worktrees.reconcile_plan "
-        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
+        "repo.work settings.approvals system.background system.deleting system.parallel "
+        "worktrees.create_plan worktrees.create_undo worktrees.doctor worktrees.prepare "
+        "worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps worktrees.spares "
+        "worktrees.trash worktrees.user_hooks"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from adw_worktree.errors import FileUnusable
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import list_worktrees
 from adw_worktree.settings.places import INCLUDE_FILE
 from adw_worktree.system.faults import reached
@@ -48,9 +48,10 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     main = project.repo.main
     if main is None or main == worktree:
         return Brought()
-    linked = _matching(main, project.settings.link, None)
+    linked = _matching(project.repo.checkout, project.settings.link, None)
     listed = main / INCLUDE_FILE
-    copied = _matching(main, project.settings.include, listed if is_file(listed) else None)
+    there = listed if is_file(listed) else None
+    copied = _matching(project.repo.checkout, project.settings.include, there)
     if not linked and not copied:
         return Brought()
     exclude_names(project, linked)  # a pattern such as `models/` ignores no link of that name
@@ -64,8 +65,8 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     return Brought(job.copied, job.linked, job.notes)
 
 
-def _matching(main: Path, patterns: Sequence[str], listed: Path | None) -> list[str]:
-    """Return the ignored files, and directories as a whole, that match; relative to `main`."""
+def _matching(main: Checkout, patterns: Sequence[str], listed: Path | None) -> list[str]:
+    """Return the ignored files, and directories as a whole, that match; relative to it."""
     wanted = [f"--exclude={pattern}" for pattern in patterns]
     wanted += [f"--exclude-from={listed}"] if listed is not None else []
     if not wanted:

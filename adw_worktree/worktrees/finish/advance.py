@@ -13,7 +13,7 @@ from shlex import quote
 
 from adw_worktree.errors import DirtyWorktree
 from adw_worktree.project import Project
-from adw_worktree.repo.git import NO_HOOKS, git_failure, run_git
+from adw_worktree.repo.git import NO_HOOKS, Checkout, git_failure, run_git
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
@@ -47,7 +47,8 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
                   merged.commit, sides.target]
         )  # fmt: skip
         reached("land.before")
-        done = run_git(command, place or repo.home, check=False, shielded=True, timeout=None)
+        where = place or repo.checkout
+        done = run_git(command, where, check=False, shielded=True, timeout=None)
         reached("land.after")
         if done.returncode != 0:
             if branch_commit(repo.home, sides.into) != sides.target:
@@ -55,7 +56,7 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
             if place is not None:
                 _put_back(place, merged)
                 require_room(place, merged)  # changed since the look before
-            raise git_failure(["git", *command], place or repo.home, done.returncode, done.stderr)
+            raise git_failure(["git", *command], where.directory, done.returncode, done.stderr)
     if place is not None and hooks:
         # Not under the lock: it may install what the merge brought.
         run = ["hook", "run", "--ignore-missing", "post-merge", "--", "0"]
@@ -66,7 +67,7 @@ def advance(project: Project, merged: Merged, *, hooks: bool, output: int | None
 # ---- the files ---------------------------------------------------------------------------------
 
 
-def require_room(place: Path, merged: Merged) -> None:
+def require_room(place: Checkout, merged: Merged) -> None:
     """Raise DirtyWorktree if files of a person's would be overwritten at `place`."""
     old, new = merged.sides.target, merged.commit
     names = _differing(place, old, new) & _differing(place, "HEAD")
@@ -77,26 +78,27 @@ def require_room(place: Path, merged: Merged) -> None:
     if names:
         lacking = names & _differing(place, "--cached", "--diff-filter=D", new)
         untracked = sorted(name for name in lacking if _is_there(place, name))
-        hint = f"git -C {quote(str(place))} stash, or commit them; then repeat"
+        hint = f"git -C {quote(str(place.directory))} stash, or commit them; then repeat"
         if untracked:  # which a stash leaves where they are
             hint = f"move {named(untracked)} away, then repeat"
         raise DirtyWorktree(
-            f"{place} has changes of its own in what the merge changes: {named(sorted(names))}",
+            f"{place.directory} has changes of its own in what the merge changes: "
+            f"{named(sorted(names))}",
             hint=hint,
         )
 
 
-def _differing(place: Path, *what: str) -> set[str]:
+def _differing(place: Checkout, *what: str) -> set[str]:
     """Return the files in which git finds a difference."""
     command = ["diff", "--name-only", "--no-renames", "-z", *what]
     return set(run_git(command, place).stdout.split("\0")) - {""}
 
 
-def _is_there(place: Path, name: str) -> bool:
-    return os.path.lexists(place / name)
+def _is_there(place: Checkout, name: str) -> bool:
+    return os.path.lexists(place.directory / name)
 
 
-def _put_back(place: Path, merged: Merged) -> None:
+def _put_back(place: Checkout, merged: Merged) -> None:
     """Take back what a fast-forward wrote that failed half-way, on a full disk say: git does not.
 
     Nothing was in its way when it began; so what holds the new content, or the beginning of it, is
@@ -111,16 +113,17 @@ def _put_back(place: Path, merged: Merged) -> None:
         return
     changed = touched & _differing(place, "HEAD")
     for name in changed | _differing(place, "--diff-filter=A", old, new):
-        if _is_begun(place / name, place, f"{new}:{name}"):
-            (place / name).unlink()
+        file = place.directory / name
+        if _is_begun(file, place, f"{new}:{name}"):
+            file.unlink()
             with suppress(OSError):
-                os.removedirs((place / name).parent)
+                os.removedirs(file.parent)
     # All that was new is gone by now, and has made room.
     missing = {name for name in changed if not _is_there(place, name)}
     _for_each(place, ["checkout-index", "--quiet", "--stdin", "-z"], missing)
 
 
-def _for_each(place: Path, command: list[str], names: set[str]) -> bool:
+def _for_each(place: Checkout, command: list[str], names: set[str]) -> bool:
     """Run a git command that reads names; whether it could do its work."""
     if not names:
         return True
@@ -130,7 +133,7 @@ def _for_each(place: Path, command: list[str], names: set[str]) -> bool:
     )
 
 
-def _is_begun(file: Path, place: Path, blob: str) -> bool:
+def _is_begun(file: Path, place: Checkout, blob: str) -> bool:
     """Whether the file holds what git would write for `blob`, or the beginning of it."""
     if not is_file(file) and not is_symlink(file):
         return False

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple, NoReturn
 
 from adw_worktree.errors import Diverged, GitFailed, MergeConflict
 from adw_worktree.project import Project
-from adw_worktree.repo.git import NO_HOOKS, GitResult, git_failure, run_git
+from adw_worktree.repo.git import NO_HOOKS, Checkout, GitResult, git_failure, run_git
 from adw_worktree.repo.integrated import is_contained
 from adw_worktree.repo.refs import is_ancestor, resolve_commit
 from adw_worktree.repo.repository import Repository
@@ -105,7 +104,7 @@ def _is_there(repo: Repository, sides: Sides) -> bool:
     if is_ancestor(repo.home, sides.commit, sides.target):
         return True
     net = ["diff", "--quiet", f"{sides.target}...{sides.commit}"]
-    changes = run_git(net, repo.home, check=False).returncode != 0
+    changes = run_git(net, repo.checkout, check=False).returncode != 0
     return changes and is_contained(repo, sides.commit, sides.target)
 
 
@@ -148,7 +147,7 @@ def _commands(
     return [["merge", *options, *always, *fixed, sides.commit]]
 
 
-def _has_nothing_to_commit(scratch: Path, manner: Manner) -> bool:
+def _has_nothing_to_commit(scratch: Checkout, manner: Manner) -> bool:
     """Whether a squash changes nothing, as that of a branch that was squashed before does."""
     if manner.way != "squash":
         return False
@@ -160,7 +159,7 @@ def _has_nothing_to_commit(scratch: Path, manner: Manner) -> bool:
 
 def _config(repo: Repository, key: str) -> str:
     """Return what git's configuration says, empty if nothing."""
-    told = run_git(["config", "--get", key], repo.home, check=False).stdout
+    told = run_git(["config", "--get", key], repo.checkout, check=False).stdout
     return told.removesuffix("\n").lower() if key == "merge.ff" else told.removesuffix("\n")
 
 
@@ -216,7 +215,7 @@ def _squash_message(repo: Repository, sides: Sides, manner: Manner) -> list[str]
 
 
 def _raise_failure(
-    sides: Sides, scratch: Path, way_on: WayOn, argv: Sequence[str], done: GitResult
+    sides: Sides, scratch: Checkout, way_on: WayOn, argv: Sequence[str], done: GitResult
 ) -> NoReturn:
     """Raise what kept git from making the commit."""
     listed = run_git(["diff", "--name-only", "--diff-filter=U", "-z"], scratch).stdout
@@ -227,7 +226,7 @@ def _raise_failure(
             hint=way_on.conflict,
         )
     stderr = done.stderr.replace(_REFUSED, "a hook of git's refused the commit")
-    failure = git_failure(argv, scratch, done.returncode, stderr)
+    failure = git_failure(argv, scratch.directory, done.returncode, stderr)
     failure.message = (
         f"{sides.branch} was not merged into {sides.into}, and nothing was changed: "
         f"{failure.message}"

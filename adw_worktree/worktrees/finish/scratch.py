@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from adw_worktree.errors import AdwError, FileUnusable
 from adw_worktree.project import Project
+from adw_worktree.repo.git import Checkout
 from adw_worktree.repo.repository import SPARE
 from adw_worktree.repo.worktrees import add_worktree, check_out
 from adw_worktree.system.faults import reached
@@ -26,7 +26,7 @@ _LOCK_REASON = "a merge of adw-worktree\n"
 
 
 @contextmanager
-def scratch_worktree(project: Project, commit: str) -> Iterator[Path]:
+def scratch_worktree(project: Project, commit: str) -> Iterator[Checkout]:
     """Have a worktree detached at `commit` for the block. Raises GitFailed, FileUnusable."""
     repo, settings = project.repo, project.settings
     name = f"{SPARE}{os.urandom(4).hex()}"
@@ -38,8 +38,9 @@ def scratch_worktree(project: Project, commit: str) -> Iterator[Path]:
             add_worktree(repo, settings, path, commit, detach=True)
             (repo.admin_root / name / "locked").write_text(_LOCK_REASON)
             reached("scratch.locked")
-            check_out(path)
-            yield path
+            scratch = Checkout(repo.admin_root / name, path)
+            check_out(scratch)
+            yield scratch
     except OSError as exc:
         raise FileUnusable.because(f"no worktree to merge in can be made at {path}", exc) from exc
     finally:

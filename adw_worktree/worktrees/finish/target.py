@@ -6,9 +6,9 @@ from pathlib import Path
 
 from adw_worktree.errors import BranchUnusable, DirtyWorktree, WorktreeUnavailable
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name
-from adw_worktree.repo.repository import admin_directories, admin_directory, list_worktrees
+from adw_worktree.repo.repository import admin_directories, list_worktrees
 from adw_worktree.repo.work import require_linked, unfinished
 from adw_worktree.system.paths import is_dir
 
@@ -62,10 +62,10 @@ def require_still(project: Project, branch: str) -> None:
     place = checked_out_at(project, branch)
     if place is None:
         return
-    operation = unfinished(admin_directory(place) or repo.common_dir)
+    operation = unfinished(place.git_directory)
     if operation is not None:
         raise DirtyWorktree(
-            f"{operation} is in progress in {place}, where {branch} is checked out",
+            f"{operation} is in progress in {place.directory}, where {branch} is checked out",
             hint="finish or abort it, then repeat",
         )
 
@@ -87,7 +87,7 @@ def _is_worked_on(git_directory: Path, branch: str) -> bool:
     return False
 
 
-def checked_out_at(project: Project, branch: str) -> Path | None:
+def checked_out_at(project: Project, branch: str) -> Checkout | None:
     """Return the worktree that has the branch checked out. Raises WorktreeUnavailable."""
     entries = list_worktrees(project.repo.home)
     places = [one.path for one in entries if one.branch == branch]
@@ -100,6 +100,6 @@ def checked_out_at(project: Project, branch: str) -> Path | None:
             f"branch {branch} is checked out {how}, at {where}",
             hint="git worktree list, or choose another branch with --into",
         )
-    if places[0] != entries[0].path:
-        require_linked(project.repo, places[0])  # or git would move what the one around it is on
-    return places[0]
+    if places[0] == entries[0].path:
+        return project.repo.checkout
+    return Checkout(require_linked(project.repo, places[0]), places[0])
