@@ -268,9 +268,9 @@ def _find(
         place = project.pool.finding(lease).path
         exact = [entry for entry in entries[1:] if entry.path == place]
         return Target(lease, exact[0], _inside(entries, exact[0])) if exact else Target(lease, None)
-    place = Path(target).absolute()
+    place = _place(target)
     entry = entry_around(entries, place)
-    if entry is None or (entry == entries[0] and place.resolve() != entry.path.resolve()):
+    if entry is None or not _is_meant(target, place, entry, entries[0]):
         return None
     if entry == entries[0]:
         raise UsageError(
@@ -282,6 +282,22 @@ def _find(
     admin = own_admin(project.repo, entry.path)
     owners = [lease for lease in leases.values() if lease.admin_id == admin.name]
     return Target(owners[0] if owners else None, entry, _inside(entries, entry))
+
+
+def _place(target: str | Path) -> Path:
+    """Return where `target` is as a path; below nothing if the working directory is gone."""
+    try:
+        return Path(target).absolute()
+    except FileNotFoundError:
+        return Path(os.devnull) / target
+
+
+def _is_meant(target: str | Path, place: Path, entry: WorktreeEntry, main: WorktreeEntry) -> bool:
+    """Whether `target` means the worktree around its place: one word only means that itself, or a
+    mistyped ADW id would be taken for the worktree that its caller stands in."""
+    if place.resolve() == entry.path.resolve():
+        return True
+    return entry != main and isinstance(target, Path) and exists(place)
 
 
 def _inside(entries: list[WorktreeEntry], outer: WorktreeEntry) -> tuple[Path, ...]:
@@ -307,7 +323,7 @@ def _already_gone(project: Project, target: str | Path, healed: Healed) -> Remov
     """Report a lease that the first pass released; raise UnknownAdw if there was none."""
     gone = [lease for lease, _ in healed.released] + healed.undone + healed.removed
     for lease in gone:
-        if lease.adw_id == target or lease.path == str(Path(target).absolute()):
+        if lease.adw_id == target or lease.path == str(_place(target)):
             return _without_worktree(lease, Path(lease.path) if lease.path else None)
     raise _unknown(project, target)
 
