@@ -60,6 +60,10 @@ class Created(NamedTuple):
     lease: Lease
     env_file: Path
     notes: Sequence[str] = ()
+    base: str | None = None
+    """The branch, tag, request or commit that it was made from; None if branch or worktree were
+    there."""
+    base_commit: str | None = None
 
 
 def create(
@@ -212,7 +216,8 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     project.pool.update(lease)
     reached("lease.active")
-    return Created(True, lease, env_file, notes)
+    commit = plan.commit if plan.started_from is not None else None
+    return Created(True, lease, env_file, notes, plan.started_from, commit)
 
 
 def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:
@@ -258,7 +263,7 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
         # Somebody made it since we looked: it is not ours to delete.
         project.pool.update(lease._replace(new_branch_at=None))
         raise
-    track(project.repo, project.settings, plan.branch, plan.base)
+    track(project.repo, project.settings, plan.branch, plan.base, plan.asked_in)
     return lease
 
 

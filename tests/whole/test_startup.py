@@ -73,8 +73,8 @@ LOADED = {
     "rename b c": FURNISHES
     | _names(
         "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
-        "system.parallel worktrees.create_plan worktrees.lookup worktrees.remove_checks worktrees.rename "
-        "worktrees.rename_steps worktrees.results"
+        "system.parallel worktrees.create_plan worktrees.lookup worktrees.remove_checks "
+        "worktrees.rename worktrees.rename_steps worktrees.results"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.whereabouts"),
@@ -82,7 +82,8 @@ LOADED = {
     "finish b": REMOVES
     | _names(
         "cli.commands.finish cli.commands.remove cli.whereabouts worktrees.finish.advance "
-        "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result worktrees.finish.target worktrees.lookup"
+        "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
+        "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(

@@ -74,11 +74,12 @@ def run(args: Namespace) -> Outcome:
 
 def _text(done: Finished) -> str:
     at = done.commit[:12]
+    commits = "1 commit" if done.commits == 1 else f"{done.commits} commits"
     if done.way is None:
         return f"nothing to merge: {done.into} has all of {done.branch}"
     if done.way == "fast-forward":
-        return f"fast-forwarded {done.into} to {done.branch} ({at})"
+        return f"fast-forwarded {done.into} to {done.branch}, by {commits} ({at})"
     if done.way == "rebase":
-        return f"rebased {done.branch} onto {done.into} ({at})"
+        return f"rebased {commits} of {done.branch} onto {done.into} ({at})"
     verb = "squashed" if done.way == "squash" else "merged"
-    return f"{verb} {done.branch} into {done.into} ({at})"
+    return f"{verb} {commits} of {done.branch} into {done.into} ({at})"
