@@ -29,7 +29,6 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import write_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch, track
-from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import admin_directory
 from adw_worktree.repo.worktrees import (
     add_worktree,
@@ -117,22 +116,10 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     if lease != held:
         project.pool.update(lease)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
-    notes = _unheeded(project, lease, wish) + furnish(project, lease, finding.path)
+    from adw_worktree.worktrees.create_again import unheeded
+
+    notes = unheeded(project, lease, wish, finding.path) + furnish(project, lease, finding.path)
     return Created(False, lease, finding.path / project.settings.env_file, notes)
-
-
-def _unheeded(project: Project, lease: Lease, wish: Wish) -> list[str]:
-    """Return what was asked for and is otherwise in the worktree that is there."""
-    notes = []
-    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
-    if wish.branch not in (None, branch):
-        on = f"on branch {branch}" if branch else "detached"
-        notes.append(
-            f"{lease.adw_id} is {on}, not on {wish.branch}: its worktree was there already"
-        )
-    if wish.path is not None and wish.path.resolve() != Path(str(lease.path)).resolve():
-        notes.append(f"{lease.adw_id} is at {lease.path}, not at {wish.path}: it was there already")
-    return notes
 
 
 def _try_create(

@@ -46,8 +46,8 @@ CREATES = FURNISHES | _names(
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
     "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash "
-    "worktrees.user_hooks"
+    "worktrees.remove_several worktrees.remove_steps worktrees.remove_target worktrees.results "
+    "worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -68,7 +68,8 @@ LOADED = {
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES
     | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
-    "create a": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
+    "create a": CREATES
+    | _names("cli.commands.create worktrees.create_again worktrees.last_used worktrees.results"),
     "remove b": REMOVES | _names("cli.commands.remove cli.whereabouts"),
     "rename b c": FURNISHES
     | _names(

@@ -244,6 +244,19 @@ def test_create_from_inside_a_linked_worktree(adw: Adw) -> None:
     assert made["path"] == str(adw.directory / "trees" / "b")
 
 
+@pytest.mark.parametrize(
+    "words", ["--from HEAD", "--pr 12", "--detach", "--branch other", "--path elsewhere"]
+)
+def test_create_again_says_what_comes_too_late(adw: Adw, words: str) -> None:
+    """Its caller would work on another base than the one he asked for."""
+    adw("create", "a")
+    assert adw("create", "a").stderr == ""
+    (note,) = adw("create", "a", *words.split()).stderr.splitlines()
+    assert note.startswith("note: ")
+    assert "there already" in note
+    assert words.rsplit(maxsplit=1)[-1].lstrip("-") in note
+
+
 @pytest.mark.parametrize("base", ["HEAD", "HEAD~0", "@"])
 def test_a_new_branch_starts_from_the_main_worktree_wherever_its_caller_stands(
     adw: Adw, base: str
