@@ -72,6 +72,8 @@ examples:
 exit codes:
 """ + "\n".join(f"  {code:<2}  {what}" for code, what in EXIT_CODES.items())
 
+_PRINTS_LINES = ("watch",)
+"""Commands of which every line with `--json` is a document."""
 _ISSUES = "https://github.com/adw-worktree/adw-worktree/issues"
 
 
@@ -87,7 +89,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     words, trailing = _split_trailing(words)
-    as_json = "--json" in words
     elsewhere = _elsewhere(words)
     _watch_signals()
     _forget_repository()
@@ -97,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _complete(trailing or [])
         return _run(words, trailing, elsewhere)
     except AdwError as exc:
-        return _report(elsewhere.error(exc) if elsewhere else exc, as_json=as_json)
+        return _report(elsewhere.error(exc) if elsewhere else exc, words)
     except Terminated as exc:
         return 128 + exc.signum
     except KeyboardInterrupt:
@@ -107,8 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGPIPE
     except Exception as exc:
         if isinstance(exc, OSError) and is_disk_failure(exc):
-            return _report_disk(exc, as_json=as_json)
-        return _report_bug(exc, as_json=as_json)
+            return _report_disk(exc, words)
+        return _report_bug(exc, words)
 
 
 def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | None) -> int:
@@ -289,16 +290,18 @@ def _watch_signals() -> None:
         signal.signal(number, interrupt)
 
 
-def _report_disk(error: OSError, *, as_json: bool) -> int:
+def _report_disk(error: OSError, words: list[str]) -> int:
     """Say that the disk failed; stdout may itself be on that disk."""
     what = f"{error.filename} cannot be used" if error.filename else "a file cannot be written"
-    return _report(FileUnusable.because(what, error), as_json=as_json)
+    return _report(FileUnusable.because(what, error), words)
 
 
-def _report(failure: AdwError, *, as_json: bool) -> int:
-    """Print the failure, on stderr if stdout is on a full disk, and return the exit code."""
+def _report(failure: AdwError, words: list[str]) -> int:
+    """Print the failure of the command line `words`, on stderr if stdout is on a full disk, and
+    return the exit code."""
+    as_json = "--json" in words
     try:
-        print_error(failure, as_json=as_json)
+        print_error(failure, as_json=as_json, on_one_line=_leading(words)[1] in _PRINTS_LINES)
         sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
@@ -315,7 +318,7 @@ def _drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _report_bug(error: Exception, *, as_json: bool) -> int:
+def _report_bug(error: Exception, words: list[str]) -> int:
     """Say that this is our own mistake, and where the report is."""
     import traceback
     from tempfile import NamedTemporaryFile
@@ -333,4 +336,4 @@ def _report_bug(error: Exception, *, as_json: bool) -> int:
         f"unexpected {type(error).__name__}: {error}",
         hint=f"this is a bug; report it at {_ISSUES}, with {told}",
     )
-    return _report(unexpected, as_json=as_json)
+    return _report(unexpected, words)

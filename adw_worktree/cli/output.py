@@ -63,10 +63,14 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         _write(sys.stdout, _shown(outcome.text))
 
 
-def print_error(error: AdwError, *, as_json: bool) -> None:
+def print_error(error: AdwError, *, as_json: bool, on_one_line: bool = False) -> None:
     """Print the failure: a JSON document on stdout, or two lines on stderr."""
     if as_json:
-        _print_document({"ok": False, "error": error.as_document()})
+        document = {"ok": False, "error": error.as_document()}
+        if on_one_line:
+            print_event(document)
+        else:
+            _print_document(document)
         return
     _say("error", error.message, "31")
     for note in getattr(error, "__notes__", []):

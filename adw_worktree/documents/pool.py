@@ -30,7 +30,9 @@ class Allocation(Document):
     backend: Port
     frontend: Port
     allocated_at: Time
-    state: Literal["active", "pending", "reserved"]
+    state: Literal["active", "pending", "reserved", "unknown"]
+    """As `list` has it."""
+    locked: bool
     path: str | None
     branch: str | None
 

@@ -32,6 +32,10 @@ class Create(Done):
     path: str
     branch: str | None
     """None: detached."""
+    base: str | None
+    """The branch, tag or commit, or `#12`, that it started from; None: what is checked out was
+    there already."""
+    base_commit: str | None
     env_file: str
     database: str | None
     """None: the setting `postgres` asks for none."""
@@ -111,6 +115,8 @@ class Finish(Done):
     way: Literal["fast-forward", "merge", "squash", "rebase"] | None
     commit: str
     """Of the target, when it was done."""
+    commits: int
+    """How many of the branch's commits the target got."""
     removed: Removal | None
     """None: `--keep`."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from adw_worktree.errors import PoolExhausted, SlotUnavailable, UsageError
 from adw_worktree.pool.lease import Lease, Verdict, ports_of
-from adw_worktree.pool.verdict import judge
+from adw_worktree.pool.verdict import Standing, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.paths import is_dir
 from adw_worktree.system.ports import busy_ports, listeners
@@ -24,6 +24,8 @@ class Holding(NamedTuple):
     lease: Lease
     ledger: Path
     common_dir: Path | None
+    standing: Standing | None = None
+    """How it stands, for reports."""
 
     @property
     def repository(self) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adw_worktree.pool.holders import Holding, blocked_slots
-from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.pool import Pool
+from adw_worktree.pool.verdict import Finding, Standing, judge, standing_of
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.ports import Listener, listeners
 
@@ -36,8 +36,23 @@ def pool_state(pool: Pool) -> PoolState:
 
 def pool_holders(pool: Pool) -> PoolState:
     """Return who holds what, and nothing as blocked: no port is looked at."""
-    own = [Holding(lease, pool.ledger.path, pool.common_dir) for lease in pool.leases().values()]
-    return PoolState(pool.settings.slots, own, pool.elsewhere(living=True), [])
+    own = [
+        _seen(Holding(lease, pool.ledger.path, pool.common_dir), pool.finding(lease))
+        for lease in pool.leases().values()
+    ]
+    return PoolState(pool.settings.slots, own, held_elsewhere(pool), [])
+
+
+def held_elsewhere(pool: Pool) -> list[Holding]:
+    """Return what the other ledgers of this machine hold, and how it stands."""
+    return [
+        _seen(one, judge(one.lease, one.common_dir, None)) if one.common_dir else one
+        for one in pool.elsewhere(living=True)
+    ]
+
+
+def _seen(holding: Holding, finding: Finding) -> Holding:
+    return holding._replace(standing=standing_of(holding.lease, finding, holding.common_dir))
 
 
 def pool_status(pool: Pool) -> dict[str, Any]:
@@ -55,15 +70,13 @@ def status_of(state: PoolState) -> dict[str, Any]:
     allocated = sum(slot < state.total for slot in held)
     elsewhere: dict[str, dict[str, Any]] = {}
     for holding in sorted(state.others, key=_by_repository):
-        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(
-            holding.lease
-        )
+        elsewhere.setdefault(holding.repository, {})[holding.lease.adw_id] = allocation(holding)
     return {
         "allocated": allocated,
         "available": state.total - allocated - len({one["slot"] for one in state.blocked}),
         "total": state.total,
         "utilization_percent": round(100 * allocated / state.total, 1),
-        "allocations": {holding.lease.adw_id: allocation(holding.lease) for holding in state.own},
+        "allocations": {holding.lease.adw_id: allocation(holding) for holding in state.own},
         "elsewhere": elsewhere,
         "blocked": state.blocked,
     }
@@ -73,16 +86,24 @@ def _by_repository(holding: Holding) -> tuple[str, int]:
     return holding.repository, holding.lease.slot
 
 
-def allocation(lease: Lease) -> dict[str, Any]:
+def allocation(holding: Holding) -> dict[str, Any]:
     """Return a lease as reports show it."""
+    lease, standing = holding.lease, standing_in(holding)
     return {
         "slot": lease.slot,
         **lease.ports,
         "allocated_at": lease.allocated_at.isoformat(),
-        "state": lease.state if lease.has_worktree else "reserved",
-        "path": lease.path,
+        "state": standing.state,
+        "locked": standing.locked,
+        "path": str(standing.path) if standing.path else None,
         "branch": lease.branch,
     }
+
+
+def standing_in(holding: Holding) -> Standing:
+    """Return how a lease stands; of a ledger without a repository, nothing is to be seen."""
+    unseen = Finding("unknown", "reserved without a worktree")
+    return holding.standing or standing_of(holding.lease, unseen, holding.common_dir)
 
 
 def _blocked(settings: Settings, holdings: list[Holding]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from adw_worktree.pool.env_header import is_ours, load_header
 from adw_worktree.pool.lease import Lease, Verdict
@@ -29,6 +29,30 @@ class Finding(NamedTuple):
     """Where a directory that somebody moved by hand was found; git does not know it there yet."""
     doubtful: bool = False
     """Whether `gone` rests on a directory's absence alone, while git still lists it."""
+
+
+LeaseState = Literal["active", "pending", "reserved", "unknown"]
+
+
+class Standing(NamedTuple):
+    """A lease as every report shows it."""
+
+    state: LeaseState
+    """`reserved` without a worktree, `unknown` if that is not to be seen."""
+    path: Path | None
+    """Where the worktree is, or was seen last."""
+    locked: bool = False
+
+
+def standing_of(lease: Lease, finding: Finding, common_dir: Path | None) -> Standing:
+    """Return how `lease`, of whose worktree `finding` was found, stands."""
+    if lease.path is None:
+        return Standing("reserved", None)
+    admin = common_dir / "worktrees" / lease.admin_id if common_dir and lease.admin_id else None
+    locked = admin is not None and exists(admin / "locked")
+    state: LeaseState = "active" if finding.verdict == "alive" else "unknown"
+    state = "pending" if lease.state == "pending" else state
+    return Standing(state, finding.path or Path(lease.path), locked)
 
 
 def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FILE) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from adw_worktree.errors import BranchUnusable
 from adw_worktree.repo.git import run_git
@@ -61,15 +62,16 @@ def _forget_tracking(repo: Repository, branch: str) -> None:
             reached("branch-config.after")
 
 
-def track(repo: Repository, settings: Settings, branch: str, base: str) -> None:
-    """Let `branch` track `base` if that is a remote's branch and git would have done so.
+def track(repo: Repository, settings: Settings, branch: str, base: str, asked_in: Path) -> None:
+    """Let `branch` track `base`, as git knows it in `asked_in`, if that is a remote's branch and
+    git would have done so.
 
     Under our lock, since parallel writers of git's configuration fail. Raises GitFailed.
     """
     if base == "HEAD" or base.startswith("#"):
         return  # what git would not track, the usual case
     full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
-                   repo.worktree or repo.home, check=False)  # fmt: skip
+                   asked_in, check=False)  # fmt: skip
     upstream = full.stdout.removesuffix("\n").rpartition("\n")[2]
     if not upstream.startswith("refs/remotes/"):
         return

@@ -7,13 +7,10 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId
-
-if TYPE_CHECKING:
-    pass
 from adw_worktree.repo.git import Checkout, run_git
 
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
@@ -53,6 +50,34 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
 def branch_commit(directory: Path, branch: str) -> str | None:
     """Return the commit of the local branch, or None if there is no such branch."""
     return resolve_commit(directory, f"refs/heads/{branch}")
+
+
+class Upstream(NamedTuple):
+    """The branch that another one tracks, and how many commits each has alone."""
+
+    name: str
+    ahead: int
+    behind: int
+
+
+def upstream_distance(common_dir: Path, branch: str) -> Upstream | None:
+    """Return how far the local branch is from its upstream; None if it has none, or that is gone.
+
+    Costs no process if the repository's own settings have no upstream of it.
+    """
+    try:
+        config = (common_dir / "config").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None
+    if f'[branch "{branch}"]' not in config:
+        return None
+    wanted = "--format=%(upstream:short)%00%(upstream:track,nobracket)"
+    told = run_git(["for-each-ref", wanted, f"refs/heads/{branch}"], common_dir, check=False)
+    name, _, track = told.stdout.removesuffix("\n").partition("\0")
+    if not name or track == "gone":
+        return None
+    ahead, behind = (re.search(rf"{word} ([0-9]+)", track) for word in ("ahead", "behind"))
+    return Upstream(name, int(ahead[1]) if ahead else 0, int(behind[1]) if behind else 0)
 
 
 def is_ancestor(directory: Path, commit: str, of: str) -> bool:

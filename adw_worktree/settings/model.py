@@ -64,7 +64,7 @@ class Settings(NamedTuple):
     branch_name: str = "{adw_id}"
     """Template of a new worktree's branch."""
     base: str = "HEAD"
-    """What a new branch starts from."""
+    """What a new branch starts from; `HEAD` is that of the main worktree."""
     remote: str | None = None
     """Where `--pr` fetches from, and whose branch a new worktree starts from if it was pushed;
     without it, `origin`, or else the first by name."""

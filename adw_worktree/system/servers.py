@@ -18,6 +18,13 @@ from adw_worktree.system.ports import Listener, _working_directory
 _KILL_SECONDS = 5.0
 
 
+def way_to_end(server: Listener) -> str:
+    """Return how a person ends a server that was left running."""
+    if server.pid is None:
+        return f"to see whose it is, as root: ss -ltnp 'sport = :{server.port}'"
+    return f"to end it: kill {server.pid}"
+
+
 def stop_servers(
     found: Iterable[Listener], worktree: Path, *, grace: float = 5.0
 ) -> tuple[list[Listener], list[Listener]]:

@@ -30,7 +30,6 @@ from adw_worktree.pool.receipts import write_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch, track
 from adw_worktree.repo.git import Checkout
-from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import admin_directory
 from adw_worktree.repo.worktrees import (
     add_worktree,
@@ -61,6 +60,10 @@ class Created(NamedTuple):
     lease: Lease
     env_file: Path
     notes: Sequence[str] = ()
+    base: str | None = None
+    """The branch, tag, request or commit that it was made from; None if branch or worktree were
+    there."""
+    base_commit: str | None = None
 
 
 def create(
@@ -114,22 +117,10 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
     if lease != held:
         project.pool.update(lease)
         write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
-    notes = _unheeded(project, lease, wish) + furnish(project, lease, finding.path)
+    from adw_worktree.worktrees.create_again import unheeded
+
+    notes = unheeded(project, lease, wish, finding.path) + furnish(project, lease, finding.path)
     return Created(False, lease, finding.path / project.settings.env_file, notes)
-
-
-def _unheeded(project: Project, lease: Lease, wish: Wish) -> list[str]:
-    """Return what was asked for and is otherwise in the worktree that is there."""
-    notes = []
-    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
-    if wish.branch not in (None, branch):
-        on = f"on branch {branch}" if branch else "detached"
-        notes.append(
-            f"{lease.adw_id} is {on}, not on {wish.branch}: its worktree was there already"
-        )
-    if wish.path is not None and wish.path.resolve() != Path(str(lease.path)).resolve():
-        notes.append(f"{lease.adw_id} is at {lease.path}, not at {wish.path}: it was there already")
-    return notes
 
 
 def _try_create(
@@ -214,7 +205,8 @@ def _make(project: Project, plan: Plan, lease: Lease, output: int | None) -> Cre
     write_receipt(project.repo.admin_root / str(lease.admin_id), lease)
     project.pool.update(lease)
     reached("lease.active")
-    return Created(True, lease, env_file, notes)
+    commit = plan.commit if plan.started_from is not None else None
+    return Created(True, lease, env_file, notes, plan.started_from, commit)
 
 
 def _undo(project: Project, plan: Plan, draft: Lease, cause: BaseException) -> None:
@@ -260,7 +252,7 @@ def _make_branch(project: Project, plan: Plan, lease: Lease) -> Lease:
         # Somebody made it since we looked: it is not ours to delete.
         project.pool.update(lease._replace(new_branch_at=None))
         raise
-    track(project.repo, project.settings, plan.branch, plan.base)
+    track(project.repo, project.settings, plan.branch, plan.base, plan.asked_in)
     return lease
 
 

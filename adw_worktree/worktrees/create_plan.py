@@ -10,8 +10,8 @@ from typing import NamedTuple
 from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageError
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.git import run_git
-from adw_worktree.repo.refs import is_branch_name, resolve_commit, resolve_objects
-from adw_worktree.repo.repository import list_worktrees
+from adw_worktree.repo.refs import head_branch, is_branch_name, resolve_commit, resolve_objects
+from adw_worktree.repo.repository import admin_directory, list_worktrees
 from adw_worktree.settings import places
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists
@@ -23,7 +23,8 @@ class Wish(NamedTuple):
     branch: str | None = None
     """None: the setting `branch_name`, by default the ADW id."""
     base: str | None = None
-    """Branch, tag or commit to start from; None: the setting `base`."""
+    """Branch, tag or commit to start from; None: the setting `base`, as seen from the main
+    worktree."""
     pr: int | None = None
     """Number of a pull or merge request to start from, fetched from the remote."""
     detach: bool = False
@@ -43,6 +44,10 @@ class Plan(NamedTuple):
     branch: str | None
     new_branch: bool
     base: str
+    """As git is asked for it, in `asked_in`."""
+    asked_in: Path
+    started_from: str | None
+    """As a person calls it; None if the branch was there."""
     made_parents: list[Path]
     hooks: bool
     keep: bool
@@ -59,12 +64,44 @@ def plan_creation(project: Project, adw_id: str, wish: Wish, token: str) -> Plan
     path = free_path(project, adw_id, branch, wish.path, other)
     base, commit, new_branch = _start(project, branch, wish, token)
     missing = [parent for parent in path.parents if not exists(parent)]
-    return Plan(path, commit, branch, new_branch, base, missing, wish.hooks, wish.keep)
+    asked_in = _asked_in(project, wish)
+    started_from = None
+    if new_branch or branch is None:
+        started_from = _base_name(project, base, commit, asked_in)
+    return Plan(
+        path,
+        commit,
+        branch,
+        new_branch,
+        base,
+        asked_in,
+        started_from,
+        missing,
+        wish.hooks,
+        wish.keep,
+    )
+
+
+def _asked_in(project: Project, wish: Wish) -> Path:
+    """Return the worktree whose HEAD a base may name: with `--from`, the one that its caller is in;
+    else the main one, wherever the caller happens to be."""
+    here = project.repo.worktree if wish.base is not None else None
+    return here or project.repo.home
+
+
+def _base_name(project: Project, base: str, commit: str, asked_in: Path) -> str:
+    """Return what a person calls `base`: the branch that HEAD is on, or what was asked for."""
+    if base in ("HEAD", "@"):
+        return head_branch(admin_directory(asked_in) or project.repo.common_dir) or commit[:12]
+    for prefix in ("refs/heads/", "refs/remotes/"):
+        if base.startswith(prefix):
+            return base.removeprefix(prefix)
+    return base
 
 
 def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tuple[str, str, bool]:
     """Return base, commit, and whether the branch is to be made."""
-    home = project.repo.worktree or project.repo.home
+    home = _asked_in(project, wish)
     if branch is not None and not is_branch_name(home, branch):
         raise BranchUnusable(
             f"{branch!r} is no name that git takes for a branch",

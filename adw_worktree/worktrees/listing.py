@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from adw_worktree.pool.lease import Lease
-from adw_worktree.pool.verdict import Finding
+from adw_worktree.pool.verdict import Finding, standing_of
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import admin_directories, list_worktrees, worktree_of_admin
 from adw_worktree.system.ports import Listener, listeners
@@ -47,10 +47,10 @@ def rows(project: Project) -> list[Row]:
                 locked = entry.locked is not None
                 found.append(Row("unmanaged", entry.path, entry.branch, main=main, locked=locked))
             continue
-        found.append(_row(project, lease, heard, entry.branch, entry.locked is not None))
+        found.append(_row(project, lease, heard, entry.branch))
     shown = {row.lease.adw_id for row in found if row.lease}
     hidden = [lease for lease in leases.values() if lease.adw_id not in shown]
-    found += [_row(project, lease, heard, lease.branch, False) for lease in hidden]
+    found += [_row(project, lease, heard, lease.branch) for lease in hidden]
     return sorted(found, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
 
 
@@ -63,15 +63,16 @@ def _row(
     lease: Lease,
     heard: dict[int, list[Listener]],
     branch: str | None,
-    locked: bool,
 ) -> Row:
     finding = project.pool.finding(lease)
-    if not lease.has_worktree:
-        state = "reserved"
-    elif lease.state == "pending":
-        state = "pending"
-    else:
-        state = "active" if finding.verdict == "alive" else "unknown"
+    standing = standing_of(lease, finding, project.repo.common_dir)
     by_service = {name: heard[port] for name, port in lease.ports.items() if heard.get(port)}
-    path = finding.path or (Path(lease.path) if lease.path else None)
-    return Row(state, path, branch, lease, finding, by_service, locked=locked)
+    return Row(
+        standing.state,
+        standing.path,
+        branch,
+        lease,
+        finding,
+        by_service,
+        locked=standing.locked,
+    )

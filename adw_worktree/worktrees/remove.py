@@ -14,10 +14,8 @@ from adw_worktree.errors import (
     HookFailed,
     ServersRunning,
     UnknownAdw,
-    UsageError,
 )
 from adw_worktree.pool.lease import Lease
-from adw_worktree.pool.ledger import Leases
 from adw_worktree.pool.receipts import RECEIPT
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import upstream_of
@@ -44,6 +42,7 @@ from adw_worktree.worktrees.remove_checks import (
     unavailable,
 )
 from adw_worktree.worktrees.remove_steps import Retired, drop_doomed, remove_empty_parent, retire
+from adw_worktree.worktrees.remove_target import find_target, place_of
 from adw_worktree.worktrees.user_hooks import run_hooks
 
 
@@ -80,7 +79,7 @@ def remove(
     """
     consent = consent or Consent()
     healed = heal(project)
-    found = _find(project, target, project.pool.leases(), list_worktrees(project.repo.home))
+    found = find_target(project, target, project.pool.leases(), list_worktrees(project.repo.home))
     if found is None:
         return _already_gone(project, target, healed)
     _require_undone(found, healed)
@@ -116,7 +115,7 @@ def foresee(
 
     def look(target: str | Path) -> Prospect:
         try:
-            found = _find(project, target, leases, entries)
+            found = find_target(project, target, leases, entries)
             if found is not None and healed is not None:
                 _require_undone(found, healed)
             if found is not None and found.entry is not None:
@@ -261,44 +260,6 @@ def _without_database(project: Project, gone: Removed) -> Removed:
 # ---- what is meant -----------------------------------------------------------------------------
 
 
-def _find(
-    project: Project, target: str | Path, leases: Leases, entries: list[WorktreeEntry]
-) -> Target | None:
-    """Return what `target` stands for: first an ADW id, then a path; None if nothing."""
-    lease = leases.get(target) if isinstance(target, str) else None
-    if lease is not None:
-        place = project.pool.finding(lease).path
-        exact = [entry for entry in entries[1:] if entry.path == place]
-        return Target(lease, exact[0], _inside(entries, exact[0])) if exact else Target(lease, None)
-    place = Path(target).absolute()
-    entry = entry_around(entries, place)
-    if entry is None or (entry == entries[0] and place.resolve() != entry.path.resolve()):
-        return None
-    if entry == entries[0]:
-        raise UsageError(
-            f"{entry.path} is the main worktree, which is never removed",
-            hint="name an ADW: adw-worktree remove ADW_ID",
-        )
-    if project.repo.is_spare(entry.path):
-        raise UsageError(f"{entry.path} is a spare", hint="adw-worktree spares drop")
-    admin = own_admin(project.repo, entry.path)
-    owners = [lease for lease in leases.values() if lease.admin_id == admin.name]
-    return Target(owners[0] if owners else None, entry, _inside(entries, entry))
-
-
-def _inside(entries: list[WorktreeEntry], outer: WorktreeEntry) -> tuple[Path, ...]:
-    """Return the worktrees in `outer`. Git ignores them there if their directory is ignored."""
-    paths = [entry.path for entry in entries if entry != outer and exists(entry.path)]
-    return tuple(path for path in paths if path.is_relative_to(outer.path))
-
-
-def entry_around(entries: list[WorktreeEntry], place: Path) -> WorktreeEntry | None:
-    """Return the worktree that `place` is, or lies in; the innermost, since they may be nested."""
-    real = place.resolve()
-    holding = [entry for entry in entries if real.is_relative_to(entry.path.resolve())]
-    return max(holding, key=lambda entry: len(entry.path.parts), default=None)
-
-
 def _require_undone(target: Target, healed: Healed) -> None:
     """Raise what keeps the work of a dead `create` from being undone."""
     if target.lease is not None and target.lease.token in healed.failed:
@@ -309,7 +270,7 @@ def _already_gone(project: Project, target: str | Path, healed: Healed) -> Remov
     """Report a lease that the first pass released; raise UnknownAdw if there was none."""
     gone = [lease for lease, _ in healed.released] + healed.undone + healed.removed
     for lease in gone:
-        if lease.adw_id == target or lease.path == str(Path(target).absolute()):
+        if lease.adw_id == target or lease.path == str(place_of(target)):
             return _without_worktree(lease, Path(lease.path) if lease.path else None)
     raise _unknown(project, target)
 

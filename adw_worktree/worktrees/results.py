@@ -29,8 +29,14 @@ Document = dict[str, Any]
 
 def created(made: Created) -> Document:
     """Return the document of `create`."""
-    return {"created": made.created, **_worktree_of(made.lease), "env_file": str(made.env_file),
-            "database": made.lease.database}  # fmt: skip
+    return {
+        "created": made.created,
+        **_worktree_of(made.lease),
+        "base": made.base,
+        "base_commit": made.base_commit,
+        "env_file": str(made.env_file),
+        "database": made.lease.database,
+    }
 
 
 def restored(back: Restored) -> Document:

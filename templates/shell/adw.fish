@@ -4,7 +4,7 @@ function adw --wraps adw-worktree --description "worktrees and ports for agent w
         switch $adw_word
             case --
                 break
-            case cd --cd
+            case cd --cd remove rm delete finish rename
                 set -l adw_file (mktemp)
                 or return
                 ADW_CD_FILE=$adw_file command adw-worktree $argv

@@ -3,7 +3,7 @@ adw() {
     for adw_word in "$@"; do
         case $adw_word in
         --) break ;;
-        cd | --cd)
+        cd | --cd | remove | rm | delete | finish | rename)
             adw_file=$(mktemp) || return
             ADW_CD_FILE=$adw_file command adw-worktree "$@"
             adw_code=$?

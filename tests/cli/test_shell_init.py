@@ -106,6 +106,28 @@ def test_the_shell_goes_back_to_where_it_was(adw: Adw, shell: str) -> None:
     assert (removed[0], removed[-1]) == (f"removed {first}", second)
 
 
+@pytest.mark.parametrize("words", ["remove", "rm a b --yes", "finish a", "-C ../.. remove a"])
+def test_the_shell_leaves_a_worktree_that_goes(adw: Adw, shell: str, words: str) -> None:
+    """In a directory that is gone every further command fails."""
+    for name in ("a", "b", "c"):
+        adw("create", name)
+    told = run(adw, shell, f"adw cd a\nadw {words}\npwd\nadw path c").splitlines()
+    assert told[-2:] == [str(adw.directory), f"{adw.directory}/trees/c"]
+
+
+def test_the_shell_follows_a_worktree_that_is_renamed(adw: Adw, shell: str) -> None:
+    (Path(adw.json("create", "a")["path"]) / "my lib").mkdir()
+    told = run(adw, shell, "adw cd a\ncd 'my lib'\nadw rename a b\npwd").splitlines()
+    assert told[-1] == f"{adw.directory}/trees/b/my lib"
+
+
+def test_the_shell_stays_where_nothing_went(adw: Adw, shell: str) -> None:
+    adw("create", "a")
+    adw("create", "b")
+    script = "adw cd a\nadw remove b\nadw remove none; pwd"
+    assert run(adw, shell, script).splitlines()[-1] == f"{adw.directory}/trees/a"
+
+
 def test_a_path_with_spaces_is_one_word(
     adw: Adw, shell: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

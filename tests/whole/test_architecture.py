@@ -26,9 +26,9 @@ ROOMS = {
     "worktrees": "errors adw_id system settings repo pool project integrations worktrees.files",
     "worktrees.finish": "errors system settings repo pool project worktrees worktrees.files",
     "api": "errors adw_id system settings repo pool project worktrees.files",
-    "cli": "errors _version adw_id system settings repo pool project worktrees.files",
+    "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees cli",
-    "cli.commands": "errors adw_id system settings pool project integrations worktrees "
+    "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
     "worktrees.files worktrees.finish cli cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",

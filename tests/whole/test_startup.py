@@ -47,7 +47,8 @@ CREATES = FURNISHES | _names(
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
     "system.deleting system.mounts system.parallel system.progress system.servers worktrees.remove "
-    "worktrees.remove_checks worktrees.remove_several worktrees.results worktrees.remove_steps "
+    "worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
+    "worktrees.remove_target worktrees.results "
     "worktrees.trash worktrees.user_hooks"
 )
 
@@ -69,21 +70,23 @@ LOADED = {
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES
     | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
-    "create a": CREATES | _names("cli.commands.create worktrees.last_used worktrees.results"),
-    "remove b": REMOVES | _names("cli.commands.remove"),
+    "create a": CREATES
+    | _names("cli.commands.create worktrees.create_again worktrees.last_used worktrees.results"),
+    "remove b": REMOVES | _names("cli.commands.remove cli.whereabouts"),
     "rename b c": FURNISHES
     | _names(
-        "cli.commands.rename repo.integrated repo.work settings.approvals system.parallel "
-        "worktrees.create_plan worktrees.lookup worktrees.remove_checks worktrees.rename "
-        "worktrees.rename_steps worktrees.results"
+        "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
+        "system.parallel worktrees.create_plan worktrees.lookup worktrees.remove_checks "
+        "worktrees.rename worktrees.rename_steps worktrees.results"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
-    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
+    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.whereabouts"),
     "complete -- create x --from m": OPENS | _names("cli.completion"),
     "finish b": REMOVES
     | _names(
-        "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
-        "worktrees.finish.merge worktrees.finish.result worktrees.finish.target worktrees.lookup"
+        "cli.commands.finish cli.commands.remove cli.whereabouts worktrees.finish.advance "
+        "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
+        "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(

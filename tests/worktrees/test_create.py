@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,8 +33,8 @@ def test_create_makes_worktree_lease_and_env_file(adw: Adw) -> None:
     made = adw.json("create", "fix-login")
     path = adw.directory / "trees" / "fix-login"
     assert set(made) == {
-        "schema_version", "ok", "created", "adw_id", "slot", "ports", "path", "branch", "env_file",
-        "database",
+        "schema_version", "ok", "created", "adw_id", "slot", "ports", "path", "branch", "base",
+        "base_commit", "env_file", "database",
     }  # fmt: skip
     assert made["ok"] is True
     assert made["created"] is True
@@ -241,6 +242,96 @@ def test_create_from_inside_a_linked_worktree(adw: Adw) -> None:
     adw("create", "a")
     made = adw.json("create", "b", cwd=adw.directory / "trees" / "a")
     assert made["path"] == str(adw.directory / "trees" / "b")
+
+
+@pytest.mark.parametrize(
+    "words", ["--from HEAD", "--pr 12", "--detach", "--branch other", "--path elsewhere"]
+)
+def test_create_again_says_what_comes_too_late(adw: Adw, words: str) -> None:
+    """Its caller would work on another base than the one he asked for."""
+    adw("create", "a")
+    assert adw("create", "a").stderr == ""
+    (note,) = adw("create", "a", *words.split()).stderr.splitlines()
+    assert note.startswith("note: ")
+    assert "there already" in note
+    assert words.rsplit(maxsplit=1)[-1].lstrip("-") in note
+
+
+@pytest.mark.parametrize("base", ["HEAD", "HEAD~0", "@"])
+def test_a_new_branch_starts_from_the_main_worktree_wherever_its_caller_stands(
+    adw: Adw, base: str
+) -> None:
+    """Half of somebody else's work would land with it."""
+    tree = Path(adw.json("create", "a")["path"])
+    git("commit", "--allow-empty", "-m", "of a", cwd=tree)
+    main, other = (git("rev-parse", "HEAD", cwd=cwd).strip() for cwd in (adw.directory, tree))
+    made = adw.json("create", "b", cwd=tree, ADW_BASE=base)
+    assert made["base_commit"] == git("rev-parse", "b", cwd=tree).strip() == main
+    assert adw.json("create", "d", "--detach", cwd=tree, ADW_BASE=base)["base_commit"] == main
+    asked = adw.json("create", "c", "--from", base, cwd=tree)
+    assert asked["base_commit"] == git("rev-parse", "c", cwd=tree).strip() == other
+
+
+def test_create_says_what_a_branch_starts_from(adw: Adw, tmp_path: Path) -> None:
+    origin = make_repo(tmp_path / "origin")
+    git("remote", "add", "origin", str(origin), cwd=adw.directory)
+    git("fetch", "--quiet", "origin", cwd=adw.directory)
+    git("reset", "--quiet", "--hard", "origin/main", cwd=adw.directory)
+
+    def said(*words: str) -> str:
+        found = re.search(r"\((.*)\)$", adw("create", *words).stdout.splitlines()[0])
+        assert found is not None
+        return found[1]
+
+    assert said("a") == "branch a from main"
+    assert said("a") == "branch a"
+    git("branch", "--quiet", "--set-upstream-to=origin/main", cwd=adw.directory)
+    assert said("b") == "branch b from main"
+    for _ in range(2):
+        git("commit", "--allow-empty", "-m", "ours", cwd=adw.directory)
+    assert said("c") == "branch c from main, 2 commits ahead of origin/main"
+    git("commit", "--allow-empty", "-m", "theirs", cwd=origin)
+    git("fetch", "--quiet", "origin", cwd=adw.directory)
+    assert said("d") == "branch d from main, 2 commits ahead of origin/main and 1 behind"
+    assert said("e", "--from", "origin/main") == "branch e from origin/main"
+    assert said("f", "--detach", "--from", "c") == "detached at c"
+    git("branch", "old", "HEAD~1", cwd=adw.directory)
+    assert said("g", "--branch", "old") == "existing branch old"
+    git("switch", "--quiet", "--detach", cwd=adw.directory)
+    head = git("rev-parse", "HEAD", cwd=adw.directory).strip()
+    made = adw.json("create", "h")
+    assert (made["base"], made["base_commit"]) == (head[:12], head)
+
+
+def test_what_was_there_has_no_base(adw: Adw) -> None:
+    git("branch", "old", cwd=adw.directory)
+    for made in (adw.json("create", "a", "--branch", "old"), adw.json("create", "a")):
+        assert made["base"] is made["base_commit"] is None
+
+
+def test_in_a_bare_repository_a_branch_starts_from_its_head(repo: Path, tmp_path: Path) -> None:
+    git("clone", "--quiet", "--bare", str(repo), "hub.git", cwd=tmp_path)
+    adw = Adw(tmp_path / "hub.git")
+    tree = Path(adw.json("create", "a")["path"])
+    git("commit", "--allow-empty", "-m", "of a", cwd=tree)
+    made = adw.json("create", "b", cwd=tree)
+    assert made["base"] == "main"
+    assert made["base_commit"] == git("rev-parse", "main", cwd=tree).strip()
+
+
+def test_telling_the_base_costs_at_most_one_git_command_more(adw: Adw, tmp_path: Path) -> None:
+    origin = make_repo(tmp_path / "origin")
+    started = []
+    for number, words in enumerate((("--json",), (), ())):
+        if number == 2:
+            git("remote", "add", "origin", str(origin), cwd=adw.directory)
+            git("fetch", "--quiet", "origin", cwd=adw.directory)
+            git("branch", "--quiet", "--set-upstream-to=origin/main", cwd=adw.directory)
+        trace = tmp_path / f"trace-{number}"
+        trace.mkdir()
+        adw("create", f"a{number}", *words, GIT_TRACE2_EVENT=str(trace))
+        started.append(len(list(trace.iterdir())))
+    assert started == [started[0], started[0], started[0] + 1]
 
 
 def test_create_from_a_bare_repository(repo: Path, tmp_path: Path) -> None:

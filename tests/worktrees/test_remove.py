@@ -60,6 +60,29 @@ def test_remove_from_inside_the_worktree(adw: Adw, tree: Path) -> None:
     assert not tree.exists()
 
 
+@pytest.mark.parametrize("words", ["remove", "remove a b --yes", "finish a"])
+def test_who_stood_in_a_worktree_that_went_is_told_where_to_go(
+    adw: Adw, tree: Path, words: str
+) -> None:
+    adw("create", "b")
+    (tree / "lib").mkdir()
+    ran = adw(*words.split(), cwd=tree / "lib")
+    note = f"the directory that you are in is not there any more: cd {adw.directory}"
+    assert ran.stderr.splitlines()[-1] == f"note: {note}"
+    assert "cd " not in adw("remove", "a", cwd=adw.directory, code=None).stderr
+
+
+@pytest.mark.parametrize("word", ["none", "lib", "./none", "none/lib"])
+def test_a_mistyped_id_does_not_remove_the_worktree_one_stands_in(
+    adw: Adw, tree: Path, word: str
+) -> None:
+    """The worktree would go, with its servers' slot, in place of an ADW that does not exist."""
+    (tree / "lib").mkdir()
+    assert adw.json("remove", word, cwd=tree, code=6)["error"]["code"] == "unknown-adw"
+    assert adw.json("remove", word, "other", "--yes", cwd=tree, code=6)["removals"] == []
+    assert tree.is_dir()
+
+
 def test_remove_never_takes_the_main_worktree(adw: Adw) -> None:
     assert "main worktree" in adw("remove", code=2).stderr
     assert (adw.directory / "README").exists()
@@ -235,9 +258,10 @@ def test_remove_names_servers_and_stop_ends_those_inside(
         return {one["pid"] for one in rows[0]["listening"]} == {inside.pid, outside.pid}
 
     settle(both_listen, "the servers never listened")
-    gone = adw.json("remove", "a", "--stop")
-    assert [one["pid"] for one in gone["stopped"]] == [inside.pid]
-    assert [one["pid"] for one in gone["listening"]] == [outside.pid]
+    ran = adw("remove", "a", "--stop", "--json")
+    assert [one["pid"] for one in ran.json["stopped"]] == [inside.pid]
+    assert [one["pid"] for one in ran.json["listening"]] == [outside.pid]
+    assert f"port {ports['frontend']}; to end it: kill {outside.pid}\n" in ran.stderr
     assert inside.wait(timeout=30) != 0
     assert outside.poll() is None
     again = adw.json("create", "b")

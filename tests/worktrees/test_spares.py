@@ -49,6 +49,17 @@ def is_whole(tree: Path, branch: str) -> bool:
     return status == f"## {branch}\n" and (tree / "file7").read_text() == "7\n"
 
 
+def test_a_spare_is_at_the_base_wherever_its_caller_stands(ready: Adw) -> None:
+    """One that is not is no gain: its files are written once more."""
+    tree = Path(ready.json("create", "a")["path"])
+    filled(ready)
+    git("commit", "--quiet", "--allow-empty", "-m", "of a", cwd=tree)
+    assert ready.json("spares", "fill", "--wait", cwd=tree)["refreshed"] == 0
+    spares = ready.json("spares", "status", cwd=tree)["spares"]
+    made = ready.json("create", "b", cwd=tree)
+    assert made["base_commit"] == spares[0]["commit"]
+
+
 def test_create_takes_a_spare_and_another_is_made(ready: Adw) -> None:
     (spare,) = names(ready)
     made = ready.json("create", "a")

@@ -326,6 +326,25 @@ def test_a_second_watcher_names_the_first(adw: Adw, watching: Callable[..., Watc
     assert "kill" not in hint
 
 
+def test_a_failure_of_watch_is_one_line_of_json(
+    adw: Adw, watching: Callable[..., Watcher], tmp_path: Path
+) -> None:
+    """Who reads `watch --json` line by line would choke on half a document."""
+    watching()
+    damaged = tmp_path / "state" / "ledgers"
+    damaged.parent.mkdir()
+    damaged.write_text("no directory")
+    failures = {
+        "already-watching": adw("watch", "--json", code=8),
+        "usage": adw("--json", "watch", "--nonsense", code=2),
+        "settings": adw("watch", "--json", code=None, ADW_STATE_HOME=str(damaged)),
+    }
+    for code, ran in failures.items():
+        (line,) = ran.stdout.splitlines()
+        assert json.loads(line)["error"]["code"] == code
+        assert json.loads(line)["ok"] is False
+
+
 @on_linux
 def test_watching_costs_nothing_while_nothing_happens(
     repo: Path, watching: Callable[..., Watcher]

@@ -11,6 +11,7 @@ from typing import NoReturn
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
+from adw_worktree.repo.refs import upstream_distance
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.create import Created, create
 from adw_worktree.worktrees.create_plan import Wish
@@ -21,6 +22,7 @@ EPILOG = """\
 examples:
   adw-worktree create fix-login
   adw-worktree create fix-login --from origin/main
+  adw-worktree create fix-login --from HEAD     # of the worktree you are in
   adw-worktree create review-12 --pr 12
   adw-worktree create fix-login --run claude
   adw-worktree create fix-login --run 'tmux new-window "adw-worktree run -- claude"'
@@ -32,7 +34,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--branch", metavar="B", help="branch to make or check out (default: ADW_ID)"
     )
-    parser.add_argument("--from", dest="base", metavar="REF", help="what a new branch starts from")
+    parser.add_argument(
+        "--from",
+        dest="base",
+        metavar="REF",
+        help="what a new branch starts from (default: the main worktree's branch)",
+    )
     parser.add_argument("--pr", type=int, metavar="N", help="start from pull or merge request N")
     parser.add_argument("--detach", action="store_true", help="check out a commit, no branch")
     parser.add_argument("--path", metavar="P", help="where the worktree goes")
@@ -83,7 +90,8 @@ def run(args: Namespace) -> Outcome:
         from adw_worktree.worktrees.nested_tests import nested_tests_notes
 
         notes += nested_tests_notes(project, Path(str(made.lease.path)))
-    return Outcome(results.created(made), _text(made), notes, then=then)
+    text = "" if args.json else _text(made, _distance(project, made))
+    return Outcome(results.created(made), text, notes, then=then)
 
 
 def _run_in(project: Project, made: Created, command: str) -> NoReturn:
@@ -92,11 +100,30 @@ def _run_in(project: Project, made: Created, command: str) -> NoReturn:
     become(["sh", "-c", command], Path(str(made.lease.path)), variables(project, made.lease))
 
 
-def _text(made: Created) -> str:
+def _distance(project: Project, made: Created) -> str:
+    """Return how far the base of the branch is from its upstream, as what follows its name."""
+    upstream = upstream_distance(project.repo.common_dir, made.base) if made.base else None
+    if upstream is None or not (upstream.ahead or upstream.behind):
+        return ""
+    first, *further = [
+        (number, word)
+        for number, word in ((upstream.ahead, "ahead of"), (upstream.behind, "behind"))
+        if number
+    ]
+    commits = "1 commit" if first[0] == 1 else f"{first[0]} commits"
+    also = "".join(f" and {number} {word}" for number, word in further)
+    return f", {commits} {first[1]} {upstream.name}{also}"
+
+
+def _text(made: Created, distance: str) -> str:
     lease = made.lease
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     verb = "created" if made.created else "already there:"
     branch = f"branch {lease.branch}" if lease.branch else "detached"
+    if made.created and lease.branch and made.base is None:
+        branch = f"existing {branch}"
+    elif made.base is not None:
+        branch += f" {'from' if lease.branch else 'at'} {made.base}{distance}"
     lines = [
         f"{verb} {lease.adw_id} at {Path(lease.path or '')} ({branch})",
         f"slot {lease.slot}: {ports}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from adw_worktree.cli.commands.remove import as_text, notes_of
 from adw_worktree.cli.output import Outcome
+from adw_worktree.cli.whereabouts import lead_away
 from adw_worktree.errors import UsageError
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
@@ -58,6 +60,7 @@ def run(args: Namespace) -> Outcome:
         stop=args.stop,
         hooks=not args.no_hooks,
     )
+    stood_in = Path.cwd()
     project, lease = find_lease(args.directory, args.adw_id)
     done = finish(project, lease, terms, output=2)
     gone = done.removed
@@ -65,16 +68,18 @@ def run(args: Namespace) -> Outcome:
     lines = [_text(done), *([as_text(gone)] if gone else [])]
     notes = [*project.notices, *done.notes]
     notes += notes_of(gone, results.kept_until(gone, days)) if gone else []
+    notes += lead_away(stood_in, project.repo.home)
     return Outcome(finished(done, lease.adw_id, days), "\n".join(lines), notes)
 
 
 def _text(done: Finished) -> str:
     at = done.commit[:12]
+    commits = "1 commit" if done.commits == 1 else f"{done.commits} commits"
     if done.way is None:
         return f"nothing to merge: {done.into} has all of {done.branch}"
     if done.way == "fast-forward":
-        return f"fast-forwarded {done.into} to {done.branch} ({at})"
+        return f"fast-forwarded {done.into} to {done.branch}, by {commits} ({at})"
     if done.way == "rebase":
-        return f"rebased {done.branch} onto {done.into} ({at})"
+        return f"rebased {commits} of {done.branch} onto {done.into} ({at})"
     verb = "squashed" if done.way == "squash" else "merged"
-    return f"{verb} {done.branch} into {done.into} ({at})"
+    return f"{verb} {commits} of {done.branch} into {done.into} ({at})"

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from adw_worktree.adw_id import LAST
 from adw_worktree.cli.output import Outcome, ask, can_ask
+from adw_worktree.cli.whereabouts import lead_away
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
 from adw_worktree.system.ports import Listener
 from adw_worktree.system.progress import progress
+from adw_worktree.system.servers import way_to_end
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.remove import Removed, merged, remove
@@ -63,6 +65,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    stood_in = Path.cwd()
     project = open_project(args.directory)
     consent = Consent(
         force=args.force,
@@ -72,7 +75,13 @@ def run(args: Namespace) -> Outcome:
         hooks=not args.no_hooks,
     )
     if args.merged or len(args.targets) > 1:
-        return _remove_several(project, args, consent)
+        outcome = _remove_several(project, args, consent)
+    else:
+        outcome = _remove_one(project, args, consent)
+    return outcome._replace(notes=[*outcome.notes, *lead_away(stood_in, project.repo.home)])
+
+
+def _remove_one(project: Project, args: Namespace, consent: Consent) -> Outcome:
     named = _named(project, args.targets)
     target = _meant(named[0], args.directory) if named else args.directory
     gone = remove(project, target, consent, output=2)
@@ -138,7 +147,9 @@ def _confirm(plan: RemovalPlan, *, asked: bool) -> None:
 def notes_of(gone: Removed, until: str | None) -> list[str]:
     """Return what else a person should know; `until` is when what was kept goes."""
     notes = list(gone.notes)
-    notes += [f"{_who(one)} still listens on port {one.port}" for one in gone.listening]
+    notes += [
+        f"{_who(one)} still listens on port {one.port}; {way_to_end(one)}" for one in gone.listening
+    ]
     if until is not None and gone.kept is not None:
         name = gone.kept.adw_id or f"{gone.kept.name} --as ADW_ID"
         notes.append(f"its work is kept until {until[:10]}: adw-worktree restore {name}")

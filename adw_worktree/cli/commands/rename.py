@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from adw_worktree.cli.output import Outcome
+from adw_worktree.cli.whereabouts import lead_away
+from adw_worktree.pool.lease import Lease
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.lookup import find_lease
 from adw_worktree.worktrees.rename import Renamed, rename
@@ -24,9 +27,19 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    stood_in = Path.cwd()
     project, lease = find_lease(args.directory, args.adw_id)
     done = rename(project, lease, args.new)
-    return Outcome(results.renamed(done), _text(done), [*project.notices, *_notes(done)])
+    notes = [*project.notices, *_notes(done)]
+    notes += lead_away(stood_in, _same_place(stood_in, lease, done.lease))
+    return Outcome(results.renamed(done), _text(done), notes)
+
+
+def _same_place(stood_in: Path, before: Lease, now: Lease) -> Path:
+    """Return where in the renamed worktree a directory of the worktree before is."""
+    old, new = Path(before.path or ""), Path(now.path or "")
+    inside = stood_in.is_relative_to(old.parent.resolve() / old.name)
+    return new / stood_in.relative_to(old.parent.resolve() / old.name) if inside else new
 
 
 def _text(done: Renamed) -> str:

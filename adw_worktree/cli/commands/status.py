@@ -87,7 +87,8 @@ def _beyond(status: dict[str, Any]) -> str:
 
 
 def _cells(one: dict[str, Any]) -> list[str]:
-    return [str(one["slot"]), str(one["backend"]), str(one["frontend"]), one["state"]]
+    state = f"{one['state']}, locked" if one["locked"] else one["state"]
+    return [str(one["slot"]), str(one["backend"]), str(one["frontend"]), state]
 
 
 def _who(one: dict[str, Any]) -> str:

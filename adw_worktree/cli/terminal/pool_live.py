@@ -22,7 +22,7 @@ from adw_worktree.errors import AdwError, LedgerError
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.lease import ports_of
-from adw_worktree.pool.status import blocked_by, pool_holders
+from adw_worktree.pool.status import blocked_by, held_elsewhere, pool_holders
 from adw_worktree.project import Project, without_rebuilding
 from adw_worktree.system.paths import is_file
 from adw_worktree.system.ports import listeners
@@ -110,7 +110,7 @@ class _Sight:
                 hint=f"adw-worktree -C {quote(str(project.repo.home))} list",
             )
         else:  # it never had one
-            self._state = self._state._replace(others=project.pool.elsewhere(living=True))
+            self._state = self._state._replace(others=held_elsewhere(project.pool))
         self._doubtful = (
             statedir.doubtful_slots(project.state_dir) if project.state_dir else set[int]()
         )

@@ -19,7 +19,7 @@ from adw_worktree.cli.terminal.lines import Column, Line, Signs, Span, signs, ta
 from adw_worktree.cli.terminal.pool_map import Kind, bar, kinds, legend, map_lines
 from adw_worktree.pool.holders import Holding
 from adw_worktree.pool.lease import ports_of
-from adw_worktree.pool.status import PoolState
+from adw_worktree.pool.status import PoolState, standing_in
 from adw_worktree.system.ports import Listener
 
 _COLUMNS = (
@@ -116,13 +116,13 @@ def _rows(
 def _held(
     holding: Holding, own: bool, heard: Mapping[int, Sequence[Listener]], marks: Signs
 ) -> list[Line]:
-    lease = holding.lease
+    lease, standing = holding.lease, standing_in(holding)
     ports = lease.ports.values()
     return [
         [Span(str(lease.slot))],
         [Span(lease.adw_id, "bold" if own else "")],
         ports_cell(ports, heard, Span(marks.listening, "green")),
-        state_cell(lease.state if lease.has_worktree else "reserved"),
+        state_cell(standing.state, locked=standing.locked),
         age_cell(lease.allocated_at),
         listeners_cell(heard[port][0] for port in ports if port in heard),
         [Span("here", "dim")] if own else path_cell(Path(holding.repository)),

@@ -39,13 +39,33 @@ def forget_name(project: Project, adw_id: str, worktree: Path) -> None:
         drop_named(project, adw_id, worktree)
 
 
+def left_behind(project: Project, worktree: Path) -> list[str]:
+    """Return notes on what `bring_along` would have brought into a worktree that was there already.
+
+    Raises GitFailed.
+    """
+    if not _has_companions(project):
+        return []
+    from adw_worktree.worktrees.files.include import lacking
+
+    return lacking(project, worktree)
+
+
+def _has_companions(project: Project) -> bool:
+    """Whether anything is named that git does not carry."""
+    settings, main = project.settings, project.repo.main
+    return main is not None and bool(
+        settings.include or settings.link or is_file(main / INCLUDE_FILE)
+    )
+
+
 def bring_along(project: Project, worktree: Path, output: int | None) -> list[str]:
     """Bring in what git does not carry; return what a person should know of it.
 
     `output` is as for `include.bring`. Raises GitFailed, FileUnusable.
     """
-    settings, main = project.settings, project.repo.main
-    if main is None or not (settings.include or settings.link or is_file(main / INCLUDE_FILE)):
+    main = project.repo.main
+    if not _has_companions(project):
         return []
     from adw_worktree.worktrees.files.include import bring
 

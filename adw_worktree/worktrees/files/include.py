@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 from adw_worktree.errors import FileUnusable
@@ -48,10 +49,7 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
     main = project.repo.main
     if main is None or main == worktree:
         return Brought()
-    linked = _matching(project.repo.checkout, project.settings.link, None)
-    listed = main / INCLUDE_FILE
-    there = listed if is_file(listed) else None
-    copied = _matching(project.repo.checkout, project.settings.include, there)
+    linked, copied = _named(project, main)
     if not linked and not copied:
         return Brought()
     exclude_names(project, linked)  # a pattern such as `models/` ignores no link of that name
@@ -60,9 +58,40 @@ def bring(project: Project, worktree: Path, *, output: int | None = None) -> Bro
         for name in linked:
             job.link(name)
         for name in copied:
-            if name not in linked:
-                job.copy(name)
+            job.copy(name)
     return Brought(job.copied, job.linked, job.notes)
+
+
+def lacking(project: Project, worktree: Path) -> list[str]:
+    """Return notes on what `bring` would copy or link into `worktree` and is not there.
+
+    Of a directory, whether that itself is there. Raises GitFailed.
+    """
+    main = project.repo.main
+    if main is None or main == worktree:
+        return []
+    linked, copied = _named(project, main)
+    job = _Job(project, main, worktree, None)
+    notes = []
+    for names, setting, command in ((linked, "link", "ln -s"), (copied, "include", "cp -a")):
+        absent = [name for name in names if job.lacks(name)]
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            source, target = (quote(str(place / absent[0])) for place in (main, worktree))
+            notes.append(
+                f"{absent[0]}{more} did not come along: {setting} is heeded when a worktree is "
+                f"made; {command} {source} {target}"
+            )
+    return notes
+
+
+def _named(project: Project, main: Path) -> tuple[list[str], list[str]]:
+    """Return what is to be linked and what is to be copied."""
+    listed = main / INCLUDE_FILE
+    there = listed if is_file(listed) else None
+    linked = _matching(project.repo.checkout, project.settings.link, None)
+    copied = _matching(project.repo.checkout, project.settings.include, there)
+    return linked, [name for name in copied if name not in linked]
 
 
 def _matching(main: Checkout, patterns: Sequence[str], listed: Path | None) -> list[str]:
@@ -101,6 +130,10 @@ class _Job:
             self.linked += 1
         except FileExistsError:
             self.notes.append(f"{target} is there already, and no link to {source}")
+
+    def lacks(self, name: str) -> bool:
+        """Whether the worktree has nothing of that name, and should."""
+        return not self._is_left_out(self.main / name) and not os.path.lexists(self.worktree / name)
 
     def copy(self, name: str) -> None:
         """Copy a file, or a directory with all that is in it. Raises FileUnusable."""

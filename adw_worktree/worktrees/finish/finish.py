@@ -72,6 +72,8 @@ class Finished(NamedTuple):
     """None: the target had all of the branch."""
     commit: str
     """Of the target, now."""
+    commits: int
+    """Of the branch, that the target lacked; of a rebase, those that it made of them."""
     removed: Removed | None
     """None if the worktree was to stay."""
     notes: Sequence[str] = ()
@@ -103,13 +105,30 @@ def finish(
     if merged.way is not None:
         notes = _judge(project, lease, path, merged, terms, output)
         merged = _land(project, merged, terms, way_on, output)
+    commits = _landed(project, merged)
     removed = None if terms.keep else _remove(project, lease, path, merged, terms, output)
     if terms.keep and merged.way in ("squash", "rebase"):
         notes.append(
             f"{branch} is as it was; to go on from {into}: "
             f"git -C {shlex.quote(str(path))} reset --keep {shlex.quote(into)}"
         )
-    return Finished(branch, into, merged.way, merged.commit, removed, notes)
+    return Finished(branch, into, merged.way, merged.commit, commits, removed, notes)
+
+
+def _landed(project: Project, merged: Merged) -> int:
+    """Return how many commits the target got from the branch."""
+    sides = merged.sides
+    if merged.way is None:
+        return 0
+    return _commits_between(
+        project, sides.target, merged.commit if merged.way == "rebase" else sides.commit
+    )
+
+
+def _commits_between(project: Project, before: str, after: str) -> int:
+    """Return how many commits `after` has that `before` lacks."""
+    command = ["rev-list", "--count", f"{before}..{after}", "--"]
+    return int(run_git(command, project.repo.home).stdout)
 
 
 def _judge(
@@ -127,8 +146,7 @@ def _judge(
     variables = {**hook_variables(project, here), "ADW_INTO": into}
     run_hooks(PRE_FINISH, project.settings, cwd=path, variables=variables, output=output)
     _require_clean(project, path, lease, terms)
-    command = ["rev-list", "--count", f"{merged.sides.commit}..{merged.sides.target}"]
-    unseen = int(run_git(command, project.repo.home).stdout)
+    unseen = _commits_between(project, merged.sides.commit, merged.sides.target)
     if not unseen:
         return []
     commits = "a commit" if unseen == 1 else f"{unseen} commits"

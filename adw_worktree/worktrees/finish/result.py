@@ -18,5 +18,6 @@ def finished(done: Finished, adw_id: str, trash_days: float) -> dict[str, Any]:
         "into": done.into,
         "way": done.way,
         "commit": done.commit,
+        "commits": done.commits,
         "removed": removed(done.removed, trash_days) if done.removed else None,
     }

@@ -60,6 +60,27 @@ def test_what_is_ignored_and_asked_for_is_copied(adw: Adw, main: Path) -> None:
     adw("remove", "a")
 
 
+def test_create_again_says_what_did_not_come_along(adw: Adw, main: Path) -> None:
+    tree = create(adw)
+    settings(main, 'include = [".env", "*.key", "nothing"]\nlink = ["models/"]\n')
+    linked, copied = adw("create", "a").stderr.splitlines()
+    assert ".env and 1 more did not come along: include is heeded when" in copied
+    assert "models did not come along: link is heeded when" in linked
+    for note in (linked, copied):
+        subprocess.run(["sh", "-c", note.rpartition("; ")[2]], cwd=main, check=True)
+    assert (tree / ".env").read_text() == "SECRET=1\n"
+    assert (tree / "models").resolve() == main / "models"
+    (note,) = adw("create", "a").stderr.splitlines()
+    assert "sub/a.key did not come along" in note
+
+
+def test_create_again_is_silent_on_what_came_along(adw: Adw, main: Path) -> None:
+    settings(main, 'include = [".env*", "*.key", "node_modules/"]\nlink = ["models/"]\n')
+    tree = create(adw)
+    assert (tree / ".env.ports").exists()  # which the pattern matches, and is ours
+    assert adw("create", "a").stderr == ""
+
+
 def test_a_pattern_can_be_taken_back(adw: Adw, main: Path) -> None:
     (main / ".env.local").write_text("mine\n")
     (main / ".worktreeinclude").write_text(".env*\n!.env.local\n")

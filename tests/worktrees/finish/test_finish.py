@@ -194,6 +194,26 @@ def test_all_of_the_work_lands_and_the_worktree_goes(
         assert head(place) == done.commit
 
 
+def test_it_says_how_many_commits_land(adw: Adw) -> None:
+    for adw_id in ("a", "b", "c", "d", "e"):
+        tree = begin(adw, adw_id)
+        for number in range(2):
+            commit(tree, f"{adw_id}{number}", "one")
+
+    def said(adw_id: str, *flags: str) -> str:
+        done = adw("finish", adw_id, *flags).stdout.splitlines()[0]
+        return done.rpartition(" (")[0]
+
+    assert said("a") == "fast-forwarded main to a, by 2 commits"
+    assert said("b") == "merged 2 commits of b into main"
+    assert said("c", "--squash") == "squashed 2 commits of c into main"
+    commit(adw.directory, "main", "one")
+    git("cherry-pick", "d~1", cwd=adw.directory)
+    assert said("d", "--rebase") == "rebased 1 commit of d onto main"
+    assert adw.json("finish", "e", "--keep")["commits"] == 2
+    assert adw.json("finish", "e")["commits"] == 0
+
+
 def test_without_a_way_it_is_a_fast_forward_if_it_can_be(adw: Adw) -> None:
     tree = begin(adw, "a")
     work = commit(tree, "one", "1\n")
