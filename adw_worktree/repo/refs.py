@@ -6,13 +6,9 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId
-
-if TYPE_CHECKING:
-    pass
 from adw_worktree.repo.git import run_git
 
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"

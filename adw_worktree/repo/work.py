@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import WorktreeUnavailable
 from adw_worktree.repo.git import run_git
@@ -17,6 +16,7 @@ from adw_worktree.repo.repository import (
     admin_directory,
     worktree_of_admin,
 )
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.system.paths import exists, is_dir, is_file
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 # `git rev-parse --local-env-vars`: git sets these for its hooks, and a child that inherits them
 # works on the wrong repository.

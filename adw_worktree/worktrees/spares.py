@@ -16,7 +16,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
@@ -35,6 +34,7 @@ from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.atomic import discard_leftover, write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held, try_lock
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from adw_worktree.cli.output import Outcome, as_error, table
 from adw_worktree.errors import AdwError, UsageError
@@ -15,6 +14,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees.heal import heal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.reconcile_plan import Action, Reconciled
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome, table
@@ -12,6 +11,10 @@ from adw_worktree.project import Project, open_project
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.restore import discard, restore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EPILOG = """\
 examples:
