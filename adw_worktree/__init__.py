@@ -5,9 +5,10 @@ The names below are imported on first use: a command that needs none of them doe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from adw_worktree._version import __version__
     from adw_worktree.api import PortPool, get_port_pool
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
 
 from adw_worktree.errors import (
     LedgerError,
@@ -19,7 +18,12 @@ from adw_worktree.repo.repository import Repository, admin_directory
 from adw_worktree.settings import places
 from adw_worktree.settings.load import load_settings
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_symlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Project(NamedTuple):

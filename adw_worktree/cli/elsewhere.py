@@ -8,10 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from shlex import quote
-from typing import Any, NamedTuple
 
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import AdwError
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # Not where it is the subject of a sentence, as in "git worktree list failed".
 _GIT = (

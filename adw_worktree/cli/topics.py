@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree import errors
 from adw_worktree.settings import model
@@ -18,6 +17,7 @@ from adw_worktree.settings.check import MOMENTS, TAKES, variable_of
 from adw_worktree.settings.load import WITHOUT_VARIABLE
 from adw_worktree.settings.model import Settings
 from adw_worktree.system import exec_command as become
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.shipped import shipped_text
 from adw_worktree.worktrees.files.env_file import PLACEHOLDERS
 

@@ -11,15 +11,21 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
 
 from adw_worktree.errors import FileUnusable
 from adw_worktree.integrations.hook_file import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_symlink
 from adw_worktree.system.shipped import shipped_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    State = Literal["installed", "absent", "damaged"]
 
 BEGIN = b"<!-- >>> adw-worktree >>> -->\n"
 JOINED = b"\n<!-- >>> adw-worktree (the line break above is ours) >>> -->\n"
@@ -28,8 +34,6 @@ END = b"<!-- <<< adw-worktree <<< -->\n"
 
 _EVENTS = {"WorktreeCreate": "create", "WorktreeRemove": "remove"}
 _MARK = "claude-hook"
-
-State = Literal["installed", "absent", "damaged"]
 
 
 class FileState(NamedTuple):

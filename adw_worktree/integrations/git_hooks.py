@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from shlex import quote
 from shlex import split as split_words
-from typing import Literal, NamedTuple
 
 from adw_worktree.errors import FileUnusable
 from adw_worktree.integrations import hook_file as hookfile
@@ -22,16 +21,21 @@ from adw_worktree.repo.repository import Repository
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.locks import held
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.system.shipped import shipped_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
 CONFIG_GIT = (2, 54)
 """Since then hooks can stand in git's configuration, several for an event, in no file's way."""
 
 _EXCLUDE_BEGIN = b"# >>> adw-worktree hooks >>>\n"
 _EXCLUDE_END = b"# <<< adw-worktree hooks <<<\n"
-
-State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
 
 
 class HookState(NamedTuple):

@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import join, quote
-from typing import Literal, NamedTuple
 
 from adw_worktree.errors import FileUnusable, SettingsError
 from adw_worktree.integrations.service_file import (
@@ -33,13 +32,18 @@ from adw_worktree.settings.check import TAKES
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_symlink
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["installed", "outdated", "absent", "foreign"]
+    Manager = Literal["systemd", "launchd"]
 
 # What the watcher has to find as the commands do: git, and the settings.
 _VARIABLES = ["PATH", "XDG_CONFIG_HOME", *(f"ADW_{key.upper()}" for key in TAKES)]
-
-State = Literal["installed", "outdated", "absent", "foreign"]
-Manager = Literal["systemd", "launchd"]
 
 
 class UnitState(NamedTuple):

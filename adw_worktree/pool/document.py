@@ -14,17 +14,21 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, LedgerTooNew
-from adw_worktree.pool.lease import SCHEMA_VERSION, Lease, State
+from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
 from adw_worktree.settings.model import DEFAULT_SERVICES
 from adw_worktree.system.memo import Memory
 from adw_worktree.system.paths import from_stored, stored
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pydantic import BaseModel
+
+    from adw_worktree.pool.lease import State
 
 _SCHEMA = "_schema"
 # Fields that are left out of the file while their value is None.
@@ -312,7 +316,7 @@ _record_model: type[BaseModel] | None = None
 
 
 def _define_record() -> type[BaseModel]:
-    from typing import Annotated, Literal
+    from typing import Annotated, Any, Literal
 
     from pydantic import (
         AfterValidator,

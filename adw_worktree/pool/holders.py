@@ -6,14 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import PoolExhausted, SlotUnavailable, UsageError
-from adw_worktree.pool.lease import Lease, Verdict, ports_of
+from adw_worktree.pool.lease import Lease, ports_of
 from adw_worktree.pool.verdict import Standing, judge
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
 from adw_worktree.system.ports import busy_ports, listeners
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.pool.lease import Verdict
 
 _AGED_HOURS = 24
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, NamedTuple
+
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    State = Literal["pending", "active"]
+    Verdict = Literal["alive", "gone", "unknown"]
 
 SCHEMA_VERSION = 1
-
-State = Literal["pending", "active"]
-Verdict = Literal["alive", "gone", "unknown"]
 
 
 class Lease(NamedTuple):

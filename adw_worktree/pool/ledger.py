@@ -13,7 +13,6 @@ from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import LedgerError, LedgerTooNew, remedy
 from adw_worktree.pool import registry
@@ -27,6 +26,7 @@ from adw_worktree.settings.model import Settings
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir, is_symlink
 
 Leases = dict[str, Lease]

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwIdTaken, LedgerError, PoolExhausted, UnknownAdw
 from adw_worktree.pool import registry
@@ -30,6 +29,7 @@ from adw_worktree.pool.ledger import Leases, Ledger
 from adw_worktree.pool.other_ledgers import forget_lost, is_own, leases_of, lives, other_ledger
 from adw_worktree.pool.verdict import Finding, judge
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.ports import busy_ports
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
 
 from adw_worktree.adw_id import can_name
 from adw_worktree.errors import LedgerError, LedgerTooNew, is_disk_failure, remedy
@@ -26,8 +25,13 @@ from adw_worktree.pool.state_directory import unwritable, write_file
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.memo import Memory
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Entry(NamedTuple):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from adw_worktree.pool.holders import Holding, blocked_slots
 from adw_worktree.pool.pool import Pool
 from adw_worktree.pool.verdict import Finding, Standing, judge, standing_of
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.ports import Listener, listeners
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 WINDING_DOWN = "no process; its last connections wind down for up to a minute"
 """What is said of a port that nobody listens on, and that still cannot be bound (TIME_WAIT)."""

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from adw_worktree.pool.env_header import is_ours, load_header
-from adw_worktree.pool.lease import Lease, Verdict
+from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import has_receipt, receipt_token
 from adw_worktree.repo.repository import admin_directory, worktree_of_admin
 from adw_worktree.settings.model import DEFAULT_ENV_FILE
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from adw_worktree.pool.lease import Verdict
+
+    LeaseState = Literal["active", "pending", "reserved", "unknown"]
 
 
 class Finding(NamedTuple):
@@ -29,9 +37,6 @@ class Finding(NamedTuple):
     """Where a directory that somebody moved by hand was found; git does not know it there yet."""
     doubtful: bool = False
     """Whether `gone` rests on a directory's absence alone, while git still lists it."""
-
-
-LeaseState = Literal["active", "pending", "reserved", "unknown"]
 
 
 class Standing(NamedTuple):

@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from adw_worktree.errors import GitFailed
 from adw_worktree.system.environment import BUSY_VARIABLE, clean_environment
 from adw_worktree.system.locks import handed_down
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from subprocess import Popen
 

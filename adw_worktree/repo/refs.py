@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId
 from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.system.named_tuple import NamedTuple
 
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 

@@ -6,13 +6,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-from adw_worktree.system.paths import is_dir
-
-if TYPE_CHECKING:
-    pass
 from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import is_dir
 
 
 def admin_directories(admin_root: Path) -> Iterator[Path]:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import WorktreeUnavailable
 from adw_worktree.repo.git import Checkout, run_git
@@ -18,6 +17,7 @@ from adw_worktree.repo.repository import (
     admin_directory,
     worktree_of_admin,
 )
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.system.paths import exists, is_dir
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.model import EnvValue, HookCommands, Settings
@@ -26,8 +25,12 @@ from adw_worktree.settings.rules import (
     commands,
     leads_away,
 )
+from adw_worktree.system.named_tuple import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
 
@@ -233,7 +236,7 @@ def _unknown(source: str, key: str, where: Sequence[str]) -> SettingsError:
 @cache
 def _layer_model() -> type[BaseModel]:
     """Return the pydantic model of one layer, made on first use: importing pydantic is slow."""
-    from typing import Annotated
+    from typing import Annotated, Any
 
     from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, create_model
 

@@ -13,7 +13,6 @@ import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.check import (
@@ -27,6 +26,10 @@ from adw_worktree.settings.check import (
 )
 from adw_worktree.settings.model import DEFAULT_SERVICES, Postgres, Settings
 from adw_worktree.settings.places import base_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PROJECT_FILE = "adw-worktree.toml"
 _MAX_FILE_BYTES = 1024 * 1024

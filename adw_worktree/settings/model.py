@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+
+from adw_worktree.system.named_tuple import NamedTuple
 
 DEFAULT_SERVICES: Mapping[str, int] = MappingProxyType({"backend": 9100, "frontend": 9200})
 DEFAULT_SLOTS = 100

@@ -8,10 +8,13 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from adw_worktree.settings.model import VARIABLE
 from adw_worktree.settings.places import PLACEHOLDER, in_git_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
 _SERVICE = r"[a-z][a-z0-9-]{0,31}"

@@ -7,9 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NoReturn
 
 from adw_worktree.errors import AdwError, CommandNotExecutable, CommandNotFound
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def become(words: Sequence[str], directory: Path, variables: Mapping[str, str]) -> NoReturn:

@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import LedgerError, LockTimeout, remedy
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
 
 # A hundred that wait must leave the processor to the one that works.

@@ -5,26 +5,32 @@ What holds here: nothing is remembered of a file, only of bytes. Whoever asks ha
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from contextlib import suppress
 
-K = TypeVar("K")
-V = TypeVar("V")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    K = TypeVar("K")
+    V = TypeVar("V")
+else:
+    K = V = None  # only a type checker asks, and typing is slow to load
 
 
-class Memory(Generic[K, V]):
+class Memory(dict[K, V]):
     """The answers to the last `size` questions."""
 
     def __init__(self, size: int) -> None:
+        super().__init__()
         self._size = size
-        self._known: dict[K, V] = {}
 
     def recall(self, question: K) -> V | None:
         """Return the answer, None if it is not known."""
-        return self._known.get(question)
+        return self.get(question)
 
     def keep(self, question: K, answer: V) -> None:
         """Remember an answer, in place of the oldest if there are too many."""
-        if len(self._known) >= self._size and question not in self._known:
-            for oldest in list(self._known)[:1]:
-                self._known.pop(oldest, None)  # another thread may have done it
-        self._known[question] = answer
+        if len(self) >= self._size and question not in self:
+            with suppress(KeyError, RuntimeError, StopIteration):  # another thread came between
+                del self[next(iter(self))]
+        self[question] = answer

@@ -10,8 +10,10 @@ import errno
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
 
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from psutil import Process
 

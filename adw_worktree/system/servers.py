@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from adw_worktree.system.ports import Listener, _working_directory
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from psutil import Process
-from adw_worktree.system.ports import Listener, _working_directory
 
 # A killed process is gone at once, but for one that sleeps in the kernel.
 _KILL_SECONDS = 5.0

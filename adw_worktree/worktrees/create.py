@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import (
@@ -40,6 +39,7 @@ from adw_worktree.repo.worktrees import (
 )
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees.create_lock import creating, mark_filled, wait_for_creator
 from adw_worktree.worktrees.create_plan import Plan, Wish, drop_fetched, plan_creation
 from adw_worktree.worktrees.files.env_file import write
@@ -49,6 +49,7 @@ from adw_worktree.worktrees.files.variables import env_text, hook_variables, req
 from adw_worktree.worktrees.heal import heal, stale_entries
 from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.spares import Spare
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageError
 from adw_worktree.project import Project, require_inside
@@ -14,6 +13,7 @@ from adw_worktree.repo.refs import head_branch, is_branch_name, resolve_commit, 
 from adw_worktree.repo.repository import admin_directory, list_worktrees
 from adw_worktree.settings import places
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwError
 from adw_worktree.integrations.git_hooks import status
@@ -15,6 +14,7 @@ from adw_worktree.repo.git import git_version
 from adw_worktree.repo.git_errors import too_old
 from adw_worktree.settings.approvals import commands_digest, is_trusted
 from adw_worktree.system.mounts import mounts_in
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.variables import unapproved_lines
 from adw_worktree.worktrees.reconcile import reconcile

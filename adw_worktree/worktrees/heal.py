@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, LockTimeout, WorktreeUnavailable
 from adw_worktree.integrations.hook_file import AGENTS_FILE, CLAUDE_BEFORE, CLAUDE_FILE, EVENTS
@@ -20,9 +19,11 @@ from adw_worktree.pool.verdict import Finding
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import SPARE, admin_directories, worktree_of_admin
 from adw_worktree.system.atomic import discard_leftover
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees.create_lock import clear_leftovers, is_noted, taken_over
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.trash import Way
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.verdict import Finding, standing_of
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import admin_directories, list_worktrees, worktree_of_admin
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.ports import Listener, listeners
 
 

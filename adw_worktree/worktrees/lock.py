@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project
 from adw_worktree.repo.git import git_failure, run_git
 from adw_worktree.repo.repository import list_worktrees
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees.lookup import require_path
 
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.pool.env_header import load_header
@@ -33,13 +32,18 @@ from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.heal import heal, stale_entries
 from adw_worktree.worktrees.reconcile_plan import (
     Action,
-    Kind,
     Reconciled,
     Seen,
     plan_reconciliation,
 )
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from adw_worktree.worktrees.reconcile_plan import Kind
+
+    T = TypeVar("T")
 
 
 def reconcile(

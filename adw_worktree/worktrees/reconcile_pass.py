@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from adw_worktree.integrations.stamp import observe, stamp_file, write_stamp
 from adw_worktree.project import Project
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees.heal import heal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.reconcile_plan import Reconciled
 

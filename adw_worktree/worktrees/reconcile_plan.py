@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from adw_worktree.adw_id import check_adw_id, with_id_characters
 from adw_worktree.errors import AdwError, InvalidAdwId
@@ -14,21 +13,26 @@ from adw_worktree.pool.holders import is_aged
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases
 from adw_worktree.pool.verdict import Finding
+from adw_worktree.system.named_tuple import NamedTuple
 
-Kind = Literal[
-    "undo",
-    "finish",
-    "release",
-    "prune",
-    "move",
-    "refresh",
-    "receipt",
-    "env",
-    "reassign",
-    "adopt",
-    "drop",
-    "keep",
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Kind = Literal[
+        "undo",
+        "finish",
+        "release",
+        "prune",
+        "move",
+        "refresh",
+        "receipt",
+        "env",
+        "reassign",
+        "adopt",
+        "drop",
+        "keep",
+    ]
 
 
 class Seen(NamedTuple):

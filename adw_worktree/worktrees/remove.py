@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import (
     AdwError,
@@ -26,6 +25,7 @@ from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.mounts import require_unmounted
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, busy_ports, listeners

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from shlex import quote
-from typing import Literal, NamedTuple
 
 from adw_worktree.errors import (
     DirtyWorktree,
@@ -26,7 +25,12 @@ from adw_worktree.repo.repository import WorktreeEntry, admin_directory
 from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.mounts import require_unmounted
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
 
 
 class Consent(NamedTuple):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwError
 from adw_worktree.project import Project
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees.heal import Healed
 from adw_worktree.worktrees.remove import Removed, foresee, remove
 from adw_worktree.worktrees.remove_checks import Consent

@@ -11,7 +11,6 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, GitFailed
 from adw_worktree.pool.lease import Lease
@@ -21,6 +20,7 @@ from adw_worktree.repo.refs import branch_commit, head_branch
 from adw_worktree.repo.repository import admin_directory
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.trash import Entry

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import (
@@ -28,6 +27,7 @@ from adw_worktree.repo.branches import upstream_of
 from adw_worktree.repo.refs import branch_commit, head_branch
 from adw_worktree.repo.repository import WorktreeEntry, list_worktrees, worktree_of_admin
 from adw_worktree.settings import places
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, busy_ports, listeners
 from adw_worktree.worktrees.create_plan import free_path

@@ -13,7 +13,6 @@ import os
 import re
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import (
@@ -38,6 +37,7 @@ from adw_worktree.system.environment import BUSY_VARIABLE
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held_with_children
 from adw_worktree.system.mounts import mounts_in
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.files.furnish import forget_name, furnish
 

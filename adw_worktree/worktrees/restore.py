@@ -15,7 +15,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import (
@@ -40,6 +39,7 @@ from adw_worktree.settings import places
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.mounts import require_unmounted
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.exclude import ensure_excluded

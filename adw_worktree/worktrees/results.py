@@ -7,9 +7,11 @@ what succeeds or fails as a whole, `ok` are added where a document is printed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from adw_worktree.pool.lease import Lease
     from adw_worktree.project import Project
     from adw_worktree.system.ports import Listener
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from adw_worktree.worktrees.trash import Entry
     from adw_worktree.worktrees.watch import Released, Trouble, Watching
 
-Document = dict[str, Any]
+    Document = dict[str, Any]
 
 
 def created(made: Created) -> Document:

@@ -16,7 +16,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
@@ -36,6 +35,7 @@ from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held, try_lock
 from adw_worktree.system.mounts import mounts_in
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.prepare import prepare, prepare_digest

@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
@@ -31,9 +30,14 @@ from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import discard, held, try_lock
 from adw_worktree.system.mounts import require_unmounted
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 
-Way = Literal["removing", "restoring", "deleting", "stuck"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Way = Literal["removing", "restoring", "deleting", "stuck"]
 
 _WAYS: tuple[Way, ...] = ("removing", "restoring", "deleting")
 _SCHEMA_VERSION = 1

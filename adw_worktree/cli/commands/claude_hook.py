@@ -12,13 +12,16 @@ import sys
 from argparse import ArgumentParser, Namespace
 from binascii import crc32
 from pathlib import Path
-from typing import Any
 
 from adw_worktree.adw_id import check_adw_id, with_id_characters
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import InvalidAdwId, UnknownAdw, UnmergedBranch, UsageError
 from adw_worktree.project import Project, open_project
 from adw_worktree.system.paths import is_dir
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EPILOG = """\
 examples:

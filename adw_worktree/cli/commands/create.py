@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import NoReturn
 
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import UsageError
@@ -17,6 +16,10 @@ from adw_worktree.worktrees.create import Created, create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.files.variables import variables
 from adw_worktree.worktrees.last_used import lead_shell, note_visit, shell_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 EPILOG = """\
 examples:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import AdwError, UsageError
@@ -13,6 +12,7 @@ from adw_worktree.project import open_project
 from adw_worktree.system.faults import reached
 from adw_worktree.worktrees.reconcile_pass import background_pass, full_pass
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.reconcile_plan import Action, Reconciled
 

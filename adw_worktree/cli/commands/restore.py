@@ -12,6 +12,10 @@ from adw_worktree.worktrees import results, trash
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.restore import discard, restore
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    pass
+
 EPILOG = """\
 examples:
   adw-worktree restore                          # what can be brought back

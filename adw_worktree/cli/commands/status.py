@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from argparse import ArgumentParser, Namespace
 from functools import partial
-from typing import Any
 
 from adw_worktree.cli.output import Outcome, Terminal, can_draw, table
 from adw_worktree.errors import UsageError
@@ -14,6 +13,10 @@ from adw_worktree.pool.status import PoolState, pool_state, status_of
 from adw_worktree.project import Project, open_project
 from adw_worktree.system.ports import listeners
 from adw_worktree.worktrees.heal import heal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 EPILOG = """\
 examples:

@@ -13,7 +13,6 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
 
 from adw_worktree.errors import FileUnusable
 from adw_worktree.project import Project
@@ -21,6 +20,7 @@ from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import list_worktrees
 from adw_worktree.settings.places import INCLUDE_FILE
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir, is_file, is_symlink
 from adw_worktree.system.progress import progress
 from adw_worktree.worktrees.files.exclude import exclude_names

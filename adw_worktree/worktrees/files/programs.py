@@ -12,13 +12,13 @@ import shlex
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import FileUnusable
 from adw_worktree.pool.lease import Lease, port_variable
 from adw_worktree.project import Project
 from adw_worktree.system.atomic import temporary_of, write_atomically
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
 from adw_worktree.system.shipped import shipped_text
 from adw_worktree.worktrees.files.env_file import compose_project, parse_variables

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.errors import (
     AdwError,
@@ -27,15 +26,20 @@ from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import branch_commit, head_branch
 from adw_worktree.repo.work import require_linked, uncommitted
 from adw_worktree.settings.approvals import require_trusted
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.files.variables import hook_variables
 from adw_worktree.worktrees.finish.advance import advance, require_room
-from adw_worktree.worktrees.finish.merge import Manner, Merged, Sides, Way, WayOn, merge_aside
+from adw_worktree.worktrees.finish.merge import Manner, Merged, Sides, WayOn, merge_aside
 from adw_worktree.worktrees.finish.target import checked_out_at, require_still, require_target
 from adw_worktree.worktrees.lookup import require_path
 from adw_worktree.worktrees.remove import Removed, foresee, remove
 from adw_worktree.worktrees.remove_checks import Consent
 from adw_worktree.worktrees.user_hooks import run_hooks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.finish.merge import Way
 
 PRE_FINISH = "pre-finish"
 """The moment whose commands say whether the branch is fit to be merged: the tests."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, NoReturn
 
 from adw_worktree.errors import Diverged, GitFailed, MergeConflict
 from adw_worktree.project import Project
@@ -18,8 +17,13 @@ from adw_worktree.repo.integrated import is_contained
 from adw_worktree.repo.refs import is_ancestor, resolve_commit
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 
-Way = Literal["fast-forward", "merge", "squash", "rebase"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal, NoReturn
+
+    Way = Literal["fast-forward", "merge", "squash", "rebase"]
 
 _FALSE = ("false", "no", "off", "0")
 _NAMED_FILES = 3
