@@ -38,16 +38,17 @@ HEALS = OPENS | _names(
 """And look whether all is in order."""
 SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
 FURNISHES = SHOWS_ENV | _names(
-    "repo.branches repo.worktrees system.progress worktrees.files.exclude worktrees.files.furnish"
+    "repo.branches repo.worktrees system.child_output system.progress worktrees.files.exclude "
+    "worktrees.files.furnish"
 )
 CREATES = FURNISHES | _names(
     "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
-    "system.parallel system.progress system.servers worktrees.remove worktrees.remove_checks "
-    "worktrees.remove_several worktrees.results worktrees.remove_steps worktrees.trash "
-    "worktrees.user_hooks"
+    "system.child_output system.parallel system.progress system.servers worktrees.remove "
+    "worktrees.remove_checks worktrees.remove_several worktrees.results worktrees.remove_steps "
+    "worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -63,7 +64,8 @@ LOADED = {
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
     "run a -- true": SHOWS_ENV | _names("cli.commands.run system.exec_command worktrees.lookup"),
     "status": HEALS | _names("cli.commands.status pool.status"),
-    "list": HEALS | _names("cli.commands.list worktrees.listing worktrees.results"),
+    "list": HEALS
+    | _names("cli.commands.list system.child_output worktrees.listing worktrees.results"),
     "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES
@@ -78,7 +80,7 @@ LOADED = {
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
-    "complete -- create x --from m": OPENS | _names("cli.completion"),
+    "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
         "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
@@ -101,12 +103,13 @@ LOADED = {
     "hooks status": OPENS
     | _names(
         "cli.commands.hooks integrations.agent_files integrations.git_hooks integrations.hook_file "
-        "integrations.service integrations.service_file integrations.stamp system.shipped"
+        "integrations.service integrations.service_file integrations.stamp "
+        "system.child_output system.shipped"
     ),
     "spares status": OPENS
     | _names(
-        "cli.commands.spares repo.worktrees settings.approvals system.background system.progress "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "cli.commands.spares repo.worktrees settings.approvals system.background "
+        "system.child_output system.progress worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
