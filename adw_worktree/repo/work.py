@@ -56,26 +56,29 @@ class Uncommitted(NamedTuple):
         return ", ".join(part for part in parts if part)
 
 
-def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
+def uncommitted(worktree: Path, admin: Path, ours: Sequence[str] = ()) -> Uncommitted:
     """Return what the worktree of the admin directory holds that is in no commit.
 
-    Also if its `.git` file is lost. Raises GitFailed.
+    Also if its `.git` file is lost. `ours` are files that are nobody's work. Raises GitFailed.
     """
     codes = status_codes(worktree, admin)
     untracked = codes.count("??")
     modules = _submodules(worktree, admin)
     unpushed = tuple(path for path in modules if _has_unpushed(worktree / path))
-    return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), unpushed)
+    own = status_codes(worktree, admin, ours).count("??") if untracked and ours else 0
+    return Uncommitted(len(codes) - untracked, untracked - own, unfinished(admin), unpushed)
 
 
-def status_codes(worktree: Path, admin: Path | None = None) -> list[str]:
+def status_codes(worktree: Path, admin: Path | None = None, only: Sequence[str] = ()) -> list[str]:
     """Return the two letters that `git status` has for each file that is not as committed.
 
-    `admin` is the git directory, if that is not to be what the worktree says. Raises GitFailed.
+    `admin` is the git directory, if that is not to be what the worktree says. `only` names the
+    files to look at. Raises GitFailed.
     """
     where = _named(worktree, admin) if admin else []
+    where.append("--literal-pathspecs")
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git([*where, *status], worktree).stdout)
+    return _codes(run_git([*where, *status, "--", *only], worktree).stdout)
 
 
 def _named(worktree: Path, admin: Path) -> list[str]:

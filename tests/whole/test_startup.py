@@ -38,17 +38,17 @@ HEALS = OPENS | _names(
 """And look whether all is in order."""
 SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
 FURNISHES = SHOWS_ENV | _names(
-    "repo.branches repo.worktrees system.child_output system.progress worktrees.files.exclude "
-    "worktrees.files.furnish"
+    "repo.branches repo.exclude_file repo.worktrees system.child_output system.progress "
+    "worktrees.files.exclude worktrees.files.furnish"
 )
 CREATES = FURNISHES | _names(
     "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
     "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
-    "system.child_output system.parallel system.progress system.servers worktrees.remove "
-    "worktrees.remove_checks worktrees.remove_several worktrees.results worktrees.remove_steps "
-    "worktrees.trash worktrees.user_hooks"
+    "system.child_output system.parallel system.progress system.servers "
+    "worktrees.files.own_files worktrees.remove worktrees.remove_checks worktrees.remove_several "
+    "worktrees.results worktrees.remove_steps worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -66,7 +66,8 @@ LOADED = {
     "status": HEALS | _names("cli.commands.status pool.status"),
     "list": HEALS
     | _names("cli.commands.list system.child_output worktrees.listing worktrees.results"),
-    "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude worktrees.results"),
+    "reserve r": HEALS
+    | _names("cli.commands.reserve repo.exclude_file worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES
     | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
@@ -75,16 +76,17 @@ LOADED = {
     "rename b c": FURNISHES
     | _names(
         "cli.commands.rename repo.integrated repo.work settings.approvals system.parallel "
-        "worktrees.create_plan worktrees.lookup worktrees.remove_checks worktrees.rename "
-        "worktrees.rename_steps worktrees.results"
+        "worktrees.create_plan worktrees.files.own_files worktrees.lookup "
+        "worktrees.remove_checks worktrees.rename worktrees.rename_steps worktrees.results"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
-        "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
-        "worktrees.finish.merge worktrees.finish.result worktrees.finish.target worktrees.lookup"
+        "cli.commands.finish cli.commands.remove worktrees.finish.advance "
+        "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
+        "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
@@ -94,22 +96,23 @@ LOADED = {
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
-        "system.background system.parallel worktrees.create_plan worktrees.create_undo "
+        "cli.commands.reconcile repo.integrated repo.work settings.approvals system.background "
+        "system.parallel worktrees.create_plan worktrees.create_undo worktrees.files.own_files "
         "worktrees.lookup worktrees.reconcile worktrees.reconcile_pass worktrees.reconcile_plan "
-        "worktrees.remove_steps worktrees.results "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "worktrees.remove_steps worktrees.results worktrees.spares worktrees.trash "
+        "worktrees.user_hooks"
     ),
     "hooks status": OPENS
     | _names(
-        "cli.commands.hooks integrations.agent_files integrations.git_hooks integrations.hook_file "
-        "integrations.service integrations.service_file integrations.stamp "
-        "system.child_output system.shipped"
+        "cli.commands.hooks integrations.agent_files integrations.git_hooks "
+        "integrations.hook_file integrations.service integrations.service_file "
+        "integrations.stamp repo.exclude_file system.child_output system.shipped"
     ),
     "spares status": OPENS
     | _names(
         "cli.commands.spares repo.worktrees settings.approvals system.background "
-        "system.child_output system.progress worktrees.spares worktrees.trash worktrees.user_hooks"
+        "system.child_output system.progress worktrees.spares worktrees.trash "
+        "worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -120,16 +123,17 @@ LOADED = {
     | _names(
         "cli.commands.doctor integrations.git_hooks pool.status repo.git_errors repo.integrated "
         "repo.work settings.approvals system.background system.parallel worktrees.create_plan "
-        "worktrees.create_undo worktrees.doctor worktrees.reconcile worktrees.reconcile_plan "
-        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
+        "worktrees.create_undo worktrees.files.own_files worktrees.doctor worktrees.reconcile "
+        "worktrees.reconcile_plan worktrees.remove_steps worktrees.spares worktrees.trash "
+        "worktrees.user_hooks"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 
 RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor spares")
 SLOW = _names(
-    "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs "
-    "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
+    "asyncio dataclasses decimal email git hashlib http inspect logging platformdirs psutil "
+    "pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
 
