@@ -16,6 +16,7 @@ from shlex import split as split_words
 from adw_worktree.errors import FileUnusable
 from adw_worktree.integrations import hook_file as hookfile
 from adw_worktree.integrations.hook_file import ALONE, ASIDE, EVENTS
+from adw_worktree.repo.exclude_file import load_exclude, write_exclude
 from adw_worktree.repo.git import git_version, run_git
 from adw_worktree.repo.repository import Repository
 from adw_worktree.settings.model import Settings
@@ -219,28 +220,21 @@ def _hide(repo: Repository, path: Path) -> None:
     lines = f"/{name}\n/{name}{ASIDE}\n".encode(errors="surrogateescape")
     inside, outside = _excluded(repo)
     # In front, so that a file without a newline at its end comes back as it was.
-    _write_exclude(repo, _EXCLUDE_BEGIN + inside + lines + _EXCLUDE_END + outside)
+    write_exclude(repo, _EXCLUDE_BEGIN + inside + lines + _EXCLUDE_END + outside)
 
 
 def _show_again(repo: Repository) -> None:
     inside, outside = _excluded(repo)
     if inside:
-        _write_exclude(repo, outside)
+        write_exclude(repo, outside)
 
 
 def _excluded(repo: Repository) -> tuple[bytes, bytes]:
     """Return what `info/exclude` has in our block, and around it."""
-    exclude = repo.common_dir / "info" / "exclude"
-    data = exclude.read_bytes() if is_file(exclude) else b""
+    data = load_exclude(repo)
     before, opened, rest = data.partition(_EXCLUDE_BEGIN)
     inside, closed, after = rest.partition(_EXCLUDE_END)
     return (inside, before + after) if opened and closed else (b"", data)
-
-
-def _write_exclude(repo: Repository, data: bytes) -> None:
-    exclude = repo.common_dir / "info" / "exclude"
-    exclude.parent.mkdir(exist_ok=True)
-    write_atomically(exclude, data)
 
 
 # ---- in git's configuration --------------------------------------------------------------------

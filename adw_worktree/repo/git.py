@@ -100,11 +100,17 @@ def run_git(
     """
     import subprocess
 
+    from adw_worktree.system.child_output import communicate, has_a_reader, pass_on
+
     cwd = _directory_for(args, place)
     argv = ["git", *(place.options if isinstance(place, Checkout) else ()), *args]
     env = _environment(place, climbing=climbing)
     env.update(variables or {})
-    printed = subprocess.PIPE if output is None else output
+    # Whoever reads our output would wait for what a hook leaves running.
+    passed_on = output is not None and has_a_reader(output)
+    printed = subprocess.PIPE if output is None or passed_on else output
+    said: str | None
+    complained: str | None
     if told is not None:
         env["GIT_PROGRESS_DELAY"] = "0"  # whoever is told knows when to show it
         printed = subprocess.DEVNULL
@@ -115,7 +121,7 @@ def run_git(
             env=env,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=printed,
-            stderr=subprocess.PIPE if output is None else output,
+            stderr=subprocess.PIPE if output is None else subprocess.STDOUT,
             encoding=sys.getfilesystemencoding(),  # as names of files are read and written
             errors="surrogateescape",
             pass_fds=handed_down() if watched else (),
@@ -125,10 +131,13 @@ def run_git(
                 if told is not None and child.stderr is not None:
                     from adw_worktree.system.progress import follow
 
-                    said, complained = "", follow(child.stderr.fileno(), told)
+                    said, complained = "", follow(child, child.stderr.fileno(), told)
+                    child.wait()
+                elif passed_on and child.stdout is not None and output is not None:
+                    said, complained = "", pass_on(child, child.stdout.fileno(), output)
                     child.wait()
                 else:
-                    said, complained = child.communicate(stdin, timeout=timeout)
+                    said, complained = communicate(child, stdin, timeout)
             except BaseException:
                 _end(child, patient=shielded)
                 raise

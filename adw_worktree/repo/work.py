@@ -62,25 +62,26 @@ class Uncommitted(NamedTuple):
         return ", ".join(part for part in parts if part)
 
 
-def uncommitted(worktree: Path, admin: Path) -> Uncommitted:
+def uncommitted(worktree: Path, admin: Path, ours: Sequence[str] = ()) -> Uncommitted:
     """Return what the worktree of the admin directory holds that is in no commit.
 
-    Also if its `.git` file is lost. Raises GitFailed.
+    Also if its `.git` file is lost. `ours` are files that are nobody's work. Raises GitFailed.
     """
     codes = status_codes(Checkout(admin, worktree))
     untracked = codes.count("??")
     inside = _repositories_inside(worktree, admin)
     unpushed = sorted(name for name, git_dir in inside if _has_unpushed(git_dir))
-    return Uncommitted(len(codes) - untracked, untracked, unfinished(admin), tuple(unpushed))
+    own = status_codes(Checkout(admin, worktree), ours).count("??") if untracked and ours else 0
+    return Uncommitted(len(codes) - untracked, untracked - own, unfinished(admin), tuple(unpushed))
 
 
-def status_codes(checkout: Checkout) -> list[str]:
+def status_codes(checkout: Checkout, only: Sequence[str] = ()) -> list[str]:
     """Return the two letters that `git status` has for each file that is not as committed.
 
-    Raises GitFailed.
+    `only` names the files to look at; without it, all. Raises GitFailed.
     """
     status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git(status, checkout).stdout)
+    return _codes(run_git(["--literal-pathspecs", *status, "--", *only], checkout).stdout)
 
 
 def unfinished(git_directory: Path) -> str | None:

@@ -12,6 +12,12 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from adw_worktree.system.child_output import read_output
+
+if TYPE_CHECKING:
+    from adw_worktree.system.child_output import Child
 
 _PATIENCE_SECONDS = 1.0
 _PAUSE_SECONDS = 0.1
@@ -48,15 +54,19 @@ class Line:
             os.write(self._descriptor, text.encode())
 
 
-def follow(stderr: int, told: Callable[[str], None]) -> str:
-    """Return all that a program says there; pass on at once what it means to write over."""
-    said = b""
-    while chunk := os.read(stderr, 4096):
-        said += chunk
-        whole, ended, _ = said.rpartition(b"\r")
+def follow(child: Child, stderr: int, told: Callable[[str], None]) -> str:
+    """Return all that `child` writes there; pass on each line that it will overwrite at once."""
+    written = b""
+
+    def take(chunk: bytes) -> None:
+        nonlocal written
+        written += chunk
+        whole, ended, _ = written.rpartition(b"\r")
         if ended:
             told(re.split(rb"[\r\n]", whole)[-1].decode(errors="replace"))
-    return said.decode(errors="surrogateescape")
+
+    read_output(child, stderr, take)
+    return written.decode(errors="surrogateescape")
 
 
 def progress(

@@ -24,13 +24,14 @@ from adw_worktree.repo.repository import (
     list_worktrees,
     worktree_of_admin,
 )
-from adw_worktree.repo.work import is_pruning_safe, uncommitted
+from adw_worktree.repo.work import is_pruning_safe
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists, is_dir, is_file
 from adw_worktree.worktrees.create_lock import is_filled
 from adw_worktree.worktrees.create_plan import drop_fetched
+from adw_worktree.worktrees.files.own_files import own_files, work_in
 from adw_worktree.worktrees.remove_steps import remove_empty_parent
 
 _ADDED_FIRST = frozenset(
@@ -240,5 +241,6 @@ def _has_work(project: Project, lease: Lease) -> bool:
     if not is_filled(project.pool, lease):
         # A submodule that was being checked out is neither clean nor anybody's work.
         status = ["status", "--porcelain", "--untracked-files=all", "--ignore-submodules=all"]
-        return bool(run_git(status, checkout).stdout)
-    return bool(uncommitted(path, admin))
+        others = [f":(top,literal,exclude){name}" for name in own_files(project, path)]
+        return bool(run_git([*status, "--", ".", *others], checkout).stdout)
+    return bool(work_in(project, path, admin))

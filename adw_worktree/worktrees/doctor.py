@@ -16,6 +16,7 @@ from adw_worktree.settings.approvals import commands_digest, is_trusted
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.files.exclude import is_shown
 from adw_worktree.worktrees.files.variables import unapproved_lines
 from adw_worktree.worktrees.reconcile import reconcile
 
@@ -32,7 +33,7 @@ class Problem(NamedTuple):
 def examine(project: Project) -> list[Problem]:
     """Return what is wrong; an examination that itself fails is a problem, too."""
     problems: list[Problem] = []
-    for look in (_git, _leases, _pool, _hooks, _trust, _trash):
+    for look in (_git, _leases, _pool, _hooks, _trust, _ignored, _trash):
         try:
             problems += look(project)
         except AdwError as exc:
@@ -111,6 +112,13 @@ def _trust(project: Project) -> Iterator[Problem]:
     if unapproved_lines(project):
         message = "the repository's settings ask for variables or databases that nobody approved"
         yield Problem("template-untrusted", message, "adw-worktree trust")
+
+
+def _ignored(project: Project) -> Iterator[Problem]:
+    main, env_file = project.repo.main, project.settings.env_file
+    if main is not None and is_shown(project.repo.checkout, env_file):
+        message = f"git shows {env_file}: a line of {main / '.gitignore'} takes it back in"
+        yield Problem("env-file-shown", message, f"put /{env_file} at the end of that file")
 
 
 def _trash(project: Project) -> Iterator[Problem]:

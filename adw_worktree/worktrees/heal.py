@@ -195,7 +195,8 @@ def _has_content(file: Path) -> bool:
 def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
-    places = [project.pool.ledger.path, repo.common_dir / "info" / "exclude"]
+    exclude = os.path.realpath(repo.common_dir / "info" / "exclude")
+    places = [project.pool.ledger.path, Path(exclude)]
     places += [
         repo.tool_dir / "renaming.json",
         state / "doubtful.json",

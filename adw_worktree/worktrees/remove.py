@@ -21,7 +21,7 @@ from adw_worktree.repo.branches import upstream_of
 from adw_worktree.repo.integrated import is_integrated
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory, list_worktrees
-from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
+from adw_worktree.repo.work import Uncommitted, own_admin
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.mounts import require_unmounted
@@ -31,6 +31,7 @@ from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, busy_ports, listeners
 from adw_worktree.system.servers import stop_servers
 from adw_worktree.worktrees import trash
+from adw_worktree.worktrees.files.own_files import work_in
 from adw_worktree.worktrees.files.variables import hook_variables
 from adw_worktree.worktrees.heal import Healed, heal
 from adw_worktree.worktrees.remove_checks import (
@@ -173,7 +174,7 @@ def _remove(
     require_unmounted(entry.path)
     if exists(entry.path):
         if work is None or ran or stopped:
-            work = uncommitted(entry.path, admin)  # hooks and servers may have left some
+            work = work_in(project, entry.path, admin)  # hooks and servers may have left some
         gone = _retire(project, target, entry, work, consent)
     else:
         gone = _drop_entry(project, lease, entry, consent)

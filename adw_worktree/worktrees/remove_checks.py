@@ -22,11 +22,12 @@ from adw_worktree.project import Project
 from adw_worktree.repo.integrated import is_integrated, is_on_a_ref
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory
-from adw_worktree.repo.work import Uncommitted, own_admin, uncommitted
+from adw_worktree.repo.work import Uncommitted, own_admin
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.worktrees.files.own_files import work_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def require_consent(
         require_unmounted(entry.path)
     if exists(entry.path):
         admin = own_admin(project.repo, entry.path)
-        work = None if consent.force else uncommitted(entry.path, admin)
+        work = None if consent.force else work_in(project, entry.path, admin)
         if work:
             raise dirty(project, target, entry, work, consent)
     elif target.lease is not None and not consent.force:

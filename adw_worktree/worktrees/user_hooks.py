@@ -11,6 +11,7 @@ from pathlib import Path
 from adw_worktree.errors import HookFailed
 from adw_worktree.settings.approvals import _WITHOUT
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.child_output import has_a_reader, pass_on
 from adw_worktree.system.environment import BUSY_VARIABLE, clean_environment
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import is_dir
@@ -35,8 +36,9 @@ def run_hooks(
 ) -> None:
     """Run the commands of `moment` in order in `cwd`, with `variables` in their environment.
 
-    `output` is the file descriptor that gets both of their streams; None drops them. Whether the
-    commands are approved is for `require_trusted`, before anything is begun.
+    `output` is the file descriptor that gets both of their streams; None drops them. What a command
+    leaves running may go on writing: nobody waits for its end. Whether the commands are approved is
+    for `require_trusted`, before anything is begun.
 
     Raises HookFailed at the first command that cannot be started or exits non-zero. On Ctrl-C or
     another exception the command is given time to end, then ended, and the exception goes on.
@@ -59,10 +61,16 @@ def _run(
 ) -> None:
     # `--`: a line that begins with a dash is a command too, not an option of sh.
     argv = ["sh", "-c", "--", command] if isinstance(command, str) else list(command)
-    stream = subprocess.DEVNULL if output is None else output
+    piped = output is not None and has_a_reader(output)
+    stream = subprocess.DEVNULL if output is None else subprocess.PIPE if piped else output
     try:
         child = subprocess.Popen(
-            argv, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
+            argv,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
         )
     except OSError as exc:
         missing = "" if is_dir(cwd) else f" (there is no directory {cwd})"
@@ -70,36 +78,51 @@ def _run(
         raise _failed(moment, command, reason) from exc
     except ValueError as exc:  # a NUL byte in a variable
         raise _failed(moment, command, f"could not be started: {exc}") from exc
-    status = _wait(child)
+    status = _wait(child, output)
     if status != 0:
         raise _failed(moment, command, _ending(status))
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    """Return the child's exit status; leave no child behind if something interrupts."""
+def _wait(child: subprocess.Popen[bytes], output: int | None) -> int:
+    """Return the child's exit status; leave no child behind if something interrupts.
+
+    `output` gets what comes through the child's pipe, if it has one.
+    """
     try:
+        _pass_output(child, output)
         return child.wait()
     except KeyboardInterrupt:
         # The terminal sent Ctrl-C to the child as well: it may be cleaning up.
-        _end(child, ask=False)
+        _end(child, output, ask=False)
         raise
     except BaseException:
-        _end(child, ask=True)
+        _end(child, output, ask=True)
         raise
+    finally:
+        if child.stdout is not None:
+            child.stdout.close()
 
 
-def _end(child: subprocess.Popen[bytes], *, ask: bool) -> None:
+def _end(child: subprocess.Popen[bytes], output: int | None, *, ask: bool) -> None:
     """Give the child time to end, telling it first if `ask`; then end it."""
     try:
         if ask:
             child.terminate()
+        _pass_output(child, output, _GRACE_SECONDS)
         child.wait(_GRACE_SECONDS)
     except subprocess.TimeoutExpired:
         if not ask:
-            _end(child, ask=True)
+            _end(child, output, ask=True)
     finally:  # a second Ctrl-C comes through here
         child.kill()
         child.wait()
+
+
+def _pass_output(
+    child: subprocess.Popen[bytes], output: int | None, patience: float | None = None
+) -> None:
+    if child.stdout is not None and output is not None:
+        pass_on(child, child.stdout.fileno(), output, patience)
 
 
 def _ending(status: int) -> str:

@@ -177,7 +177,13 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
     assert found == []
 
 
-SPAWNS = {"repo.git", "worktrees.user_hooks", "system.background", "integrations.service"}
+SPAWNS = {
+    "repo.git",
+    "worktrees.user_hooks",
+    "system.background",
+    "system.child_output",
+    "integrations.service",
+}
 PRINTS = {"cli.main", "cli.commands.trust"}
 """They ask `cli.output` to."""
 

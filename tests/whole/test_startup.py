@@ -65,8 +65,10 @@ LOADED = {
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
     "run a -- true": SHOWS_ENV | _names("cli.commands.run system.exec_command worktrees.lookup"),
     "status": HEALS | _names("cli.commands.status pool.status"),
-    "list": HEALS | _names("cli.commands.list worktrees.listing worktrees.results"),
-    "reserve r": HEALS | _names("cli.commands.reserve worktrees.files.exclude worktrees.results"),
+    "list": HEALS
+    | _names("cli.commands.list system.child_output worktrees.listing worktrees.results"),
+    "reserve r": HEALS
+    | _names("cli.commands.reserve repo.exclude_file worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES
     | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
@@ -104,8 +106,9 @@ LOADED = {
     ),
     "hooks status": OPENS
     | _names(
-        "cli.commands.hooks integrations.agent_files integrations.git_hooks integrations.hook_file "
-        "integrations.service integrations.service_file integrations.stamp system.shipped"
+        "cli.commands.hooks integrations.agent_files integrations.git_hooks "
+        "integrations.hook_file integrations.service integrations.service_file "
+        "integrations.stamp repo.exclude_file system.child_output system.shipped"
     ),
     "spares status": OPENS
     | _names(

@@ -12,6 +12,7 @@ from adw_worktree.project import Project
 from adw_worktree.settings.places import INCLUDE_FILE
 from adw_worktree.system.paths import is_file
 from adw_worktree.worktrees.files.env_file import write
+from adw_worktree.worktrees.files.exclude import shown_notes
 from adw_worktree.worktrees.files.variables import env_text
 
 
@@ -21,11 +22,12 @@ def furnish(project: Project, lease: Lease, worktree: Path) -> list[str]:
     Raises SettingsError, HookUntrusted, FileUnusable.
     """
     write(worktree, project.settings.env_file, env_text(project, lease))
+    notes = shown_notes(project, worktree)
     if not project.settings.write:
-        return []
+        return notes
     from adw_worktree.worktrees.files.programs import write_files
 
-    return write_files(project, lease, worktree)
+    return [*notes, *write_files(project, lease, worktree)]
 
 
 def forget_name(project: Project, adw_id: str, worktree: Path) -> None:

@@ -87,6 +87,18 @@ def write_files(project: Project, lease: Lease, worktree: Path) -> list[str]:
     return notes
 
 
+def written_files(project: Project, adw_id: str, worktree: Path) -> list[str]:
+    """Return the names of the files there that are ours, relative to the top of `worktree`."""
+    found = []
+    for asked in project.settings.write:
+        program, _, below = asked.partition(":")
+        for file in _FILES[program]:
+            path = worktree / below / file.name.format(adw_id=adw_id)
+            if _is_ours(path, file.comment):
+                found.append(path.relative_to(worktree).as_posix())
+    return found
+
+
 def drop_named(project: Project, adw_id: str, worktree: Path) -> None:
     """Delete our files that are called after `adw_id`. Raises FileUnusable."""
     for asked in project.settings.write:

@@ -24,10 +24,11 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import branch_commit, head_branch
-from adw_worktree.repo.work import require_linked, uncommitted
+from adw_worktree.repo.work import require_linked
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
+from adw_worktree.worktrees.files.own_files import work_in
 from adw_worktree.worktrees.files.variables import hook_variables
 from adw_worktree.worktrees.finish.advance import advance, require_room
 from adw_worktree.worktrees.finish.merge import Manner, Merged, Sides, WayOn, merge_aside
@@ -253,7 +254,7 @@ def _require_branch(project: Project, lease: Lease, path: Path) -> str:
 
 
 def _require_clean(project: Project, path: Path, lease: Lease, terms: Terms) -> None:
-    work = uncommitted(path, require_linked(project.repo, path))
+    work = work_in(project, path, require_linked(project.repo, path))
     if work:
         raise DirtyWorktree(
             f"the worktree {path} has uncommitted work: {work}",

@@ -231,9 +231,9 @@ def _raise_failure(
         )
     stderr = done.stderr.replace(_REFUSED, "a hook of git's refused the commit")
     failure = git_failure(argv, scratch.directory, done.returncode, stderr)
+    reason, _, _ = failure.message.partition("\n")  # the note has all of it
     failure.message = (
-        f"{sides.branch} was not merged into {sides.into}, and nothing was changed: "
-        f"{failure.message}"
+        f"{sides.branch} was not merged into {sides.into}, and nothing was changed: {reason}"
     )
     failure.hint = way_on.failure
     said = f"{done.stdout}{stderr}".strip()

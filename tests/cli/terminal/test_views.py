@@ -608,13 +608,12 @@ assert any(path.endswith("port_allocations.json") for path in read), read
 
 
 def test_lines_of_progress_are_passed_on_and_all_is_kept() -> None:
-    ours, theirs = os.pipe()
-    said = b"Updating files:  50%\rUpdating files: 100%\rUpdating files: 100%, done.\nfatal: no\n"
-    os.write(theirs, said)
-    os.close(theirs)
+    said = "Updating files:  50%\rUpdating files: 100%\rUpdating files: 100%, done.\nfatal: no\n"
     told: list[str] = []
-    assert follow(ours, told.append) == said.decode()
-    os.close(ours)
+    with subprocess.Popen(["printf", "%s", said], stdout=subprocess.PIPE) as child:
+        child.wait()
+        assert child.stdout is not None
+        assert follow(child, child.stdout.fileno(), told.append) == said
     assert told == ["Updating files: 100%"]
 
 
