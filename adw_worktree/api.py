@@ -9,9 +9,11 @@ from threading import Lock
 from typing import Any
 
 from adw_worktree.adw_id import check_adw_id
-from adw_worktree.errors import NotARepository
+from adw_worktree.errors import FileUnusable, NotARepository
+from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Ledger
 from adw_worktree.pool.pool import Pool
+from adw_worktree.pool.receipts import RECEIPT, receipt_token
 from adw_worktree.project import Project, open_project, project_of
 from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.files.exclude import ensure_excluded
@@ -54,7 +56,11 @@ class PortPool:
         The caller says that nobody uses the ports any more, even if there is a worktree.
         """
         lease = self._pool.leases().get(adw_id)
-        return lease is not None and self._pool.release(lease)
+        if lease is None:
+            return False
+        if self._project is not None and lease.admin_id is not None:
+            _drop_receipt(self._project.repo.admin_root / lease.admin_id, lease)
+        return self._pool.release(lease)
 
     def get_allocation(self, adw_id: str) -> tuple[int, int] | None:
         """Return the backend and frontend port of `adw_id`, or None if it has none."""
@@ -77,6 +83,15 @@ class PortPool:
         gone = self._pool.release_gone()
         aged = self._pool.release_aged(timedelta(hours=max_age_hours))
         return len(gone) + len(aged)
+
+
+def _drop_receipt(admin: Path, lease: Lease) -> None:
+    """Remove the receipt of a worktree that gives its slot up: it would get it back by that."""
+    try:
+        if receipt_token(admin) == lease.token:
+            (admin / RECEIPT).unlink(missing_ok=True)
+    except OSError as exc:
+        raise FileUnusable.because(f"the receipt in {admin} cannot be removed", exc) from exc
 
 
 def _pool_of(file: Path | None) -> Project | Pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +12,7 @@ from adw_worktree.errors import (
 )
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases, Ledger, attach_worktrees, recover_leases
+from adw_worktree.pool.place import Place, find_place, record_file
 from adw_worktree.pool.pool import Pool
 from adw_worktree.repo.find import find_repository
 from adw_worktree.repo.git import run_git
@@ -106,21 +108,66 @@ def open_project(directory: Path, **overrides: Any) -> Project:
 
 
 def project_of(repo: Repository, **overrides: Any) -> Project:
-    """Return the project of a repository already found. Raises SettingsError."""
-    bare = repo.main is None
-    settings = load_settings(repo.home, bare=bare)._replace(**overrides)
+    """Return the project of a repository already found. Raises SettingsError, LedgerError."""
     state_dir = places.state_directory()
-    path = places.ledger_path(settings, home=repo.home, common_dir=repo.common_dir, bare=bare)
-    require_inside(repo, path, "the ledger")
+    place = find_place(repo, state_dir)
+    repo = repo._replace(main=place.main)
+    settings = load_settings(repo.home, bare=repo.main is None)._replace(**overrides)
     ledger = Ledger(
-        path,
+        _ledger_path(repo, settings, place),
         repo.tool_dir / "ledger.lock",
         settings.lock_timeout,
         notices=[],
-        recover=lambda: recover_leases(repo.common_dir, settings, state_dir, path),
+        recover=lambda path: recover_leases(repo.common_dir, settings, state_dir, path),
         attach=lambda leases: attach_worktrees(repo.common_dir, leases),
+        place=place,
     )
-    return Project(repo, settings, state_dir, Pool(ledger, settings, state_dir, repo.common_dir))
+    require_inside(repo, ledger.path, "the ledger")
+    if place.damage:
+        file = record_file(repo.common_dir)
+        ledger.notices.append(
+            f"the record {file} was damaged ({place.damage}); the ledger is taken to be "
+            f"{ledger.path}, and the next command that writes it records that"
+        )
+    project = Project(repo, settings, state_dir, Pool(ledger, settings, state_dir, repo.common_dir))
+    asked = unheeded_ledger(project)
+    if asked is not None:
+        ledger.notices.append(f"{asked.message}; to move it: {asked.hint}")
+    return project
+
+
+def _ledger_path(repo: Repository, settings: Settings, place: Place) -> Path:
+    """Return the ledger: where it is known to be, or one that is there, or where settings want it.
+
+    One inside of git's directory that the registry does not know is from before the state directory
+    was lost, and from before the main worktree was found.
+    """
+    if place.ledger is not None:
+        return place.ledger
+    wanted, inside = (
+        places.ledger_path(one, home=repo.home, common_dir=repo.common_dir, bare=bare)
+        for one, bare in ((settings, repo.main is None), (Settings(), True))
+    )
+    return inside if os.path.lexists(inside) and not os.path.lexists(wanted) else wanted
+
+
+def unheeded_ledger(project: Project) -> SettingsError | None:
+    """Return how to move the ledger to where a setting wants it; None if it is there."""
+    repo, ledger = project.repo, project.pool.ledger.path
+    if project.settings.ledger is None:
+        return None  # the usual place is no wish: another branch may have the setting
+    bare = repo.main is None
+    wanted = places.ledger_path(
+        project.settings, home=repo.home, common_dir=repo.common_dir, bare=bare
+    )
+    if wanted == ledger:
+        return None
+    words = [quote(str(path)) for path in (wanted.parent, ledger, wanted)]
+    return SettingsError(
+        f"the setting ledger wants {wanted}, but the ledger of this repository is {ledger}",
+        hint=f"mkdir -p {words[0]} && mv {words[1]} {words[2]} && "
+        f"rm {quote(str(record_file(repo.common_dir)))}",
+    )
 
 
 def without_rebuilding(project: Project) -> Project:
@@ -129,11 +176,11 @@ def without_rebuilding(project: Project) -> Project:
     It may be that the repository is being deleted: `rm -rf` would stumble over a new file.
     """
 
-    def lost() -> Leases:
+    def lost(_: Path) -> Leases:
         raise LedgerError(
             f"the ledger {project.pool.ledger.path} has to be made anew",
             hint=f"adw-worktree -C {quote(str(project.repo.home))} list",
         )
 
-    ledger = project.pool.ledger._replace(recover=lost)
+    ledger = project.pool.ledger._replace(recover=lost, place=None)
     return project._replace(pool=project.pool._replace(ledger=ledger))

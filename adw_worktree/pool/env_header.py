@@ -94,6 +94,21 @@ def is_ours(header: Header | None, lease: Lease) -> bool:
     return header == Header(lease.adw_id, lease.slot, lease.admin_id or "", lease.token)
 
 
+def vouches_for(worktree: Path, lease: Lease, env_file: str | None) -> bool:
+    """Whether the env file in `worktree` was written for `lease`.
+
+    Besides that called `env_file` every file at the top is looked at: the settings of another
+    branch may have had another name for it.
+    """
+    if env_file is not None and is_ours(load_header(worktree / env_file), lease):
+        return True
+    try:
+        names = os.listdir(worktree)
+    except OSError:
+        return False
+    return any(is_ours(load_header(worktree / name), lease) for name in names)
+
+
 def _read(path: Path) -> bytes | None:
     """Return the bytes of a regular file of at most 64 KiB, else None. Opening never blocks."""
     extra = os.O_NOFOLLOW | os.O_NONBLOCK

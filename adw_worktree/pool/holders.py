@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shlex import quote
 
 from adw_worktree.errors import PoolExhausted, SlotUnavailable, UsageError
-from adw_worktree.pool.lease import Lease, ports_of
+from adw_worktree.pool.lease import Lease, clash, ports_of
 from adw_worktree.pool.verdict import Standing, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
@@ -38,6 +38,22 @@ class Holding(NamedTuple):
         return str(place.parent if place.name == ".git" else place)
 
 
+def clashes(holdings: Sequence[Holding]) -> Iterator[tuple[Holding, Holding]]:
+    """Yield every two that share a slot or a port."""
+    holders: dict[tuple[str, int], list[Holding]] = {}
+    seen = set()
+    for holding in holdings:
+        lease = holding.lease
+        keys = [("slot", lease.slot), *(("port", port) for port in lease.ports.values())]
+        for key in keys:
+            for other in holders.setdefault(key, []):
+                pair = (other.lease.token, lease.token)
+                if clash(other.lease, lease) and pair not in seen:
+                    seen.add(pair)
+                    yield other, holding
+            holders[key].append(holding)
+
+
 def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, list[int]]:
     """Return the slots that nobody leases but whose ports (given) some process holds."""
     holdings = list(holdings)
@@ -47,6 +63,18 @@ def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, 
     busy = busy_ports(port for wanted in ports.values() for port in wanted)
     found = {slot: [port for port in wanted if port in busy] for slot, wanted in ports.items()}
     return {slot: busy_here for slot, busy_here in found.items() if busy_here}
+
+
+def first_free(settings: Settings, held: Sequence[Lease], doubtful: Container[int]) -> int | None:
+    """Return the first slot that is nobody's and has free ports, those in doubt last, or None."""
+    taken = {lease.slot for lease in held}
+    taken_ports = {port for lease in held for port in lease.ports.values()}
+    free = [slot for slot in range(settings.slots) if slot not in taken]
+    for slot in sorted(free, key=lambda slot: slot in doubtful):
+        ports = set(ports_of(slot, settings.services).values())
+        if not ports & taken_ports and not busy_ports(ports):
+            return slot
+    return None
 
 
 def require_available(slot: int, settings: Settings, holdings: Iterable[Holding]) -> None:
@@ -81,9 +109,12 @@ def another_slot(lease: Lease, wanted: int, *, making: bool) -> UsageError:
 
 
 def exhausted(
-    settings: Settings, holdings: Iterable[Holding], blocked: Mapping[int, list[int]]
+    settings: Settings,
+    holdings: Sequence[Holding],
+    blocked: Mapping[int, list[int]] | None = None,
 ) -> PoolExhausted:
-    """Return the error that names every holder and every blocked slot."""
+    """Return the error that names every holder and every blocked slot, looked for if not given."""
+    blocked = blocked_slots(settings, holdings) if blocked is None else blocked
     holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
     lines = [f"Port pool exhausted: none of the {settings.slots} slots is free"]
     lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]

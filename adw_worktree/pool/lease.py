@@ -71,3 +71,9 @@ def port_variable(service: str) -> str:
 def ports_of(slot: int, services: Mapping[str, int]) -> dict[str, int]:
     """Return the port of each service for `slot`: its base + slot."""
     return {name: base + slot for name, base in services.items()}
+
+
+def clash(one: Lease, other: Lease) -> bool:
+    """Whether two leases share a slot or a port."""
+    shared_port = set(one.ports.values()) & set(other.ports.values())
+    return one.token != other.token and (one.slot == other.slot or bool(shared_port))

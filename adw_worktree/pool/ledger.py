@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
-from adw_worktree.errors import LedgerError, LedgerTooNew, remedy
+from adw_worktree.errors import LedgerError, LedgerTooNew, UnknownAdw, remedy
 from adw_worktree.pool import registry
 from adw_worktree.pool.document import DocumentDamaged, decode_leases, encode_leases
-from adw_worktree.pool.env_header import is_ours, load_header
+from adw_worktree.pool.env_header import load_header, vouches_for
 from adw_worktree.pool.lease import Lease, ports_of
+from adw_worktree.pool.place import Place
 from adw_worktree.pool.receipts import has_receipt, load_receipt, write_receipt
 from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import admin_directories, worktree_of_admin
-from adw_worktree.settings.model import Settings
+from adw_worktree.settings.model import DEFAULT_ENV_FILE, Settings
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
@@ -40,14 +41,22 @@ class Ledger(NamedTuple):
     lock_timeout: float
     notices: list[str]
     """Gets what a person should be told: that the ledger was damaged, or upgraded."""
-    recover: Callable[[], Leases] = dict
-    """Return the leases that can be found without the file."""
+    recover: Callable[[Path], Leases] = lambda path: {}
+    """Return the leases that can be found without the file, which is lost from that path."""
     attach: Callable[[Leases], Leases] = lambda leases: leases
     """Return leases of the older shape with the worktrees that they belong to."""
+    place: Place | None = None
+    """Keeps the record of where the ledger is; None for one that has no record."""
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Return the lock of this ledger. Taken after the machine's, never before."""
-        return held(self.lock_path, self.lock_timeout, f"the ledger {self.path}")
+    @contextmanager
+    def locked(self) -> Iterator[Ledger]:
+        """Hold the lock of this ledger, taken after the machine's, never before.
+
+        Yields the ledger to work on: another process may have made the first one elsewhere.
+        """
+        with held(self.lock_path, self.lock_timeout, f"the ledger {self.path}"):
+            path = None if self.place is None else self.place.ledger_now()
+            yield self if path in (None, self.path) else self._replace(path=path)
 
     def peek(self) -> Leases | None:
         """Return the leases without the lock, or None if the file is not what we write.
@@ -69,7 +78,7 @@ class Ledger(NamedTuple):
         """
         data = self._read()
         if data is None:
-            leases = self.recover()
+            leases = self.recover(self.path)
             if leases:
                 with suppress(LedgerError):  # where nothing can be written, looking still works
                     self.commit(leases)
@@ -77,7 +86,7 @@ class Ledger(NamedTuple):
         try:
             leases, older = self._decoded(data)
         except DocumentDamaged as exc:
-            leases = self.recover()  # first: if that cannot be now, nothing has changed
+            leases = self.recover(self.path)  # first: if that cannot be now, nothing has changed
             aside = self._set_aside(".corrupt-")
             self.notices.append(
                 f"the ledger {self.path} was damaged ({exc}); it is kept as {aside.name}; "
@@ -96,13 +105,15 @@ class Ledger(NamedTuple):
 
         An older version may have written over a ledger of ours; an empty object says nothing.
         """
-        leases = self.recover()
+        leases = self.recover(self.path)
         for lease in self.attach(older).values():
             _add(leases, lease)
         return leases
 
     def commit(self, leases: Mapping[str, Lease]) -> None:
         """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
+        if self.place is not None:
+            self.place.record(self.path)
         try:
             if not is_dir(self.path.parent):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,8 +211,12 @@ def lease_of_env_file(admin: Path, settings: Settings) -> Lease | None:
     A header that names another worktree is a copy and tells nothing.
     """
     worktree = worktree_of_admin(admin)
-    header = load_header(worktree / settings.env_file) if worktree else None
-    if worktree is None or header is None or header.worktree != admin.name:
+    if worktree is None:
+        return None
+    names = (settings.env_file, DEFAULT_ENV_FILE)  # a setting may come and go with the branch
+    headers = [header for name in names if (header := load_header(worktree / name)) is not None]
+    header = next((header for header in headers if header.worktree == admin.name), None)
+    if header is None:
         return None
     lease = Lease(
         adw_id=header.adw_id,
@@ -216,8 +231,7 @@ def lease_of_env_file(admin: Path, settings: Settings) -> Lease | None:
 
 def names_slot(lease: Lease, settings: Settings) -> bool:
     """Whether the worktree's env file says what `lease` says: who of two claimants is right."""
-    header = load_header(Path(lease.path) / settings.env_file) if lease.path else None
-    return is_ours(header, lease)
+    return lease.path is not None and vouches_for(Path(lease.path), lease, settings.env_file)
 
 
 def tied(lease: Lease, worktree: Path, admin: Path) -> Lease:
@@ -258,3 +272,21 @@ def _add(leases: Leases, lease: Lease) -> None:
 def slots_of(leases: Iterable[Lease]) -> set[int]:
     """Return the slots that `leases` hold."""
     return {lease.slot for lease in leases}
+
+
+def standing(leases: Leases, lease: Lease) -> Lease | None:
+    """Return that very lease as it stands now, perhaps renamed; None if it stands no more."""
+    present = leases.get(lease.adw_id)
+    if present is not None and present.token == lease.token:
+        return present
+    return next((one for one in leases.values() if one.token == lease.token), None)
+
+
+def require_standing(leases: Leases, lease: Lease) -> Lease:
+    """Return that very lease as it stands now. Raises UnknownAdw if it stands no more."""
+    present = standing(leases, lease)
+    if present is None:
+        raise UnknownAdw(
+            f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
+        )
+    return present

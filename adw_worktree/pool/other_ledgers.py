@@ -13,7 +13,9 @@ from adw_worktree.errors import LedgerError
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import Holding
-from adw_worktree.pool.ledger import Leases, Ledger
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.ledger import Ledger
+from adw_worktree.pool.unlisted import forgotten_slots, forgotten_worktrees, unlisted_leases
 from adw_worktree.pool.verdict import judge
 from adw_worktree.settings.model import Settings
 
@@ -30,20 +32,48 @@ def is_own(entry: registry.Entry, ledger: Path, common_dir: Path | None) -> bool
     return entry.device == common_dir.stat().st_dev and not registry.is_there(entry)
 
 
-def leases_of(entry: registry.Entry, settings: Settings) -> Leases:
-    """Return what another ledger says; if it is not to be read, what it was last seen with."""
+def holdings_of(
+    entry: registry.Entry,
+    settings: Settings,
+    *,
+    living: bool = False,
+    forgotten: set[int] | None = None,
+) -> list[Holding]:
+    """Return what a repository of the registry holds; `living` and `forgotten` are as for
+    `Pool.elsewhere`."""
+    located = registry.locate(entry) if living else entry
+    if located is None:
+        return []
+    held = [Holding(lease, located.ledger, located.common_dir)
+            for lease in _leases_of(located, settings, forgotten)]  # fmt: skip
+    return [one for one in held if lives(one)] if living else held
+
+
+def _leases_of(
+    entry: registry.Entry, settings: Settings, forgotten: set[int] | None
+) -> list[Lease]:
+    """Return what another ledger says; if it is not to be read, what it was last seen with.
+
+    Whatever its ledger has forgotten, a worktree that lives keeps its slot.
+    """
     leases = None
     if registry.is_there(entry):
         with suppress(LedgerError):
             leases = other_ledger(entry, settings).peek()
-    return dict(entry.leases) if leases is None else leases
+    if leases is None:
+        return list(entry.leases.values())
+    held = list(leases.values())
+    held += unlisted_leases(entry.common_dir, held, None, lambda: entry)
+    if forgotten is not None:
+        forgotten |= forgotten_slots(entry, held)
+    return held + forgotten_worktrees(entry, held, None)
 
 
 def other_ledger(entry: registry.Entry, settings: Settings) -> Ledger:
     """Return the ledger of another repository; it is never rebuilt from here."""
     lock_path = entry.common_dir / "adw-worktree" / "ledger.lock"
     return Ledger(
-        entry.ledger, lock_path, settings.lock_timeout, [], recover=lambda: dict(entry.leases)
+        entry.ledger, lock_path, settings.lock_timeout, [], recover=lambda _: dict(entry.leases)
     )
 
 

@@ -8,29 +8,34 @@ cannot be read keeps the slots it was last seen with.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adw_worktree.errors import AdwIdTaken, LedgerError, PoolExhausted, UnknownAdw
+from adw_worktree.errors import AdwIdTaken, LedgerError
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import (
     Holding,
     another_slot,
-    blocked_slots,
     exhausted,
+    first_free,
     is_aged,
     require_available,
 )
 from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, Ledger
-from adw_worktree.pool.other_ledgers import forget_lost, is_own, leases_of, lives, other_ledger
+from adw_worktree.pool.ledger import Leases, Ledger, require_standing, standing
+from adw_worktree.pool.other_ledgers import (
+    forget_lost,
+    holdings_of,
+    is_own,
+    other_ledger,
+)
+from adw_worktree.pool.unlisted import forgotten_slots, undisputed, unlisted_leases
 from adw_worktree.pool.verdict import Finding, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
-from adw_worktree.system.ports import busy_ports
 
 
 class Pool(NamedTuple):
@@ -53,8 +58,21 @@ class Pool(NamedTuple):
         leases = self.ledger.peek()
         if leases is not None:
             return leases
-        with self._locked():
-            return self.ledger.load()
+        with self._locked() as ledger:
+            return ledger.load()
+
+    def unlisted(self, leases: Leases) -> list[Lease]:
+        """Return the leases that receipts of worktrees name and that are not among `leases`."""
+        if self.common_dir is None:
+            return []
+        known, env_file = leases.values(), self.settings.env_file
+        return unlisted_leases(self.common_dir, known, env_file, self.entry)
+
+    def entry(self) -> registry.Entry | None:
+        """Return what the registry has of this ledger; None if it has nothing that can be read."""
+        if self.state_dir is None or self.common_dir is None:
+            return None
+        return registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
 
     def neighbours(self) -> list[registry.Entry]:
         """Return what the registry has of every ledger, this one's if it is sound."""
@@ -65,23 +83,19 @@ class Pool(NamedTuple):
         )
         return list(registry.entries(self.state_dir, own))
 
-    def elsewhere(self, *, living: bool = False) -> list[Holding]:
+    def elsewhere(
+        self, *, living: bool = False, forgotten: set[int] | None = None
+    ) -> list[Holding]:
         """Return what the other ledgers of this machine hold.
 
         With `living`, leave out what is gone and only not released yet: for reports, never for
-        handing out.
+        handing out. `forgotten` gets the slots of reservations that their ledgers have forgotten.
         """
-        if self.state_dir is None:
-            return []
-        holdings = []
+        found = []
         for entry in self.neighbours():
-            if is_own(entry, self.ledger.path, self.common_dir):
-                continue
-            located = registry.locate(entry) if living else entry
-            if located is not None:
-                for lease in leases_of(located, self.settings).values():
-                    holdings.append(Holding(lease, located.ledger, located.common_dir))
-        return [one for one in holdings if lives(one)] if living else holdings
+            if not is_own(entry, self.ledger.path, self.common_dir):
+                found += holdings_of(entry, self.settings, living=living, forgotten=forgotten)
+        return found
 
     def finding(self, lease: Lease) -> Finding:
         """Return what became of the worktree of `lease`."""
@@ -100,7 +114,7 @@ class Pool(NamedTuple):
             return
         others = self.leases()
         others.pop(lease.adw_id, None)
-        require_available(wanted, self.settings, [*self._own(others), *self.elsewhere()])
+        require_available(wanted, self.settings, self._holdings(others, lease.token))
         raise another_slot(lease, wanted, making=making)
 
     # ---- changing ------------------------------------------------------------------------
@@ -116,17 +130,19 @@ class Pool(NamedTuple):
 
         Raises SlotUnavailable if the wanted slot is not to be had, PoolExhausted if none is.
         """
+        token = draft.token if draft else ""
         with self._transaction() as leases:
             self._release_gone(leases)
+            self._take_back(leases, token)
             present = leases.get(adw_id)
             if present is not None:
                 return present
-            slot = self._free_slot(leases, wanted)
+            slot = self._free_slot(leases, wanted, token)
             if slot is None:
                 self._release_gone_elsewhere()
-                slot = self._free_slot(leases, wanted)
+                slot = self._free_slot(leases, wanted, token)
             if slot is None:
-                raise self._exhausted(leases)
+                raise exhausted(self.settings, self._holdings(leases))
             draft = draft or Lease(
                 adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
             )
@@ -142,7 +158,7 @@ class Pool(NamedTuple):
         out last.
         """
         with self._transaction() as leases:
-            present = _standing(leases, lease)
+            present = standing(leases, lease)
             if present is None:
                 return False
             del leases[present.adw_id]
@@ -166,7 +182,7 @@ class Pool(NamedTuple):
         Raises AdwIdTaken, or UnknownAdw if that very lease stands no more.
         """
         with self._transaction() as leases:
-            present = _require_standing(leases, lease)
+            present = require_standing(leases, lease)
             if adw_id in leases:
                 raise AdwIdTaken(f"{adw_id} is another ADW", hint="choose another id")
             leases[adw_id] = leases.pop(present.adw_id)._replace(adw_id=adw_id)
@@ -177,11 +193,11 @@ class Pool(NamedTuple):
 
         Raises UnknownAdw if that very lease stands no more.
         """
-        with self.ledger.locked():
-            leases = self.ledger.load()
-            adw_id, slot, ports, *_ = _require_standing(leases, lease)
+        with self.ledger.locked() as ledger:
+            leases = ledger.load()
+            adw_id, slot, ports, *_ = require_standing(leases, lease)
             leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
-            self.ledger.commit(leases)
+            ledger.commit(leases)
 
     def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
         """Lease a slot to a worktree that is there and has none; return the lease.
@@ -192,7 +208,8 @@ class Pool(NamedTuple):
             present = leases.get(lease.adw_id)
             if present is not None:
                 return present
-            if keep_slot and lease.slot not in {one.slot for one in self._all(leases)}:
+            held = self._holdings(leases, lease.token)
+            if keep_slot and lease.slot not in {one.lease.slot for one in held}:
                 leases[lease.adw_id] = lease
                 statedir.settle_doubt(self.state_dir, lease.slot)
                 return lease
@@ -209,10 +226,12 @@ class Pool(NamedTuple):
         Looks first without a lock, so that a pool in order costs no more than reading it.
         """
         leases = self.leases()
-        if not self._gone(leases) and self._is_known(leases):
+        if not self._gone(leases) and self._is_known(leases) and not self.unlisted(leases):
             return []
         with self._transaction() as leases:
-            return self._release_gone(leases)
+            released = self._release_gone(leases)
+            self._take_back(leases)
+            return released
 
     def release_aged(self, max_age: timedelta) -> list[Lease]:
         """Release the leases without a worktree that are older than `max_age`."""
@@ -234,24 +253,26 @@ class Pool(NamedTuple):
     @contextmanager
     def _transaction(self) -> Iterator[Leases]:
         """Hold the machine's and the ledger's lock; write what the block changed."""
-        with self._locked():
-            leases = self.ledger.load()
+        with self._locked() as ledger:
+            leases = ledger.load()
             before = dict(leases)
+            here = self._replace(ledger=ledger)
+            statedir.doubt(self.state_dir, forgotten_slots(here.entry(), leases.values()))
             yield leases
             if leases != before:
-                self.ledger.commit(leases)
-            self._register(leases, changed=leases != before)
+                ledger.commit(leases)
+            here._register(leases, changed=leases != before)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[Ledger]:
         if self.state_dir is None:
-            with self.ledger.locked():
-                yield
+            with self.ledger.locked() as ledger:
+                yield ledger
             return
         statedir.prepare_state_directory(self.state_dir)
         machine = statedir.machine_lock(self.state_dir, self.settings.lock_timeout)
-        with machine, self.ledger.locked():
-            yield
+        with machine, self.ledger.locked() as ledger:
+            yield ledger
 
     def _register(self, leases: Leases, *, changed: bool) -> None:
         """Tell the registry where this ledger is and what it holds."""
@@ -259,36 +280,42 @@ class Pool(NamedTuple):
             return
         if not changed and self._is_known(leases):
             return
-        found, ledger = self.common_dir.stat(), self.ledger.path
-        identity = registry.ensure_identity(self.common_dir)
-        entry = registry.Entry(
-            ledger, self.common_dir, found.st_dev, found.st_ino, identity, leases
-        )
+        entry = registry.new_entry(self.ledger.path, self.common_dir, leases)
         registry.record(self.state_dir, entry)
         file = registry.file_of(self.state_dir, entry)
         for other in self.neighbours():
-            own = is_own(other, ledger, self.common_dir)
+            own = is_own(other, self.ledger.path, self.common_dir)
             if own and registry.file_of(self.state_dir, other) != file:
                 registry.forget(self.state_dir, other)
 
-    def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
-        """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
-        if wanted is not None:
-            require_available(wanted, self.settings, [*self._own(leases), *self.elsewhere()])
-            return wanted
-        held = self._all(leases)
-        taken = {lease.slot for lease in held}
-        taken_ports = {port for lease in held for port in lease.ports.values()}
-        doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
-        free = [slot for slot in range(self.settings.slots) if slot not in taken]
-        for slot in sorted(free, key=lambda slot: slot in doubtful):
-            ports = set(ports_of(slot, self.settings.services).values())
-            if not ports & taken_ports and not busy_ports(ports):
-                return slot
-        return None
+    def _free_slot(self, leases: Leases, wanted: int | None, token: str) -> int | None:
+        """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so.
 
-    def _all(self, leases: Leases) -> list[Lease]:
-        return [*leases.values(), *(holding.lease for holding in self.elsewhere())]
+        What the worktree of `token` held is not counted.
+        """
+        doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
+        holdings = self._holdings(leases, token, doubtful)
+        if wanted is not None:
+            require_available(wanted, self.settings, holdings)
+            return wanted
+        return first_free(self.settings, [holding.lease for holding in holdings], doubtful)
+
+    def _holdings(
+        self, leases: Leases, token: str = "", forgotten: set[int] | None = None
+    ) -> list[Holding]:
+        """Return who holds what on this machine, but for the worktree of `token`."""
+        unlisted = [lease for lease in self.unlisted(leases) if lease.token != token]
+        own = self._own([*leases.values(), *unlisted])
+        return [*own, *self.elsewhere(forgotten=forgotten)]
+
+    def _take_back(self, leases: Leases, token: str = "") -> None:
+        """Give worktrees that the ledger has forgotten their leases back, but for that of `token`.
+
+        Not a slot that somebody else has by now: `reconcile` settles that.
+        """
+        lost = [lease for lease in self.unlisted(leases) if lease.token != token]
+        held = [holding.lease for holding in self._holdings(leases)] if lost else []
+        leases |= undisputed(lost, leases, held)
 
     def _release_gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
         released = self._gone(leases)
@@ -341,10 +368,10 @@ class Pool(NamedTuple):
             registry.record(self.state_dir, entry._replace(leases=leases))
 
     def _release_gone_here(self) -> None:
-        with self.ledger.locked():
-            leases = self.ledger.load()
+        with self.ledger.locked() as ledger:
+            leases = ledger.load()
             if self._release_gone(leases):
-                self.ledger.commit(leases)
+                ledger.commit(leases)
                 self._register(leases, changed=True)
 
     def _is_known(self, leases: Leases) -> bool:
@@ -354,8 +381,8 @@ class Pool(NamedTuple):
         """
         if self.state_dir is None or self.common_dir is None:
             return True
-        entry = registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
-        return not leases if entry is None else _names(entry.leases) == _names(leases)
+        entry = self.entry()
+        return not leases if entry is None else registry.has_just(entry, leases)
 
     def _copied(self, reserved: Iterable[Lease]) -> set[str]:
         """Return the tokens of the reservations that came with a copy of the repository that made
@@ -364,37 +391,9 @@ class Pool(NamedTuple):
         Whom the registry knows is the original. A worktree tells by itself whose it is.
         """
         tokens = {lease.token for lease in reserved}
-        if not tokens or self.state_dir is None or self.common_dir is None:
-            return set()
-        if registry.entry_of(self.state_dir, self.ledger.path, self.common_dir) is not None:
+        if not tokens or self.entry() is not None:
             return set()
         return tokens & {holding.lease.token for holding in self.elsewhere(living=True)}
 
-    def _exhausted(self, leases: Leases) -> PoolExhausted:
-        holdings = [*self._own(leases), *self.elsewhere()]
-        blocked = blocked_slots(self.settings, holdings)
-        return exhausted(self.settings, holdings, blocked)
-
-    def _own(self, leases: Leases) -> list[Holding]:
-        return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
-
-
-def _names(leases: Mapping[str, Lease]) -> set[tuple[str, str, int]]:
-    return {(lease.adw_id, lease.token, lease.slot) for lease in leases.values()}
-
-
-def _standing(leases: Leases, lease: Lease) -> Lease | None:
-    """Return that very lease as it stands now, perhaps renamed; None if it stands no more."""
-    present = leases.get(lease.adw_id)
-    if present is not None and present.token == lease.token:
-        return present
-    return next((one for one in leases.values() if one.token == lease.token), None)
-
-
-def _require_standing(leases: Leases, lease: Lease) -> Lease:
-    present = _standing(leases, lease)
-    if present is None:
-        raise UnknownAdw(
-            f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
-        )
-    return present
+    def _own(self, leases: Iterable[Lease]) -> list[Holding]:
+        return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases]

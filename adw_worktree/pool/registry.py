@@ -113,6 +113,39 @@ def remembered(state_dir: Path, ledger: Path, common_dir: Path) -> list[Lease]:
         return []
 
 
+def new_entry(ledger: Path, common_dir: Path, leases: Mapping[str, Lease]) -> Entry:
+    """Return the entry of a ledger with these leases; its repository has a name from now on.
+
+    Raises LedgerError.
+    """
+    found = common_dir.stat()
+    identity = ensure_identity(common_dir)
+    return Entry(ledger, common_dir, found.st_dev, found.st_ino, identity, leases)
+
+
+def has_just(entry: Entry, leases: Mapping[str, Lease]) -> bool:
+    """Whether the entry has the same ADWs with the same slots as `leases`."""
+    of_entry, of_ledger = (
+        {(lease.adw_id, lease.token, lease.slot) for lease in some.values()}
+        for some in (entry.leases, leases)
+    )
+    return of_entry == of_ledger
+
+
+def known_ledger(state_dir: Path, common_dir: Path) -> Path | None:
+    """Return the ledger that is there and was last used for the repository at `common_dir`."""
+    identity = identity_of(common_dir)
+    if not identity:
+        return None
+    for file in ledgers(state_dir).glob(f"{identity}-{common_dir.stat().st_ino:x}-*.json"):
+        entry = _sound(file)
+        if entry is not None and is_at(entry, common_dir):
+            ledger = entry.ledger if is_there(entry) else _follow(entry, common_dir)
+            if os.path.lexists(ledger):
+                return ledger
+    return None
+
+
 def record(state_dir: Path, entry: Entry) -> None:
     """Write down `entry` in place of its ledger's earlier one; set a damaged one aside."""
     file = file_of(state_dir, entry)

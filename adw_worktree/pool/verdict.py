@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from adw_worktree.pool.env_header import is_ours, load_header
+from adw_worktree.pool.env_header import vouches_for
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import has_receipt, receipt_token
 from adw_worktree.repo.repository import admin_directory, worktree_of_admin
@@ -103,8 +103,7 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | N
     if linked is not None and linked.name != admin.name and is_dir(linked):
         return Finding("unknown", f"{named}/.git leads to another worktree's entry", named)
     if identity is not None and link is not None and not replaced:
-        header = named / (env_file or DEFAULT_ENV_FILE)
-        if token is None and not is_ours(load_header(header), lease):
+        if token is None and not vouches_for(named, lease, env_file):
             if has_receipt(admin):  # a new worktree has none, so it may well be the lease's
                 seen = Finding("unknown", "its receipt cannot be read", named)
                 return Finding("alive", "its worktree is there", named) if ours else seen

@@ -13,11 +13,18 @@ from pathlib import Path
 from shlex import quote
 
 from adw_worktree.errors import AdwError, GitFailed, NotARepository
-from adw_worktree.repo.git import GitResult, git_failure, is_git_directory, run_git
-from adw_worktree.repo.repository import Repository, admin_directory, list_worktrees
+from adw_worktree.repo.git import Checkout, GitResult, git_failure, is_git_directory, run_git
+from adw_worktree.repo.repository import (
+    Repository,
+    admin_directories,
+    admin_directory,
+    leads_to,
+    worktree_of_admin,
+)
 from adw_worktree.system.paths import is_dir
 
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
+_TRUE = ("true", "yes", "on", "1")
 _NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
 # Settings that change what a repository is, or that this reading does not know to be harmless.
 _ELSEWHERE = "adw-worktree -C DIR …, with DIR inside a repository"
@@ -48,15 +55,18 @@ def find_repository(directory: Path, *, known: bool = False) -> Repository:
 
 
 def _ask_git(directory: Path, *, known: bool = False) -> Repository:
-    questions = ["--git-common-dir", "--is-bare-repository", "--is-inside-work-tree"]
+    questions = ["--git-common-dir", "--is-inside-work-tree"]
     answer = run_git(["rev-parse", *questions], directory, check=False, climbing=not known)
     if answer.returncode != 0:
         raise _not_found(directory, answer)
-    # The path comes first and may hold newlines; the two booleans are the last two lines.
-    common, bare, inside = answer.stdout.removesuffix("\n").rsplit("\n", 2)
-    common_dir = (directory.resolve() / common).resolve()
-    worktree = _toplevel(directory) if inside == "true" else None
-    return Repository(common_dir, _main_worktree(common_dir, bare == "true", worktree), worktree)
+    # The path comes first and may hold newlines.
+    common, inside = answer.stdout.removesuffix("\n").rsplit("\n", 1)
+    place = directory.resolve()
+    common_dir = (place / common).resolve()
+    worktree = _linked_around(place, common_dir)
+    if worktree is None and inside == "true":
+        worktree = _toplevel(directory)
+    return Repository(common_dir, _main_worktree(common_dir, worktree or place), worktree)
 
 
 def _not_found(directory: Path, answer: GitResult) -> AdwError:
@@ -110,32 +120,55 @@ def _toplevel(directory: Path) -> Path:
     return Path(answer.stdout.removesuffix("\n"))
 
 
-def _main_worktree(common_dir: Path, bare: bool, worktree: Path | None) -> Path | None:
+def _linked_around(place: Path, common_dir: Path) -> Path | None:
+    """Return the linked worktree that `place` lies in; None in a main worktree.
+
+    A `core.worktree` that all worktrees share misleads git: it would name the main one.
+    """
+    top = next((one for one in (place, *place.parents) if os.path.lexists(one / ".git")), None)
+    admin = admin_directory(top) if top is not None else None
+    if admin is None or admin.parent.resolve() != common_dir / "worktrees":
+        return None
+    return top
+
+
+def _main_worktree(common_dir: Path, around: Path) -> Path | None:
     """Return the main worktree's path, or None for a bare repository.
 
-    Asked inside a linked worktree, git calls a bare repository not bare, and a main worktree may
-    lie elsewhere than above `.git` (`core.worktree`, `--separate-git-dir`). So the repository
-    itself is asked.
+    Asked in a linked worktree, git calls a bare repository not bare, so the repository itself is
+    asked, and git reads all the files that may say so. Where the main worktree does not hold `.git`
+    itself (`--separate-git-dir`, a symbolic link), nothing but its own `.git` leads the way:
+    it is looked for around `around`, where the search began, and around the linked worktrees.
     """
+    bare, placed = _asked_itself(common_dir)
     if bare:
         return None
-    told = run_git(["config", "--file", str(common_dir / "config"), "--type=bool", "core.bare"],
-                   common_dir, check=False)  # fmt: skip
-    if told.stdout.strip() == "true":
-        return None
-    if common_dir.name == ".git":
-        return common_dir.parent
-    placed = run_git(
-        ["config", "--file", str(common_dir / "config"), "core.worktree"], common_dir, check=False
-    ).stdout.removesuffix("\n")
     if placed:
         return (common_dir / placed).resolve()
-    # --separate-git-dir records no way back: only the main worktree itself knows.
-    if worktree is not None and not is_dir(worktree / ".git"):
-        listed = list_worktrees(common_dir)
-        if all(entry.path != worktree for entry in listed[1:]):
-            return worktree
-    return None
+    linked = map(worktree_of_admin, admin_directories(common_dir / "worktrees"))
+    places = [around, common_dir.parent, *(place for place in linked if place is not None)]
+    found = (main_around(common_dir, place) for place in places)
+    return next((main for main in found if main is not None), None)
+
+
+def is_bare(common_dir: Path) -> bool:
+    """Whether git takes the repository for bare, whatever worktrees it has."""
+    return _asked_itself(common_dir)[0]
+
+
+def _asked_itself(common_dir: Path) -> tuple[bool, str]:
+    """Return the settings `core.bare` and `core.worktree`, from all the files that git reads."""
+    question = ["config", "-z", "--get-regexp", r"^core\.(bare|worktree)$"]
+    answer = run_git(question, Checkout(common_dir), check=False).stdout
+    found = dict(one.split("\n", 1) for one in answer.split("\0") if "\n" in one)
+    # A key without a value is true (git-config(1)), and comes without a line break.
+    bare = "core.bare\0" in answer or found.get("core.bare", "").lower() in _TRUE
+    return bare, found.get("core.worktree", "")
+
+
+def main_around(common_dir: Path, place: Path) -> Path | None:
+    """Return the main worktree of the repository at `common_dir` that `place` lies in, or None."""
+    return next((one for one in (place, *place.parents) if leads_to(one, common_dir)), None)
 
 
 # ---- without git -------------------------------------------------------------------------------
@@ -173,4 +206,7 @@ def _read_at(worktree: Path) -> Repository | None:
     config = (common_dir / "config").read_bytes()
     if re.search(_UNUSUAL, config) or len(re.findall(_NOT_BARE, config)) != 1:
         return None
-    return Repository(common_dir, common_dir.parent, worktree)
+    if worktree.is_relative_to(common_dir.parent):
+        return Repository(common_dir, common_dir.parent, worktree)
+    # Of a git directory kept elsewhere, which may be called .git, too, this one tells the way.
+    return Repository(common_dir, main_around(common_dir, worktree) or common_dir.parent, worktree)

@@ -127,6 +127,12 @@ def admin_directory(worktree: Path) -> Path | None:
 
     None if it is no linked worktree. Costs no process.
     """
+    admin = _git_file(worktree)
+    return admin if admin is not None and admin.parent.name == "worktrees" else None
+
+
+def _git_file(worktree: Path) -> Path | None:
+    """Return what the `.git` file of `worktree` names; None if it has none."""
     try:
         text = os.fsdecode((worktree / ".git").read_bytes())
     except OSError:
@@ -134,9 +140,27 @@ def admin_directory(worktree: Path) -> Path | None:
     if not text.startswith("gitdir: "):
         return None
     path = Path(text.removeprefix("gitdir: ").rstrip("\n"))
-    admin = path if path.is_absolute() else worktree / path
-    admin = Path(os.path.normpath(admin))
-    return admin if admin.parent.name == "worktrees" else None
+    return Path(os.path.normpath(path if path.is_absolute() else worktree / path))
+
+
+def leads_to(directory: Path, common_dir: Path) -> bool:
+    """Whether the `.git` of `directory` is `common_dir`, or a link or file that leads there."""
+    link = directory / ".git"
+    if link == common_dir:
+        return True
+    try:
+        return (link if is_dir(link) else _git_file(directory) or link).samefile(common_dir)
+    except OSError:
+        return False
+
+
+def worktrees_of(repo: Repository) -> list[WorktreeEntry]:
+    """Return the repository's worktrees, the main one first and where it is.
+
+    Git takes the git directory itself for it if that is kept elsewhere.
+    """
+    main, *linked = list_worktrees(repo.home)
+    return [main._replace(path=repo.main or main.path), *linked]
 
 
 def worktree_of_admin(admin: Path) -> Path | None:

@@ -38,6 +38,8 @@ POINTS = (
     "state.directory",
     "ledger.directory",
     "ledger.set-aside",
+    "place.recorded",
+    "place.set-aside",
     "registry.forgotten",
     "trust.set-aside",
     "exclude.directory",

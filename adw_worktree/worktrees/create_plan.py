@@ -10,7 +10,7 @@ from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageE
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import head_branch, is_branch_name, resolve_commit, resolve_objects
-from adw_worktree.repo.repository import admin_directory, list_worktrees
+from adw_worktree.repo.repository import admin_directory, worktrees_of
 from adw_worktree.settings import places
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -183,7 +183,7 @@ def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start |
 
 
 def _check_branch_free(project: Project, branch: str) -> None:
-    entries = list_worktrees(project.repo.home)
+    entries = worktrees_of(project.repo)
     for entry in entries:
         if entry.branch != branch:
             continue

@@ -7,9 +7,12 @@ from shlex import quote
 
 from adw_worktree.errors import AdwError
 from adw_worktree.integrations.git_hooks import status
-from adw_worktree.pool.holders import exhausted
+from adw_worktree.pool.holders import Holding, clashes, exhausted
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.other_ledgers import lives
 from adw_worktree.pool.status import WINDING_DOWN, pool_state, status_of
-from adw_worktree.project import Project
+from adw_worktree.project import Project, unheeded_ledger
+from adw_worktree.repo.find import is_bare
 from adw_worktree.repo.git import git_version
 from adw_worktree.repo.git_errors import too_old
 from adw_worktree.settings.approvals import commands_digest, is_trusted
@@ -33,7 +36,8 @@ class Problem(NamedTuple):
 def examine(project: Project) -> list[Problem]:
     """Return what is wrong; an examination that itself fails is a problem, too."""
     problems: list[Problem] = []
-    for look in (_git, _leases, _pool, _hooks, _trust, _ignored, _trash):
+    looks = (_git, _place, _leases, _shared, _pool, _hooks, _trust, _ignored, _trash)
+    for look in looks:
         try:
             problems += look(project)
         except AdwError as exc:
@@ -50,9 +54,64 @@ def _git(project: Project) -> Iterator[Problem]:
         yield Problem("git-too-old", old, "install git 2.36 or later and put it on PATH")
 
 
+def _place(project: Project) -> Iterator[Problem]:
+    main = project.repo.main
+    if main is not None and is_bare(project.repo.common_dir):
+        yield Problem(
+            "main-worktree-hidden",
+            f"git takes the repository for bare, and has no main worktree at {main} (core.bare)",
+            f"git -C {quote(str(main))} config core.bare false",
+        )
+    asked = unheeded_ledger(project)
+    if asked is not None:
+        yield Problem("ledger-elsewhere", asked.message, asked.hint or "see the message")
+
+
+def _shared(project: Project) -> Iterator[Problem]:
+    """Name those who share a slot or a port, here and in other repositories."""
+    pool = project.pool
+    leases = pool.leases()
+    own = [*leases.values(), *pool.unlisted(leases)]
+    holdings = [Holding(one, pool.ledger.path, pool.common_dir) for one in own]
+    holdings = [one for one in holdings if lives(one)] + pool.elsewhere(living=True)
+    for one, other in clashes(holdings):
+        yield Problem(
+            "slot-shared",
+            f"{_named(one)} and {_named(other)} share {_shared_thing(one.lease, other.lease)}",
+            _way_apart(project, one, other),
+        )
+
+
+def _way_apart(project: Project, one: Holding, other: Holding) -> str:
+    """Return the command after which two do not share anything any more."""
+    if other.common_dir == project.repo.common_dir:
+        return "adw-worktree reconcile"  # one of them is not in the ledger
+    reserved = [each for each in (one, other) if not each.lease.has_worktree]
+    if not reserved:
+        return "adw-worktree reconcile --all"
+    # Whoever reserved it reads its ports from nowhere but what `reserve` printed.
+    later = max(reserved, key=lambda each: each.lease.allocated_at)
+    there = f"adw-worktree -C {quote(later.repository)}"
+    adw_id = later.lease.adw_id
+    return f"{there} release {adw_id} && {there} reserve {adw_id}"
+
+
+def _named(holding: Holding) -> str:
+    return f"{holding.lease.adw_id} in {holding.repository}"
+
+
+def _shared_thing(one: Lease, other: Lease) -> str:
+    if one.slot == other.slot:
+        return f"slot {one.slot}"
+    ports = sorted(set(one.ports.values()) & set(other.ports.values()))
+    return f"port {ports[0]}"
+
+
 def _leases(project: Project) -> Iterator[Problem]:
     done = reconcile(project, dry_run=True)
     for action in [*done.released, *done.repaired, *done.adopted]:
+        if action.kind == "reassign":
+            continue  # `_shared` names both
         message = f"{action.adw_id}: {action.kind}: {action.reason}"
         yield Problem(f"needs-{action.kind}", message, "adw-worktree reconcile")
     for _, exc in done.failed:

@@ -14,6 +14,7 @@ from adw_worktree.integrations.hook_file import AGENTS_FILE, CLAUDE_BEFORE, CLAU
 from adw_worktree.integrations.stamp import stamp_file
 from adw_worktree.pool import registry
 from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.place import record_file
 from adw_worktree.pool.receipts import RECEIPT, load_receipt
 from adw_worktree.pool.verdict import Finding
 from adw_worktree.project import Project
@@ -199,6 +200,7 @@ def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
     places = [project.pool.ledger.path, Path(exclude)]
     places += [
         repo.tool_dir / "renaming.json",
+        record_file(repo.common_dir),
         state / "doubtful.json",
         state / "trust.json",
         stamp_file(repo),

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.verdict import Finding, standing_of
 from adw_worktree.project import Project
-from adw_worktree.repo.repository import admin_directories, list_worktrees, worktree_of_admin
+from adw_worktree.repo.repository import admin_directories, worktree_of_admin, worktrees_of
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.ports import Listener, listeners
 
@@ -33,7 +33,7 @@ def rows(project: Project) -> list[Row]:
     """Return every worktree of the repository and every lease without one, by slot."""
     leases = project.pool.leases()
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
-    listed = list_worktrees(project.repo.home)
+    listed = worktrees_of(project.repo)
     entries = [entry for entry in listed if not project.repo.is_spare(entry.path)]
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
     # Not by their `.git` files: one may be lost, or a copy of another worktree's.

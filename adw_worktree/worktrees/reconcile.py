@@ -14,7 +14,7 @@ from pathlib import Path
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.pool.env_header import load_header
 from adw_worktree.pool.holders import Holding
-from adw_worktree.pool.lease import Lease, ports_of
+from adw_worktree.pool.lease import Lease, clash, ports_of
 from adw_worktree.pool.ledger import Leases, lease_of_env_file, names_slot, tied
 from adw_worktree.pool.receipts import load_receipt, write_receipt
 from adw_worktree.project import Project
@@ -150,13 +150,8 @@ def _losers(project: Project, leases: Leases) -> list[str]:
     return [
         lease.adw_id
         for lease in leases.values()
-        if any(_clash(lease, other.lease) and _yields(project, lease, other) for other in others)
+        if any(clash(lease, other.lease) and _yields(project, lease, other) for other in others)
     ]
-
-
-def _clash(one: Lease, other: Lease) -> bool:
-    shared_port = set(one.ports.values()) & set(other.ports.values())
-    return one.token != other.token and (one.slot == other.slot or bool(shared_port))
 
 
 def _yields(project: Project, lease: Lease, other: Holding) -> bool:

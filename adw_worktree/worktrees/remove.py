@@ -20,7 +20,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.branches import upstream_of
 from adw_worktree.repo.integrated import is_integrated
 from adw_worktree.repo.refs import branch_commit
-from adw_worktree.repo.repository import WorktreeEntry, admin_directory, list_worktrees
+from adw_worktree.repo.repository import WorktreeEntry, admin_directory, worktrees_of
 from adw_worktree.repo.work import Uncommitted, own_admin
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.atomic import write_atomically
@@ -80,7 +80,7 @@ def remove(
     """
     consent = consent or Consent()
     healed = heal(project)
-    found = find_target(project, target, project.pool.leases(), list_worktrees(project.repo.home))
+    found = find_target(project, target, project.pool.leases(), worktrees_of(project.repo))
     if found is None:
         return _already_gone(project, target, healed)
     _require_undone(found, healed)
@@ -112,7 +112,7 @@ def foresee(
     Each is looked through by git, side by side; `output` is as for `side_by_side`. `healed` is what
     the pass before it did.
     """
-    leases, entries = project.pool.leases(), list_worktrees(project.repo.home)
+    leases, entries = project.pool.leases(), worktrees_of(project.repo)
 
     def look(target: str | Path) -> Prospect:
         try:
@@ -335,7 +335,7 @@ def _doomed_branch(project: Project, entry: WorktreeEntry, consent: Consent) -> 
     """Return the commit of the branch that goes with the worktree; None if none does."""
     if entry.branch is None or consent.delete_branch == "never":
         return None
-    users = [one for one in list_worktrees(project.repo.home) if one.branch == entry.branch]
+    users = [one for one in worktrees_of(project.repo) if one.branch == entry.branch]
     if len(users) != 1:
         return None
     return consent.landed or branch_commit(project.repo.home, entry.branch)

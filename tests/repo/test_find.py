@@ -71,10 +71,84 @@ def separate(repo: Path) -> Path:
     return repo
 
 
+def linked_of_separate(repo: Path) -> Path:
+    return linked(separate(repo))
+
+
+def far_from_separate(repo: Path) -> Path:
+    """Nothing there leads to the main worktree; another linked worktree, inside it, does."""
+    linked_of_separate(repo)
+    git("worktree", "add", "--quiet", "--detach", "../far", cwd=repo)
+    return repo.parent / "far"
+
+
+def git_directory_of_separate(repo: Path) -> Path:
+    linked_of_separate(repo)
+    return repo.parent / "elsewhere"
+
+
+def separate_dot_git(repo: Path) -> Path:
+    """A git directory elsewhere that is called `.git`, too."""
+    (repo.parent / "store").mkdir()
+    git("init", "--quiet", "--separate-git-dir", "../store/.git", cwd=repo)
+    return repo
+
+
+def linked_of_separate_dot_git(repo: Path) -> Path:
+    return linked(separate_dot_git(repo))
+
+
+def dot_git_link(repo: Path) -> Path:
+    (repo / ".git").rename(repo / ".git.nosync")
+    (repo / ".git").symlink_to(".git.nosync")
+    return repo
+
+
+def inside_dot_git_link(repo: Path) -> Path:
+    return inside(dot_git_link(repo))
+
+
+def linked_of_dot_git_link(repo: Path) -> Path:
+    return linked(dot_git_link(repo))
+
+
+def far_from_dot_git_link(repo: Path) -> Path:
+    dot_git_link(repo)
+    git("worktree", "add", "--quiet", "--detach", "../far", cwd=repo)
+    return repo.parent / "far"
+
+
+def dot_git_link_elsewhere(repo: Path) -> Path:
+    (repo.parent / "store").mkdir()
+    (repo / ".git").rename(repo.parent / "store" / ".git")
+    (repo / ".git").symlink_to("../store/.git")
+    return repo
+
+
+def linked_of_dot_git_link_elsewhere(repo: Path) -> Path:
+    return linked(dot_git_link_elsewhere(repo))
+
+
 def core_worktree(repo: Path) -> Path:
     (repo.parent / "files").mkdir()
     git("config", "core.worktree", "../../files", cwd=repo)
     return repo
+
+
+def linked_of_core_worktree(repo: Path) -> Path:
+    """Where git, asked in it, takes the main worktree for it."""
+    tree = linked(repo)
+    (repo.parent / "files").mkdir()
+    git("config", "core.worktree", str(repo.parent / "files"), cwd=repo)
+    git("config", "extensions.worktreeConfig", "true", cwd=repo)
+    return tree
+
+
+def linked_of_sparse_bare(repo: Path) -> Path:
+    """Git moves `core.bare` into the main worktree's own file then, which this one does not see."""
+    tree = dot_git_bare(repo)
+    git("sparse-checkout", "set", "x", cwd=tree)
+    return tree
 
 
 def included(repo: Path) -> Path:
@@ -124,9 +198,13 @@ def ceiling(repo: Path) -> Path:
 EVERYDAY = [linked, inside_linked, inside, through_a_link, nested]
 UNUSUAL = [
     git_directory, deep_in_git_directory, admin, bare, linked_of_bare, dot_git_bare, separate,
-    core_worktree, included, worktree_config, submodule, empty_git_file, empty_git_directory,
-    outside, ceiling,
+    linked_of_separate, far_from_separate, git_directory_of_separate, separate_dot_git,
+    linked_of_separate_dot_git, dot_git_link, inside_dot_git_link, linked_of_dot_git_link,
+    far_from_dot_git_link, dot_git_link_elsewhere, linked_of_dot_git_link_elsewhere,
+    core_worktree, linked_of_core_worktree, included, worktree_config, submodule,
+    empty_git_file, empty_git_directory, outside, ceiling,
 ]  # fmt: skip
+BARE = [bare, linked_of_bare, dot_git_bare, linked_of_sparse_bare]
 
 
 def told(look: Callable[[Path], Repository | None], directory: Path) -> Repository | str | None:
@@ -163,6 +241,35 @@ def test_repository_of_another_owner_is_left_to_git(repo: Path) -> None:
     os.chown(repo / ".git", 65534, 65534)
     assert discovery._read(repo) is None
     assert told(discovery.find_repository, repo) == told(discovery._ask_git, repo)
+
+
+@pytest.mark.parametrize("shape", [
+    git_directory, deep_in_git_directory, admin, linked, inside_linked, inside, through_a_link,
+    separate, linked_of_separate, far_from_separate, git_directory_of_separate, separate_dot_git,
+    linked_of_separate_dot_git, dot_git_link, inside_dot_git_link, linked_of_dot_git_link,
+    far_from_dot_git_link, dot_git_link_elsewhere, linked_of_dot_git_link_elsewhere,
+    worktree_config,
+], ids=lambda shape: shape.__name__)  # fmt: skip
+def test_main_worktree_is_found_wherever_git_keeps_its_own(
+    repo: Path, shape: Callable[[Path], Path]
+) -> None:
+    assert discovery.find_repository(shape(repo)).main == repo
+
+
+@pytest.mark.parametrize("shape", [core_worktree, linked_of_core_worktree],
+                         ids=lambda shape: shape.__name__)  # fmt: skip
+def test_main_worktree_is_where_core_worktree_says(
+    repo: Path, shape: Callable[[Path], Path]
+) -> None:
+    directory = shape(repo)
+    found = discovery.find_repository(directory)
+    assert found.main == repo.parent / "files"
+    assert found.worktree == (None if directory == repo else directory)
+
+
+@pytest.mark.parametrize("shape", BARE, ids=lambda shape: shape.__name__)
+def test_bare_repository_has_no_main_worktree(repo: Path, shape: Callable[[Path], Path]) -> None:
+    assert discovery.find_repository(shape(repo)).main is None
 
 
 # ---- where it is not found ---------------------------------------------------------------------

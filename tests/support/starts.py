@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from adw_worktree.pool.place import record_file
 from adw_worktree.project import open_project
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
@@ -269,6 +270,21 @@ def with_requests(adw: Adw) -> None:
 def with_damage(adw: Adw) -> None:
     made(adw, "a")
     (adw.directory / "agents" / "port_allocations.json").write_text("{")
+
+
+def with_a_of_an_earlier_version(adw: Adw) -> None:
+    made(adw, "a")
+    record_file(adw.directory / ".git").unlink()
+
+
+def with_damaged_place(adw: Adw) -> None:
+    made(adw, "a")
+    record_file(adw.directory / ".git").write_text("{")
+
+
+def with_forgotten_a(adw: Adw) -> None:
+    made(adw, "a")
+    (adw.directory / "agents" / "port_allocations.json").write_text('{"_schema": {"version": 1}}')
 
 
 def with_lost_repository(adw: Adw) -> None:

@@ -38,6 +38,7 @@ from tests.support.starts import (
     nothing,
     spares_of,
     with_a,
+    with_a_of_an_earlier_version,
     with_agents,
     with_branch_half_renamed,
     with_changes,
@@ -46,12 +47,14 @@ from tests.support.starts import (
     with_claude_installed,
     with_commits,
     with_damage,
+    with_damaged_place,
     with_disorder,
     with_expired_trash,
     with_failing_hook,
     with_foreign_hook,
     with_foreign_hook_half_installed,
     with_foreign_hook_installed,
+    with_forgotten_a,
     with_hooks,
     with_ignored_files,
     with_installed_hooks,
@@ -135,6 +138,15 @@ SCENARIOS = {
     "spares-drop": Scenario(("spares", "drop"), with_spare),
     "create-with-files": Scenario(("create", "a"), with_ignored_files),
     "create-with-damaged-ledger": Scenario(("create", "b"), with_damage),
+    "create-unrecorded": Scenario(
+        ("create", "b"), with_a_of_an_earlier_version, keeps=frozenset({"a"}), adw_id="b"
+    ),
+    "create-with-damaged-place": Scenario(
+        ("create", "b"), with_damaged_place, keeps=frozenset({"a"}), adw_id="b"
+    ),
+    "create-with-forgotten-worktree": Scenario(
+        ("create", "b"), with_forgotten_a, keeps=frozenset({"a"}), adw_id="b"
+    ),
     "remove": Scenario(("remove", "a"), with_a, keeps=frozenset({"a"})),
     "remove-forced": Scenario(
         ("remove", "-f", "a"), with_work, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
@@ -427,14 +439,16 @@ def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
 
 
 SAMPLE = {
-    "create": (7, 20, 31),
-    "create-request": (4, 40),
-    "create-submodule": (40,),
+    "create": (7, 20, 36),
+    "create-request": (4, 45),
+    "create-submodule": (45,),
     "create-reserved": (25,),
-    "create-undone": (50,),
+    "create-undone": (55,),
+    "create-unrecorded": (13, 16),
+    "create-with-damaged-place": (5, 7),
     "remove": (10,),
     "reconcile": (18,),
-    "reserve": (9,),
+    "reserve": (9, 25, 28),
     "background": (6,),
     "hooks-install": (4,),
     "remove-forced": (21,),

@@ -26,10 +26,10 @@ BASE = _names(
 )
 OPENS = BASE - {"_version"} | _names(
     "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger pool.other_ledgers "
-    "pool.pool pool.receipts pool.registry pool.state_directory pool.verdict project repo.find "
-    "repo.git repo.refs repo.repository settings.check settings.load settings.model "
-    "settings.places settings.rules system.atomic system.locks system.memo system.paths "
-    "system.ports system.records"
+    "pool.place pool.pool pool.receipts pool.registry pool.state_directory pool.unlisted "
+    "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
+    "settings.load settings.model settings.places settings.rules system.atomic system.locks "
+    "system.memo system.paths system.ports system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(

@@ -119,6 +119,20 @@ def test_lost_receipt_is_written_again(adw: Adw, tree: Path) -> None:
     assert json.loads(receipt.read_text())["token"] == before["token"]
 
 
+def test_worktree_whose_receipt_is_lost_is_known_by_an_env_file_of_another_name(
+    adw: Adw, tree: Path
+) -> None:
+    """Another branch has the setting: its servers run on."""
+    slot = allocations(adw)["a"]["slot"]
+    (adw.directory / ".git" / "worktrees" / "a" / "adw-worktree.json").unlink()
+    assert adw.json("create", "b", ADW_ENV_FILE=".env.other")["slot"] != slot
+    assert allocations(adw)["a"]["slot"] == slot
+    shutil.rmtree(adw.directory / "agents")
+    (adw.directory / ".git" / "worktrees" / "b" / "adw-worktree.json").unlink()
+    adw("list", ADW_ENV_FILE=".env.other")
+    assert allocations(adw).keys() == {"a", "b"}
+
+
 def test_lost_ledger_is_rebuilt_from_receipts(adw: Adw, tree: Path) -> None:
     adw("create", "b")
     adw("reserve", "r")

@@ -17,7 +17,7 @@ from shlex import quote
 from adw_worktree.errors import FileUnusable
 from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
-from adw_worktree.repo.repository import list_worktrees
+from adw_worktree.repo.repository import worktrees_of
 from adw_worktree.settings.places import INCLUDE_FILE
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -117,7 +117,7 @@ class _Job:
         self.notes: list[str] = []
         self._env_file = project.settings.env_file
         self._ledger = project.pool.ledger.path
-        self._trees = {entry.path for entry in list_worktrees(project.repo.home)} - {main}
+        self._trees = {entry.path for entry in worktrees_of(project.repo)} - {main}
 
     def link(self, name: str) -> None:
         """Let `name` in the worktree lead to that in the main worktree."""

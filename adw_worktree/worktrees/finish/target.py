@@ -8,7 +8,7 @@ from adw_worktree.errors import BranchUnusable, DirtyWorktree, WorktreeUnavailab
 from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name
-from adw_worktree.repo.repository import admin_directories, list_worktrees
+from adw_worktree.repo.repository import admin_directories, worktrees_of
 from adw_worktree.repo.work import require_linked, unfinished
 from adw_worktree.system.paths import is_dir
 
@@ -89,7 +89,7 @@ def _is_worked_on(git_directory: Path, branch: str) -> bool:
 
 def checked_out_at(project: Project, branch: str) -> Checkout | None:
     """Return the worktree that has the branch checked out. Raises WorktreeUnavailable."""
-    entries = list_worktrees(project.repo.home)
+    entries = worktrees_of(project.repo)
     places = [one.path for one in entries if one.branch == branch]
     if not places:
         return None
