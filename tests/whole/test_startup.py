@@ -25,11 +25,11 @@ BASE = _names(
     "_version cli.main cli.output cli.parser errors system.environment system.faults system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger pool.other_ledgers "
-    "pool.pool pool.receipts pool.registry pool.state_directory pool.verdict project repo.find "
-    "repo.git repo.refs repo.repository settings.check settings.load settings.model "
-    "settings.places settings.rules system.atomic system.locks system.memo system.paths "
-    "system.ports system.records"
+    "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger "
+    "pool.other_ledgers pool.pool pool.receipts pool.registry pool.state_directory "
+    "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
+    "settings.load settings.model settings.places settings.rules system.atomic system.locks "
+    "system.memo system.named_tuple system.paths system.ports system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -38,18 +38,19 @@ HEALS = OPENS | _names(
 """And look whether all is in order."""
 SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
 FURNISHES = SHOWS_ENV | _names(
-    "repo.branches repo.worktrees system.mounts system.progress worktrees.files.exclude "
-    "worktrees.files.furnish"
+    "repo.branches repo.exclude_file repo.worktrees system.child_output system.mounts "
+    "system.progress worktrees.files.exclude worktrees.files.furnish worktrees.results"
 )
 CREATES = FURNISHES | _names(
-    "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
+    "settings.approvals worktrees.create worktrees.create_plan worktrees.last_used "
+    "worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
-    "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
-    "system.deleting system.mounts system.parallel system.progress system.servers worktrees.remove "
-    "worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
-    "worktrees.remove_target worktrees.results "
-    "worktrees.trash worktrees.user_hooks"
+    "cli.whereabouts repo.branches repo.integrated repo.work repo.worktrees "
+    "settings.approvals system.background system.child_output system.deleting system.mounts "
+    "system.parallel system.progress system.servers worktrees.files.own_files "
+    "worktrees.remove worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
+    "worktrees.remove_target worktrees.results worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -59,7 +60,8 @@ LOADED = {
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
         "settings.load settings.model settings.places settings.rules system.atomic "
-        "system.exec_command system.paths system.shipped worktrees.files.env_file"
+        "system.exec_command system.named_tuple system.paths system.shipped "
+        "worktrees.files.env_file"
     ),
     "path a": HEALS | _names("cli.commands.path worktrees.lookup"),
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
@@ -70,39 +72,37 @@ LOADED = {
     "reserve r": HEALS
     | _names("cli.commands.reserve repo.exclude_file worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
-    "create b": CREATES
-    | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
-    "create a": CREATES
-    | _names("cli.commands.create worktrees.create_again worktrees.last_used worktrees.results"),
-    "remove b": REMOVES | _names("cli.commands.remove cli.whereabouts"),
+    "create b": CREATES | _names("cli.commands.create worktrees.nested_tests"),
+    "create a": CREATES | _names("cli.commands.create worktrees.create_again"),
+    "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
         "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
-        "system.parallel worktrees.create_plan worktrees.lookup worktrees.remove_checks "
-        "worktrees.rename worktrees.rename_steps worktrees.results"
+        "system.parallel worktrees.create_plan worktrees.files.own_files worktrees.lookup "
+        "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
-    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.whereabouts"),
-    "complete -- create x --from m": OPENS | _names("cli.completion"),
+    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
+    "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
-        "cli.commands.finish cli.commands.remove cli.whereabouts worktrees.finish.advance "
+        "cli.commands.finish cli.commands.remove worktrees.finish.advance "
         "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
         "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
         "cli.commands.restore system.background system.deleting worktrees.remove_steps "
-        "worktrees.restore worktrees.results worktrees.trash"
+        "worktrees.restore worktrees.trash"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals system.background "
-        "system.deleting system.parallel worktrees.create_plan worktrees.create_undo "
-        "worktrees.lookup worktrees.prepare worktrees.reconcile worktrees.reconcile_pass "
-        "worktrees.reconcile_plan worktrees.remove_steps worktrees.results worktrees.spares "
-        "worktrees.trash worktrees.user_hooks"
+        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
+        "system.background system.deleting system.parallel worktrees.create_plan "
+        "worktrees.create_undo worktrees.files.own_files worktrees.lookup worktrees.prepare "
+        "worktrees.reconcile worktrees.reconcile_pass worktrees.reconcile_plan "
+        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "hooks status": OPENS
     | _names(
@@ -112,20 +112,23 @@ LOADED = {
     ),
     "spares status": OPENS
     | _names(
-        "cli.commands.spares repo.worktrees settings.approvals system.background system.deleting "
-        "system.mounts system.progress worktrees.prepare worktrees.spares worktrees.trash "
-        "worktrees.user_hooks"
+        "cli.commands.spares repo.worktrees settings.approvals system.background "
+        "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
+        "worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
         "cli.commands.trust settings.approvals system.shipped worktrees.files.env_file "
         "worktrees.files.variables"
     ),
-    "doctor": FURNISHES
+    "doctor": SHOWS_ENV
     | _names(
-        "cli.commands.doctor integrations.git_hooks pool.status repo.git_errors repo.integrated "
-        "repo.work settings.approvals system.background system.deleting system.parallel "
-        "worktrees.create_plan worktrees.create_undo worktrees.doctor worktrees.prepare "
+        "cli.commands.doctor integrations.git_hooks pool.status repo.branches "
+        "repo.exclude_file repo.git_errors repo.integrated repo.work repo.worktrees "
+        "settings.approvals system.background system.child_output system.deleting "
+        "system.mounts system.parallel system.progress worktrees.create_plan "
+        "worktrees.create_undo worktrees.doctor worktrees.files.exclude "
+        "worktrees.files.furnish worktrees.files.own_files worktrees.prepare "
         "worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps worktrees.spares "
         "worktrees.trash worktrees.user_hooks"
     ),
