@@ -9,7 +9,7 @@ from adw_worktree.adw_id import LAST, check_adw_id
 from adw_worktree.errors import AdwError, UnknownAdw
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases
-from adw_worktree.project import Project, open_project, project_of
+from adw_worktree.project import Project, machine_pool, open_project, project_of
 from adw_worktree.repo.find import repository_at
 from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.heal import heal
@@ -81,11 +81,14 @@ def require_path(project: Project, lease: Lease) -> Path:
     return finding.path
 
 
-def other_projects(project: Project, notes: list[str]) -> list[Project]:
-    """Return the other projects of the registry; add to `notes` those that cannot be opened."""
+def other_projects(project: Project | None, notes: list[str]) -> list[Project]:
+    """Return the other projects of the registry, all of them if there is no `project`; add to
+    `notes` those that cannot be opened."""
+    own = project.repo.common_dir if project else None
+    pool = project.pool if project else machine_pool()
     found = []
-    for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
-        if entry.common_dir == project.repo.common_dir or not is_dir(entry.common_dir):
+    for entry in sorted(pool.neighbours(), key=attrgetter("common_dir")):
+        if entry.common_dir == own or not is_dir(entry.common_dir):
             continue
         try:
             found.append(project_of(repository_at(entry.common_dir)))

@@ -119,7 +119,7 @@ def test_json_keys_of_every_command(adw: Adw) -> None:
         ("path", "a"): {"adw_id", "path"},
         ("hooks", "status"): {"action", "hooks"},
         ("doctor",): {"problems"},
-        ("trust",): {"trusted", "commands", "variables"},
+        ("trust",): {"trusted", "commands", "variables", "approved"},
         ("restore",): {"kept"},
         ("remove", "a"): {
             "removed", "adw_id", "path", "released", "branch_deleted", "database_dropped",

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, table
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project, project_of_command
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.listing import Row, rows
@@ -14,7 +14,7 @@ from adw_worktree.worktrees.listing import Row, rows
 EPILOG = """\
 examples:
   adw-worktree list
-  adw-worktree list --all     # of every repository on this machine
+  adw-worktree list --all     # of every repository on this machine, from anywhere
   adw-worktree list --json | jq '.worktrees[] | select(.state == "active") | .path'
 
 on a terminal:
@@ -29,9 +29,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
+    project = project_of_command(args.directory, "list", every=args.all)
     notes: list[str] = []
-    found = [(project, row) for row in _rows(project, notes)]
+    found = [(project, row) for row in _rows(project, notes)] if project else []
     if args.all:
         from adw_worktree.worktrees.lookup import other_projects
 
