@@ -13,9 +13,9 @@ from pathlib import Path
 from adw_worktree.pool.document import DocumentDamaged, decode_lease, encode_lease
 from adw_worktree.pool.lease import Lease
 from adw_worktree.system.atomic import write_atomically
+from adw_worktree.system.records import read_small
 
 RECEIPT = "adw-worktree.json"
-_LIMIT = 64 * 1024
 
 
 def write_receipt(admin: Path, lease: Lease) -> None:
@@ -24,7 +24,7 @@ def write_receipt(admin: Path, lease: Lease) -> None:
     write_atomically(admin / RECEIPT, json.dumps(entry, indent=2).encode() + b"\n", mode=0o600)
 
 
-def receipt_token(admin: Path) -> str | None:
+def receipt_token(admin: Path | str) -> str | None:
     """Return the token in the receipt, or None if there is no receipt that can be read."""
     entry = _load(admin)
     token = entry.get("token") if entry else None
@@ -54,10 +54,9 @@ def load_receipt(admin: Path) -> Lease | None:
         return None
 
 
-def _load(admin: Path) -> dict[str, object] | None:
+def _load(admin: Path | str) -> dict[str, object] | None:
     try:
-        with (admin / RECEIPT).open("rb") as file:
-            entry = json.loads(file.read(_LIMIT))
+        entry = json.loads(read_small(f"{admin}/{RECEIPT}"))
     except (OSError, ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None
