@@ -8,12 +8,12 @@ cannot be read keeps the slots it was last seen with.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adw_worktree.errors import AdwIdTaken, LedgerError, PoolExhausted
+from adw_worktree.errors import AdwIdTaken, LedgerError, PoolExhausted, UnknownAdw
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import (
@@ -26,11 +26,15 @@ from adw_worktree.pool.holders import (
     require_available,
 )
 from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, Ledger, require_standing, standing
+from adw_worktree.pool.ledger import Leases, Ledger, require_standing, slots_of, standing
 from adw_worktree.pool.other_ledgers import forget_lost, is_own, leases_of, lives, other_ledger
 from adw_worktree.pool.verdict import Finding, Sweep, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.pool.claims import Answer, Claim
 
 
 class Pool(NamedTuple):
@@ -137,23 +141,22 @@ class Pool(NamedTuple):
             )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
-            statedir.settle_doubt(self.state_dir, slot)
+            statedir.settle_doubt(self.state_dir, {slot})
             return leases[adw_id]
 
-    def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
-        """Give back the slot of `lease`; False if that very lease stands no more.
+    def release(self, *doomed: Lease, doubtful: bool = False) -> bool:
+        """Give back the slots of leases; False if none of those very leases stands any more.
 
-        `doubtful` says that the worktree was only seen to be absent, so that the slot is handed
-        out last.
+        `doubtful` says that their worktrees were only seen to be absent, so that the slots are
+        handed out last.
         """
         with self._transaction() as leases:
-            present = standing(leases, lease)
-            if present is None:
-                return False
-            del leases[present.adw_id]
+            present = [one for lease in doomed if (one := standing(leases, lease)) is not None]
+            for lease in present:
+                del leases[lease.adw_id]
             if doubtful:
-                statedir.doubt(self.state_dir, {lease.slot})
-            return True
+                statedir.doubt(self.state_dir, slots_of(present))
+            return bool(present)
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
         """Turn a lease without a worktree into `draft` with its slot; None if it stands no more."""
@@ -177,31 +180,37 @@ class Pool(NamedTuple):
             leases[adw_id] = leases.pop(present.adw_id)._replace(adw_id=adw_id)
             return leases[adw_id]
 
-    def update(self, lease: Lease) -> None:
-        """Replace what the ledger says of `lease`, keeping its id, slot and ports.
+    def update(self, *changed: Lease) -> None:
+        """Replace what the ledger says of leases, keeping their ids, slots and ports.
 
-        Raises UnknownAdw if that very lease stands no more.
+        Raises UnknownAdw if one of those very leases stands no more; the others are replaced.
         """
+        lost: UnknownAdw | None = None
         with self.ledger.locked():
             leases = self.ledger.load()
-            adw_id, slot, ports, *_ = require_standing(leases, lease)
-            leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
+            for lease in changed:
+                try:
+                    adw_id, slot, ports, *_ = require_standing(leases, lease)
+                except UnknownAdw as exc:
+                    lost = exc
+                else:
+                    leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
             self.ledger.commit(leases)
+        if lost is not None:
+            raise lost
 
-    def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
-        """Lease a slot to a worktree that is there and has none; return the lease.
+    def adopt(self, claims: Sequence[Claim]) -> list[Answer]:
+        """Lease slots to worktrees that are there and have none; return what each of them got."""
+        from adw_worktree.pool.claims import answer_claims
 
-        With `keep_slot`, its own slot if nobody holds it, busy ports or not: they are its own.
-        """
         with self._transaction() as leases:
-            present = leases.get(lease.adw_id)
-            if present is not None:
-                return present
-            if keep_slot and lease.slot not in {one.slot for one in self._all(leases)}:
-                leases[lease.adw_id] = lease
-                statedir.settle_doubt(self.state_dir, lease.slot)
-                return lease
-        return self.reserve(lease.adw_id, draft=lease)
+            self._release_gone(leases)
+            others = [holding.lease for holding in self.elsewhere()]
+            offers = self._offers(leases)
+            answers = answer_claims(claims, leases, others, offers, self.settings.services)
+            adopted = [one for one in answers if isinstance(one, Lease)]
+            statedir.settle_doubt(self.state_dir, slots_of(adopted))
+            return answers
 
     def reassign(self, lease: Lease) -> Lease:
         """Give a lease whose slot somebody else rightly holds another one; return it."""

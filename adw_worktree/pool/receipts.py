@@ -18,10 +18,14 @@ from adw_worktree.system.records import read_small
 RECEIPT = "adw-worktree.json"
 
 
-def write_receipt(admin: Path, lease: Lease) -> None:
-    """Leave the receipt of `lease` in the admin directory. Raises OSError."""
+def write_receipt(admin: Path, lease: Lease, *, synced: bool = True) -> None:
+    """Leave the receipt of `lease` in the admin directory; `synced` as for `write_atomically`.
+
+    Raises OSError.
+    """
     entry = {"adw_id": lease.adw_id, **encode_lease(lease)}
-    write_atomically(admin / RECEIPT, json.dumps(entry, indent=2).encode() + b"\n", mode=0o600)
+    data = json.dumps(entry, indent=2).encode() + b"\n"
+    write_atomically(admin / RECEIPT, data, mode=0o600, lasting=synced, synced=synced)
 
 
 def receipt_token(admin: Path | str) -> str | None:
