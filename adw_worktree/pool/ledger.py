@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
-from adw_worktree.errors import LedgerError, LedgerTooNew, remedy
+from adw_worktree.errors import LedgerError, LedgerTooNew, UnknownAdw, remedy
 from adw_worktree.pool import registry
 from adw_worktree.pool.document import DocumentDamaged, decode_leases, encode_leases
 from adw_worktree.pool.env_header import is_ours, load_header
@@ -258,3 +258,21 @@ def _add(leases: Leases, lease: Lease) -> None:
 def slots_of(leases: Iterable[Lease]) -> set[int]:
     """Return the slots that `leases` hold."""
     return {lease.slot for lease in leases}
+
+
+def standing(leases: Leases, lease: Lease) -> Lease | None:
+    """Return that very lease as it stands now, perhaps renamed; None if it stands no more."""
+    present = leases.get(lease.adw_id)
+    if present is not None and present.token == lease.token:
+        return present
+    return next((one for one in leases.values() if one.token == lease.token), None)
+
+
+def require_standing(leases: Leases, lease: Lease) -> Lease:
+    """Return that very lease as it stands now. Raises UnknownAdw if it stands no more."""
+    present = standing(leases, lease)
+    if present is None:
+        raise UnknownAdw(
+            f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
+        )
+    return present

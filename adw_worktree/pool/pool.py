@@ -8,7 +8,7 @@ cannot be read keeps the slots it was last seen with.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,16 +21,20 @@ from adw_worktree.pool.holders import (
     another_slot,
     blocked_slots,
     exhausted,
+    free_slots,
     is_aged,
     require_available,
 )
 from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, Ledger
+from adw_worktree.pool.ledger import Leases, Ledger, require_standing, slots_of, standing
 from adw_worktree.pool.other_ledgers import forget_lost, is_own, leases_of, lives, other_ledger
-from adw_worktree.pool.verdict import Finding, judge
+from adw_worktree.pool.verdict import Finding, Sweep, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
-from adw_worktree.system.ports import busy_ports
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.pool.claims import Answer, Claim
 
 
 class Pool(NamedTuple):
@@ -56,14 +60,20 @@ class Pool(NamedTuple):
         with self._locked():
             return self.ledger.load()
 
+    def entry(self) -> registry.Entry | None:
+        """Return what the registry has of this ledger; None if it has nothing that can be read.
+
+        Raises LedgerTooNew.
+        """
+        if self.state_dir is None or self.common_dir is None:
+            return None
+        return registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
+
     def neighbours(self) -> list[registry.Entry]:
-        """Return what the registry has of every ledger, this one's if it is sound."""
+        """Return what the registry has of every other ledger, and of this one at other places."""
         if self.state_dir is None:
             return []
-        own = self.common_dir and registry.entry_file(
-            self.state_dir, self.ledger.path, self.common_dir
-        )
-        return list(registry.entries(self.state_dir, own))
+        return list(registry.entries(self.state_dir, self._entry_file()))
 
     def elsewhere(self, *, living: bool = False) -> list[Holding]:
         """Return what the other ledgers of this machine hold.
@@ -121,34 +131,32 @@ class Pool(NamedTuple):
             present = leases.get(adw_id)
             if present is not None:
                 return present
-            slot = self._free_slot(leases, wanted)
-            if slot is None:
-                self._release_gone_elsewhere()
-                slot = self._free_slot(leases, wanted)
-            if slot is None:
-                raise self._exhausted(leases)
+            if wanted is None:
+                slot = next(self._offers(leases))
+            else:
+                slot = wanted
+                require_available(slot, self.settings, [*self._own(leases), *self.elsewhere()])
             draft = draft or Lease(
                 adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
             )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
-            statedir.settle_doubt(self.state_dir, slot)
+            statedir.settle_doubt(self.state_dir, {slot})
             return leases[adw_id]
 
-    def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
-        """Give back the slot of `lease`; False if that very lease stands no more.
+    def release(self, *doomed: Lease, doubtful: bool = False) -> bool:
+        """Give back the slots of leases; False if none of those very leases stands any more.
 
-        `doubtful` says that the worktree was only seen to be absent, so that the slot is handed
-        out last.
+        `doubtful` says that their worktrees were only seen to be absent, so that the slots are
+        handed out last.
         """
         with self._transaction() as leases:
-            present = _standing(leases, lease)
-            if present is None:
-                return False
-            del leases[present.adw_id]
+            present = [one for lease in doomed if (one := standing(leases, lease)) is not None]
+            for lease in present:
+                del leases[lease.adw_id]
             if doubtful:
-                statedir.doubt(self.state_dir, {lease.slot})
-            return True
+                statedir.doubt(self.state_dir, slots_of(present))
+            return bool(present)
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
         """Turn a lease without a worktree into `draft` with its slot; None if it stands no more."""
@@ -166,51 +174,58 @@ class Pool(NamedTuple):
         Raises AdwIdTaken, or UnknownAdw if that very lease stands no more.
         """
         with self._transaction() as leases:
-            present = _require_standing(leases, lease)
+            present = require_standing(leases, lease)
             if adw_id in leases:
                 raise AdwIdTaken(f"{adw_id} is another ADW", hint="choose another id")
             leases[adw_id] = leases.pop(present.adw_id)._replace(adw_id=adw_id)
             return leases[adw_id]
 
-    def update(self, lease: Lease) -> None:
-        """Replace what the ledger says of `lease`, keeping its id, slot and ports.
+    def update(self, *changed: Lease) -> None:
+        """Replace what the ledger says of leases, keeping their ids, slots and ports.
 
-        Raises UnknownAdw if that very lease stands no more.
+        Raises UnknownAdw if one of those very leases stands no more; the others are replaced.
         """
+        lost: UnknownAdw | None = None
         with self.ledger.locked():
             leases = self.ledger.load()
-            adw_id, slot, ports, *_ = _require_standing(leases, lease)
-            leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
+            for lease in changed:
+                try:
+                    adw_id, slot, ports, *_ = require_standing(leases, lease)
+                except UnknownAdw as exc:
+                    lost = exc
+                else:
+                    leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
             self.ledger.commit(leases)
+        if lost is not None:
+            raise lost
 
-    def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
-        """Lease a slot to a worktree that is there and has none; return the lease.
+    def adopt(self, claims: Sequence[Claim]) -> list[Answer]:
+        """Lease slots to worktrees that are there and have none; return what each of them got."""
+        from adw_worktree.pool.claims import answer_claims
 
-        With `keep_slot`, its own slot if nobody holds it, busy ports or not: they are its own.
-        """
         with self._transaction() as leases:
-            present = leases.get(lease.adw_id)
-            if present is not None:
-                return present
-            if keep_slot and lease.slot not in {one.slot for one in self._all(leases)}:
-                leases[lease.adw_id] = lease
-                statedir.settle_doubt(self.state_dir, lease.slot)
-                return lease
-        return self.reserve(lease.adw_id, draft=lease)
+            self._release_gone(leases)
+            others = [holding.lease for holding in self.elsewhere()]
+            offers = self._offers(leases)
+            answers = answer_claims(claims, leases, others, offers, self.settings.services)
+            adopted = [one for one in answers if isinstance(one, Lease)]
+            statedir.settle_doubt(self.state_dir, slots_of(adopted))
+            return answers
 
     def reassign(self, lease: Lease) -> Lease:
         """Give a lease whose slot somebody else rightly holds another one; return it."""
         self.release(lease)
         return self.reserve(lease.adw_id, draft=lease)
 
-    def release_gone(self) -> list[tuple[Lease, Finding]]:
-        """Release every lease whose worktree is gone; return them with the evidence.
+    def release_gone(self) -> Sweep:
+        """Release every lease whose worktree is gone; return what became of each.
 
         Looks first without a lock, so that a pool in order costs no more than reading it.
         """
         leases = self.leases()
-        if not self._gone(leases) and self._is_known(leases):
-            return []
+        sweep = self._looked_over(leases)
+        if not sweep.released and self._is_known(leases, self.entry()):
+            return sweep
         with self._transaction() as leases:
             return self._release_gone(leases)
 
@@ -235,12 +250,15 @@ class Pool(NamedTuple):
     def _transaction(self) -> Iterator[Leases]:
         """Hold the machine's and the ledger's lock; write what the block changed."""
         with self._locked():
+            entry = self.entry()  # first: a later version's is no more changed than its ledger
             leases = self.ledger.load()
             before = dict(leases)
             yield leases
-            if leases != before:
+            changed = leases != before
+            if changed:
                 self.ledger.commit(leases)
-            self._register(leases, changed=leases != before)
+            if changed or not self._is_known(leases, entry):
+                self._register(leases, entry)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -253,66 +271,65 @@ class Pool(NamedTuple):
         with machine, self.ledger.locked():
             yield
 
-    def _register(self, leases: Leases, *, changed: bool) -> None:
-        """Tell the registry where this ledger is and what it holds."""
+    def _register(self, leases: Leases, before: registry.Entry | None) -> None:
+        """Tell the registry where this ledger is and what it holds, in place of `before`."""
         if self.state_dir is None or self.common_dir is None:
             return
-        if not changed and self._is_known(leases):
-            return
-        found, ledger = self.common_dir.stat(), self.ledger.path
-        identity = registry.ensure_identity(self.common_dir)
-        entry = registry.Entry(
-            ledger, self.common_dir, found.st_dev, found.st_ino, identity, leases
-        )
-        registry.record(self.state_dir, entry)
+        entry = registry.new_entry(self.ledger.path, self.common_dir, leases)
+        registry.record(self.state_dir, entry, before)
         file = registry.file_of(self.state_dir, entry)
         for other in self.neighbours():
-            own = is_own(other, ledger, self.common_dir)
+            own = is_own(other, self.ledger.path, self.common_dir)
             if own and registry.file_of(self.state_dir, other) != file:
                 registry.forget(self.state_dir, other)
 
-    def _free_slot(self, leases: Leases, wanted: int | None) -> int | None:
-        """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so."""
-        if wanted is not None:
-            require_available(wanted, self.settings, [*self._own(leases), *self.elsewhere()])
-            return wanted
-        held = self._all(leases)
-        taken = {lease.slot for lease in held}
-        taken_ports = {port for lease in held for port in lease.ports.values()}
+    def _entry_file(self) -> Path | None:
+        if self.state_dir is None or self.common_dir is None:
+            return None
+        return registry.entry_file(self.state_dir, self.ledger.path, self.common_dir)
+
+    def _offers(self, leases: Leases) -> Iterator[int]:
+        """Yield slots that nobody holds, with free ports, those in doubt last.
+
+        When there are no more, what is gone in other repositories is released. Raises
+        PoolExhausted at the end.
+        """
+        yield from self._free_slots(leases)
+        self._release_gone_elsewhere()
+        yield from self._free_slots(leases)
+        raise self._exhausted(leases)
+
+    def _free_slots(self, leases: Leases) -> Iterator[int]:
         doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
-        free = [slot for slot in range(self.settings.slots) if slot not in taken]
-        for slot in sorted(free, key=lambda slot: slot in doubtful):
-            ports = set(ports_of(slot, self.settings.services).values())
-            if not ports & taken_ports and not busy_ports(ports):
-                return slot
-        return None
+        return free_slots(self.settings, self._all(leases), doubtful)
 
     def _all(self, leases: Leases) -> list[Lease]:
         return [*leases.values(), *(holding.lease for holding in self.elsewhere())]
 
-    def _release_gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
-        released = self._gone(leases)
-        for lease, _ in released:
+    def _release_gone(self, leases: Leases) -> Sweep:
+        sweep = self._looked_over(leases)
+        for lease, _ in sweep.released:
             del leases[lease.adw_id]
         statedir.doubt(
-            self.state_dir, {lease.slot for lease, finding in released if finding.doubtful}
+            self.state_dir, {lease.slot for lease, finding in sweep.released if finding.doubtful}
         )
-        return released
+        return sweep
 
-    def _gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
-        """Return those of `leases` whose worktrees are gone, with the evidence.
+    def _looked_over(self, leases: Leases) -> Sweep:
+        """Return which of `leases` are to be released, because their worktrees are gone.
 
         A pending lease is never gone: its worktree is not there yet, or `abandoned` has it.
         """
         if self.common_dir is None:
-            return []
-        settled = [lease for lease in leases.values() if lease.state != "pending"]
-        copied = self._copied(lease for lease in settled if not lease.has_worktree)
+            return Sweep([], [])
         copy = Finding("gone", "this repository is a copy of the one that reserved it")
-        findings = [
-            (lease, copy if lease.token in copied else self.finding(lease)) for lease in settled
-        ]
-        return [(lease, finding) for lease, finding in findings if finding.verdict == "gone"]
+        gone = [(lease, copy) for lease in self._copied(leases)]
+        kept: list[tuple[Lease, Finding]] = []
+        for lease in leases.values():
+            if lease.path is not None and lease.state != "pending":
+                finding = self.finding(lease)
+                (gone if finding.verdict == "gone" else kept).append((lease, finding))
+        return Sweep(gone, kept)
 
     def _release_gone_elsewhere(self) -> None:
         """Release the gone worktrees of every other repository; the machine lock is held."""
@@ -337,38 +354,40 @@ class Pool(NamedTuple):
     def _release_gone_unlisted(self, entry: registry.Entry) -> None:
         """Release what is gone of a repository whose ledger is lost, as the registry has it."""
         leases = dict(entry.leases)
-        if self._release_gone(leases) and self.state_dir is not None:
-            registry.record(self.state_dir, entry._replace(leases=leases))
+        if self._release_gone(leases).released and self.state_dir is not None:
+            registry.record(self.state_dir, entry._replace(leases=leases), entry)
 
     def _release_gone_here(self) -> None:
         with self.ledger.locked():
             leases = self.ledger.load()
-            if self._release_gone(leases):
+            if self._release_gone(leases).released:
                 self.ledger.commit(leases)
-                self._register(leases, changed=True)
+                self._register(leases, self.entry())
 
-    def _is_known(self, leases: Leases) -> bool:
-        """Whether the registry has this ledger with these slots.
+    def _is_known(self, leases: Leases, entry: registry.Entry | None) -> bool:
+        """Whether the registry, with `entry`, has this ledger with these slots.
 
         It may have been lost with the state directory, or a process killed before it said so.
         """
         if self.state_dir is None or self.common_dir is None:
             return True
-        entry = registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
-        return not leases if entry is None else _names(entry.leases) == _names(leases)
+        return not leases if entry is None else registry.has_just(entry, leases)
 
-    def _copied(self, reserved: Iterable[Lease]) -> set[str]:
-        """Return the tokens of the reservations that came with a copy of the repository that made
-        them, and still has them.
+    def _copied(self, leases: Leases) -> list[Lease]:
+        """Return the reservations that came with a copy of the repository that made them, and
+        still has them.
 
         Whom the registry knows is the original. A worktree tells by itself whose it is.
         """
-        tokens = {lease.token for lease in reserved}
-        if not tokens or self.state_dir is None or self.common_dir is None:
-            return set()
-        if registry.entry_of(self.state_dir, self.ledger.path, self.common_dir) is not None:
-            return set()
-        return tokens & {holding.lease.token for holding in self.elsewhere(living=True)}
+        own = self._entry_file()
+        if own is None or os.path.lexists(own):
+            return []
+        reserved = [
+            lease for lease in leases.values() if lease.path is None and lease.state != "pending"
+        ]
+        others = self.elsewhere(living=True) if reserved else []
+        tokens = {holding.lease.token for holding in others}
+        return [lease for lease in reserved if lease.token in tokens]
 
     def _exhausted(self, leases: Leases) -> PoolExhausted:
         holdings = [*self._own(leases), *self.elsewhere()]
@@ -377,24 +396,3 @@ class Pool(NamedTuple):
 
     def _own(self, leases: Leases) -> list[Holding]:
         return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases.values()]
-
-
-def _names(leases: Mapping[str, Lease]) -> set[tuple[str, str, int]]:
-    return {(lease.adw_id, lease.token, lease.slot) for lease in leases.values()}
-
-
-def _standing(leases: Leases, lease: Lease) -> Lease | None:
-    """Return that very lease as it stands now, perhaps renamed; None if it stands no more."""
-    present = leases.get(lease.adw_id)
-    if present is not None and present.token == lease.token:
-        return present
-    return next((one for one in leases.values() if one.token == lease.token), None)
-
-
-def _require_standing(leases: Leases, lease: Lease) -> Lease:
-    present = _standing(leases, lease)
-    if present is None:
-        raise UnknownAdw(
-            f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
-        )
-    return present

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import chain, count
 from pathlib import Path
 
 from adw_worktree.adw_id import check_adw_id, with_id_characters
@@ -161,5 +162,5 @@ def _free_name(directory: str, names: set[str]) -> str:
         check_adw_id(stem)
     except InvalidAdwId:
         stem = "worktree"
-    candidates = [stem, *(f"{stem}-{number}" for number in range(2, len(names) + 3))]
+    candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
     return next(name for name in candidates if name not in names)

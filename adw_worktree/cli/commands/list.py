@@ -49,8 +49,7 @@ def _drawn(found: list[tuple[Project, Row]], by_repository: bool, terminal: Term
 
 
 def _rows(project: Project, notes: list[str]) -> list[Row]:
-    heal(project)
-    found = rows(project)
+    found = rows(project, heal(project).found)
     notes += project.notices
     return found
 
