@@ -12,13 +12,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from operator import attrgetter, is_
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, LedgerTooNew
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
+from adw_worktree.pool.lease_record import (
+    COMMIT,
+    DATABASE,
+    PATH,
+    SERVICE,
+    TEXT,
+    TOKEN,
+    lease_record,
+)
 from adw_worktree.settings.model import DEFAULT_SERVICES
 from adw_worktree.system.memo import Memory, Recent
 from adw_worktree.system.named_tuple import NamedTuple
@@ -27,8 +36,6 @@ from adw_worktree.system.paths import from_stored, stored
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from pydantic import BaseModel
 
     from adw_worktree.pool.lease import State
 
@@ -45,16 +52,7 @@ _OPTIONAL = (
     "new_branch_at",
     "reserved",
 )
-_TOKEN = r"[0-9a-f]{32}"
-_COMMIT = r"[0-9a-f]{40,64}"
-_SERVICE = r"[a-z][a-z0-9-]{0,31}"
-_TEXT = r"[^\0]{1,4096}"
-_PATH = r"/[^\0]{0,4095}"
-_ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
-_DATABASE = r"[a-z0-9_]{1,63}"
-_NAMED = "\0".join([_TOKEN, r"[^/\0]{1,255}", _COMMIT, _PATH, _TEXT, _DATABASE]) + (
-    rf"(?:\0{_SERVICE})*"
-)
+_NAMED = "\0".join([TOKEN, r"[^/\0]{1,255}", COMMIT, PATH, TEXT, DATABASE]) + (rf"(?:\0{SERVICE})*")
 
 
 # Reading a ledger again checks only what is new in it, and writing it encodes only that.
@@ -218,7 +216,7 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
     try:
         check_adw_id(adw_id)
-        checked = _record().model_validate(entry)
+        checked = lease_record().model_validate(entry)
     except AdwError as exc:
         raise DocumentDamaged(exc.message) from exc
     except ValidationError as exc:
@@ -249,7 +247,7 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
-    """Whether every field is what this tool writes: then `_define_record` would take it, too."""
+    """Whether every field is what this tool writes: then `lease_record` would take it, too."""
     try:
         check_adw_id(adw_id)
         services, admin_id = entry.get("services", {}), entry.get("admin_id", "x")
@@ -339,76 +337,3 @@ def _check_distinct(leases: Iterable[Lease]) -> None:
         other = holders.setdefault(lease.slot, lease.adw_id)
         if other != lease.adw_id:
             raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
-
-
-def _checked(pattern: str) -> Callable[[object], object]:
-    """Return a check of what names a file or a ref, for pydantic."""
-
-    def check(value: object) -> object:
-        if value is None:
-            return None
-        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not can_name(value):
-            raise ValueError("is no such name")
-        return value
-
-    return check
-
-
-def _record() -> type[BaseModel]:
-    """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
-    global _record_model
-    if _record_model is None:
-        _record_model = _define_record()
-    return _record_model
-
-
-_record_model: type[BaseModel] | None = None
-
-
-def _define_record() -> type[BaseModel]:
-    from typing import Annotated, Any, Literal
-
-    from pydantic import (
-        AfterValidator,
-        AwareDatetime,
-        BaseModel,
-        ConfigDict,
-        Field,
-        field_validator,
-    )
-
-    port = Annotated[int, Field(ge=1, le=65535)]
-    # Checked here, since pydantic's own `str` refuses bytes that are not UTF-8.
-    text = Annotated[Any, AfterValidator(_checked(_TEXT))]
-    path_text = Annotated[Any, AfterValidator(_checked(_PATH))]
-    admin_name = Annotated[Any, AfterValidator(_checked(_ADMIN_ID))]
-
-    class LeaseRecord(BaseModel):
-        model_config = ConfigDict(strict=True, extra="ignore")
-
-        backend: port
-        frontend: port
-        allocated_at: Annotated[AwareDatetime, Field(strict=False)]
-        slot: Annotated[int, Field(ge=0, le=9999)]
-        state: Literal["pending", "active"]
-        token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
-        path: path_text | None = None
-        branch: text | None = None
-        admin_id: admin_name | None = None
-        device: int | None = None
-        inode: int | None = None
-        home_device: int | None = None
-        new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
-
-        reserved: bool | None = None
-        database: Annotated[str, Field(pattern=rf"^{_DATABASE}$")] | None = None
-
-        @field_validator("allocated_at", mode="before")
-        @classmethod
-        def _is_text(cls, value: object) -> object:
-            if not isinstance(value, str):
-                raise ValueError("is not ISO 8601 text")
-            return value
-
-    return LeaseRecord

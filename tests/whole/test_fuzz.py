@@ -45,6 +45,7 @@ from adw_worktree.pool.document import (
     encode_leases,
 )
 from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.lease_record import lease_record
 from adw_worktree.pool.receipts import RECEIPT, load_receipt, write_receipt
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.branches import drop_branch
@@ -390,7 +391,7 @@ def test_what_is_read_as_plain_is_what_pydantic_takes(entry: dict[str, Any]) -> 
     """There are two ways to read an entry, and one is quick."""
     plain = schema._is_plain("a", entry)
     try:
-        checked = schema._record().model_validate(entry)
+        checked = lease_record().model_validate(entry)
     except ValidationError:
         assert not plain
         return
