@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.output import Outcome, ask, can_ask
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project
@@ -18,6 +16,10 @@ from adw_worktree.settings.model import Settings
 from adw_worktree.system.text import printable
 from adw_worktree.worktrees.files.env_file import further_lines
 from adw_worktree.worktrees.files.variables import requested_template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:
