@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 
 def encodable(text: str, encoding: str) -> str:
     """Return `text` with what `encoding` has no bytes for shown as escapes."""
@@ -22,6 +20,8 @@ def pasteable(text: str) -> str:
 
     Else `printable` and the indentation of lines would change what is pasted.
     """
+    import re
+
     return re.sub(r"""\"'\"|(?<!\w)'[^']*'""", lambda at: _escaped(at[0]), text)
 
 

@@ -20,12 +20,15 @@ from adw_worktree.project import Project
 from adw_worktree.repo.repository import SPARE, admin_directories, worktree_of_admin
 from adw_worktree.system.atomic import discard_leftover
 from adw_worktree.system.named_tuple import NamedTuple
-from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.create_lock import clear_leftovers, is_noted, taken_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.trash import Way
+
+_ON_ITS_WAY = (".lock", ".removing", ".restoring", ".deleting")
+"""How a name in the trash ends while the entry is moved."""
 
 
 class Healed(NamedTuple):
@@ -130,7 +133,7 @@ def _finish_rename(project: Project) -> None:
 
 def _finish_moves(project: Project) -> list[Lease]:
     """Finish what is half-way into the trash or out of it; return the leases released."""
-    if not is_dir(project.repo.tool_dir / "trash"):
+    if not _is_moving(project.repo.tool_dir / "trash"):
         return []
     from adw_worktree.worktrees import trash
 
@@ -145,6 +148,16 @@ def _finish_moves(project: Project) -> list[Lease]:
     except (AdwError, OSError) as exc:
         _noted(project, "what was interrupted in the trash cannot go on yet", exc)
     return removed
+
+
+def _is_moving(trash: Path) -> bool:
+    """Return whether something in the trash is not at rest, or cannot be known to be."""
+    try:
+        return any(name.endswith(_ON_ITS_WAY) for name in os.listdir(trash))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:

@@ -22,7 +22,8 @@ def _names(text: str) -> set[str]:
 
 
 BASE = _names(
-    "_version cli.main cli.output cli.parser errors system.environment system.faults system.text"
+    "_version cli.command_table cli.main cli.output cli.plain errors system.environment "
+    "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
     "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger "
@@ -55,7 +56,7 @@ REMOVES = SHOWS_ENV | _names(
 
 LOADED = {
     "--version": BASE,
-    "--help": BASE - {"_version"},
+    "--help": BASE - {"_version"} | _names("cli.parser"),
     "help exit-codes": BASE - {"_version"}
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
@@ -82,7 +83,7 @@ LOADED = {
         "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
-    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion"),
+    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.parser"),
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
@@ -137,8 +138,9 @@ LOADED = {
 
 RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor spares")
 SLOW = _names(
-    "asyncio dataclasses decimal email filelock git hashlib http inspect logging platformdirs "
-    "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
+    "argparse asyncio dataclasses decimal email filelock gettext git hashlib http inspect logging "
+    "platformdirs psutil pydantic random rich secrets shutil socket ssl subprocess tempfile "
+    "tomllib typing unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
 
@@ -180,6 +182,8 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
         "finish b",
     ):
         allowed |= {"socket"}  # to ask whether a port is free
+    if command in ("--help", "complete -- remove a"):
+        allowed |= {"argparse", "gettext"}  # to show what there is, or to find it
     if command == "--help" and sys.version_info >= (3, 14):
         allowed |= {"dataclasses", "inspect"}  # of argparse's colours
     assert names & SLOW == allowed

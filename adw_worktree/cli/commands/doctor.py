@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.output import Outcome
 from adw_worktree.project import project_around
 from adw_worktree.system.text import pasteable
 from adw_worktree.worktrees.doctor import Problem, examine, examine_machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import SettingsError, UsageError
@@ -12,6 +11,10 @@ from adw_worktree.integrations.git_hooks import HookState, install, status, unin
 from adw_worktree.integrations.stamp import observe, remove_stamp, write_stamp
 from adw_worktree.project import Project, open_project, project_around
 from adw_worktree.settings.places import state_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, table
@@ -10,6 +9,10 @@ from adw_worktree.project import Project, project_of_command
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.listing import Row, rows
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

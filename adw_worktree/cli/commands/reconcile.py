@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
 from contextlib import suppress
 from datetime import timedelta
 
 from adw_worktree.cli.output import Outcome, table
+from adw_worktree.cli.plain import HIDDEN
 from adw_worktree.errors import AdwError, UsageError
 from adw_worktree.project import machine_pool, open_project, project_of_command
 from adw_worktree.system.faults import reached
@@ -14,6 +14,8 @@ from adw_worktree.worktrees.reconcile_pass import background_pass, full_pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from adw_worktree.worktrees.reconcile_plan import Action, Reconciled
 
 EPILOG = """\
@@ -40,8 +42,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every repository on the machine")
     # What managed hooks call: quiet, and never a failure.
-    parser.add_argument("--background", action="store_true", help=SUPPRESS)
-    parser.add_argument("--wait-gone", metavar="ADMIN", help=SUPPRESS)
+    parser.add_argument("--background", action="store_true", help=HIDDEN)
+    parser.add_argument("--wait-gone", metavar="ADMIN", help=HIDDEN)
 
 
 def run(args: Namespace) -> Outcome:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from argparse import ArgumentParser, Namespace
 from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, can_draw, table
@@ -17,6 +16,7 @@ from adw_worktree.worktrees.heal import heal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from typing import Any
 
 EPILOG = """\

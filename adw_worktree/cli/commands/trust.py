@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from shlex import quote
 
 from adw_worktree.cli.output import Outcome, ask, can_ask, table
@@ -24,6 +23,7 @@ from adw_worktree.worktrees.files.variables import requested_template
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from typing import Any
 
 EPILOG = """\
