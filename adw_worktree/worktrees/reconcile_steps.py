@@ -25,7 +25,11 @@ from adw_worktree.worktrees.create_undo import prune_safe_entry
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.heal import heal
-from adw_worktree.worktrees.reconcile_plan import Action, Kind
+from adw_worktree.worktrees.reconcile_plan import Action
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.reconcile_plan import Kind
 
 _ORDER: tuple[Kind, ...] = (
     "undo",
