@@ -53,8 +53,8 @@ def standing_of(lease: Lease, finding: Finding, common_dir: Path | None) -> Stan
     """Return how `lease`, of whose worktree `finding` was found, stands."""
     if lease.path is None:
         return Standing("reserved", None)
-    admin = common_dir / "worktrees" / lease.admin_id if common_dir and lease.admin_id else None
-    locked = admin is not None and exists(admin / "locked")
+    linked = common_dir is not None and lease.admin_id is not None
+    locked = linked and exists(f"{common_dir}/worktrees/{lease.admin_id}/locked")
     state: LeaseState = "active" if finding.verdict == "alive" else "unknown"
     state = "pending" if lease.state == "pending" else state
     return Standing(state, finding.path or Path(lease.path), locked)
