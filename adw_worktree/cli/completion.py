@@ -61,6 +61,8 @@ def _candidates(
     for action in actions:
         if not action.option_strings and action.choices is not None:
             yield from ((str(choice), "") for choice in action.choices)
+        elif name == "adopt" and not action.option_strings:
+            yield from _unmanaged(directory)
         elif "ADW_ID" in str(action.metavar) and name not in ("create", "reserve"):
             yield from _adw_ids(directory)
 
@@ -82,6 +84,18 @@ def _adw_ids(directory: Path) -> Iterator[tuple[str, str]]:
     leases: Leases = open_project(directory).pool.ledger.peek() or {}
     for lease in leases.values():
         yield lease.adw_id, f"slot {lease.slot}" + (f", {lease.branch}" if lease.branch else "")
+
+
+def _unmanaged(directory: Path) -> Iterator[tuple[str, str]]:
+    from adw_worktree.project import open_project
+    from adw_worktree.repo.repository import list_worktrees
+
+    project = open_project(directory)
+    leases = project.pool.ledger.peek() or {}
+    held = {lease.path for lease in leases.values()}
+    for entry in list_worktrees(project.repo.home)[1:]:
+        if str(entry.path) not in held and not project.repo.is_spare(entry.path):
+            yield entry.path.name, f"{entry.path}" + (f", {entry.branch}" if entry.branch else "")
 
 
 def _branches(directory: Path) -> Iterator[tuple[str, str]]:

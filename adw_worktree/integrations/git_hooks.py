@@ -216,7 +216,7 @@ def _refusal(repo: Repository, directory: Path) -> str | None:
 def _uses_lfs(repo: Repository) -> bool:
     """Return whether Git LFS was set up, for the user or the repository."""
     asked = ["config", "--name-only", "--get-regexp", r"^filter\.lfs\."]
-    return bool(run_git(asked, repo.home, check=False).stdout)
+    return bool(run_git(asked, repo.checkout, check=False).stdout)
 
 
 def _is_left(path: Path, lfs: bool) -> bool:

@@ -9,8 +9,14 @@ from types import MappingProxyType
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.verdict import Finding, standing_of
 from adw_worktree.project import Project
-from adw_worktree.repo.repository import admin_directories, list_worktrees, worktree_of_admin
+from adw_worktree.repo.repository import (
+    WorktreeEntry,
+    admin_directories,
+    list_worktrees,
+    worktree_of_admin,
+)
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, listeners
 
 
@@ -18,7 +24,8 @@ class Row(NamedTuple):
     """One worktree, one lease, or both."""
 
     state: str
-    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen), `unmanaged`."""
+    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen); without a lease
+    `unmanaged`, or `gone` (git lists it, and there is no directory)."""
     path: Path | None
     branch: str | None
     lease: Lease | None = None
@@ -44,14 +51,28 @@ def rows(project: Project) -> list[Row]:
         main = entry == entries[0]
         if lease is None:
             if not (main and entry.bare) and not _is_pending(entry.path, leases.values()):
-                locked = entry.locked is not None
-                found.append(Row("unmanaged", entry.path, entry.branch, main=main, locked=locked))
+                found.append(_without_lease(entry, main))
             continue
         found.append(_row(project, lease, heard, entry.branch))
     shown = {row.lease.adw_id for row in found if row.lease}
     hidden = [lease for lease in leases.values() if lease.adw_id not in shown]
     found += [_row(project, lease, heard, lease.branch) for lease in hidden]
     return sorted(found, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
+
+
+def _without_lease(entry: WorktreeEntry, main: bool) -> Row:
+    locked = entry.locked is not None
+    if main or _may_be_there(entry.path):
+        return Row("unmanaged", entry.path, entry.branch, main=main, locked=locked)
+    finding = Finding("gone", "git lists it, and there is no directory", entry.path)
+    return Row("gone", entry.path, entry.branch, finding=finding, locked=locked)
+
+
+def _may_be_there(worktree: Path) -> bool:
+    try:
+        return exists(worktree)
+    except OSError:
+        return True
 
 
 def _is_pending(path: Path, leases: Iterable[Lease]) -> bool:

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
-from adw_worktree.pool.env_header import load_header
 from adw_worktree.pool.holders import Holding
-from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, lease_of_env_file, names_slot, tied
-from adw_worktree.pool.receipts import load_receipt, write_receipt
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.ledger import Leases, names_slot, tied
+from adw_worktree.pool.receipts import write_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
-from adw_worktree.repo.repository import admin_directory, list_worktrees, worktree_of_admin
+from adw_worktree.repo.repository import worktree_of_admin
 from adw_worktree.repo.work import are_pruning_safe
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
@@ -27,15 +26,16 @@ from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees import spares, trash
 from adw_worktree.worktrees.create_lock import abandoned
 from adw_worktree.worktrees.create_undo import prune_safe_entry
-from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.heal import heal, stale_entries
+from adw_worktree.worktrees.linked import look
 from adw_worktree.worktrees.reconcile_plan import (
     Action,
     Reconciled,
     Seen,
     plan_reconciliation,
 )
+from adw_worktree.worktrees.take_in import settle, take_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,33 +111,6 @@ def _looked_into(project: Project, dry_run: bool, find: Callable[[], list[T]]) -
         if dry_run:  # or `heal` says it
             project.notices.append(f"what was interrupted cannot be looked into: {exc}")
         return []
-
-
-def look(project: Project) -> list[Seen]:
-    """Return the linked worktrees whose directories are there."""
-    seen = []
-    admin_root = project.repo.admin_root
-    for entry in list_worktrees(project.repo.home):
-        admin = admin_directory(entry.path)
-        # A copy of a repository lists the worktrees of the original.
-        if admin is None or not is_dir(admin) or not _is_in(admin, admin_root):
-            continue
-        if worktree_of_admin(admin) != entry.path:
-            continue  # its `.git` file is a copy of another worktree's
-        if project.repo.is_spare(entry.path):
-            continue
-        receipt = load_receipt(admin)
-        told = receipt or lease_of_env_file(admin, project.settings)
-        header = load_header(entry.path / project.settings.env_file)
-        seen.append(Seen(entry.path, admin, entry.branch, header, told, receipt is not None))
-    return seen
-
-
-def _is_in(admin: Path, admin_root: Path) -> bool:
-    try:
-        return admin.parent.samefile(admin_root)
-    except FileNotFoundError:  # git removes the directory with the last worktree
-        return False
 
 
 def _losers(project: Project, leases: Leases) -> list[str]:
@@ -248,26 +221,12 @@ def _adopt(project: Project, action: Action, seen: Seen) -> Action:
         return action._replace(kind="keep", reason="removed meanwhile")
     told = seen.told if action.lease is not None else None
     fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
-    lease = tied(told or fresh, seen.path, seen.admin)._replace(state="active", new_branch_at=None)
-    if told is not None and not told.ports:
-        lease = lease._replace(ports=ports_of(told.slot, project.settings.services))
-    adopted = project.pool.adopt(lease, keep_slot=told is not None)
-    if adopted.token != lease.token:
-        raise AdwError(
-            f"{seen.path} cannot be adopted: another lease is called {lease.adw_id}",
-            hint=f"adw-worktree release {lease.adw_id}, if that is a reservation not needed",
-        )
-    _settle(project, adopted, seen)
-    return action._replace(slot=adopted.slot, lease=adopted)
+    lease, notes = take_in(project, seen, told or fresh, keep_slot=told is not None)
+    project.notices.extend(notes)
+    return action._replace(slot=lease.slot, lease=lease)
 
 
 def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Action:
     moved = project.pool.reassign(tied(lease, seen.path, seen.admin))
-    _settle(project, moved, seen)
+    settle(project, moved, seen)
     return action._replace(slot=moved.slot, lease=moved)
-
-
-def _settle(project: Project, lease: Lease, seen: Seen) -> None:
-    ensure_excluded(project, seen.path)
-    write_receipt(seen.admin, lease)
-    furnish(project, lease, seen.path)
