@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 # name: (what it does, aliases). The module is `commands/<name>.py`, with `_` for `-`.
 COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "create": ("make a worktree with a slot of ports", ("add", "new")),
+    "adopt": ("give a worktree that git made a slot of ports", ()),
     "remove": ("take back a worktree and its slot", ("rm", "delete")),
     "rename": ("give an ADW another id, with the same slot", ()),
     "finish": ("merge a worktree's branch back, and remove the worktree", ()),

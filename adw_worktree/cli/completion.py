@@ -63,6 +63,8 @@ def _arguments(name: str, current: str, places: Sequence[str]) -> Iterator[tuple
     for action in actions:
         if not action.option_strings and action.choices is not None:
             yield from ((str(choice), "") for choice in action.choices)
+        elif name == "adopt" and not action.option_strings:
+            yield from _unmanaged(places)
         elif "ADW_ID" in str(action.metavar) and name not in ("create", "reserve"):
             yield from _adw_ids(places)
 
@@ -91,6 +93,18 @@ def _adw_ids(places: Sequence[str]) -> Iterator[tuple[str, str]]:
     leases: Leases = open_project(_directory(places)).pool.ledger.peek() or {}
     for lease in leases.values():
         yield lease.adw_id, f"slot {lease.slot}" + (f", {lease.branch}" if lease.branch else "")
+
+
+def _unmanaged(places: Sequence[str]) -> Iterator[tuple[str, str]]:
+    from adw_worktree.project import open_project
+    from adw_worktree.repo.repository import list_worktrees
+
+    project = open_project(_directory(places))
+    leases = project.pool.ledger.peek() or {}
+    held = {lease.path for lease in leases.values()}
+    for entry in list_worktrees(project.repo.home)[1:]:
+        if str(entry.path) not in held and not project.repo.is_spare(entry.path):
+            yield entry.path.name, f"{entry.path}" + (f", {entry.branch}" if entry.branch else "")
 
 
 def _branches(places: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -6,11 +6,17 @@ import os
 from pathlib import Path
 from shlex import quote
 
-from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageError
+from adw_worktree.errors import (
+    BranchUnusable,
+    GitFailed,
+    PathOccupied,
+    SettingsError,
+    UsageError,
+)
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import head_branch, is_branch_name, resolve_commit, resolve_objects
-from adw_worktree.repo.repository import admin_directory, list_worktrees
+from adw_worktree.repo.repository import admin_directory, list_worktrees, worktree_of_admin
 from adw_worktree.settings import places
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -194,9 +200,11 @@ def _check_branch_free(project: Project, branch: str) -> None:
             )
         leases = project.pool.leases().values()
         names = [one.adw_id for one in leases if one.path == str(entry.path)]
+        adopted = not names and exists(entry.path)
         raise BranchUnusable(
             f"branch {branch} already has a worktree at {entry.path}",
-            hint=f"adw-worktree remove {quote(names[0] if names else str(entry.path))}, "
+            hint=f"adw-worktree {'adopt' if adopted else 'remove'} "
+            f"{quote(names[0] if names else str(entry.path))}, "
             "or choose another branch with --branch",
         )
 
@@ -216,8 +224,21 @@ def free_path(
         raise UsageError(f"the path {path} lies inside git's own directory", hint=other)
     if any(character in str(path) for character in "\n\r\0"):
         raise UsageError(f"the path {str(path)!r} has a line break in it", hint=other)
+    _require_no_worktree(project, path, other)
     places.require_vacant(path, other)
     return path
+
+
+def _require_no_worktree(project: Project, path: Path, other: str) -> None:
+    """Raise PathOccupied if a worktree without a lease is at `path`: that can be taken in."""
+    admin = admin_directory(path)
+    if admin is None or admin.parent != project.repo.admin_root or worktree_of_admin(admin) != path:
+        return
+    if all(one.admin_id != admin.name for one in project.pool.leases().values()):
+        raise PathOccupied(
+            f"{path} is a worktree already",
+            hint=f"adw-worktree adopt {quote(str(path))}, or {other}",
+        )
 
 
 def _usable(project: Project, start: Start, base: str) -> str:

@@ -117,17 +117,17 @@ def _pool_as_seen(state: PoolState, settings: Settings) -> Iterator[Problem]:
 
 def _hooks(project: Project) -> Iterator[Problem]:
     states = status(project.repo)
-    if all(one.state in ("absent", "foreign") for one in states):
+    if all(one.state in ("absent", "foreign", "left") for one in states):
         return  # hooks are a convenience: not to have them is no problem
     for one in states:
-        if one.state == "refused":
+        if one.state in ("refused", "left"):
             continue  # said when they were installed; nothing here can mend it
         if one.state == "damaged":
             message = f"{one.path} needs a person: {one.note}"
             fix = f"mend {one.path} by hand, then: adw-worktree hooks install"
             yield Problem("hook-damaged", message, fix)
         elif one.state != "installed":
-            message = f"the {one.event} hook is {one.state}"
+            message = f"the {one.event} hook is {one.state}{f': {one.note}' if one.note else ''}"
             yield Problem("hook-missing", message, "adw-worktree hooks install")
 
 

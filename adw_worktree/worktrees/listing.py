@@ -16,6 +16,7 @@ from adw_worktree.repo.repository import (
     worktree_of_admin,
 )
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, listeners
 from adw_worktree.worktrees.heal import places_by_admin
 
@@ -24,7 +25,8 @@ class Row(NamedTuple):
     """One worktree, one lease, or both."""
 
     state: str
-    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen), `unmanaged`."""
+    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen); without a lease
+    `unmanaged`, or `gone` (git lists it, and there is no directory)."""
     path: Path | None
     branch: str | None
     lease: Lease | None = None
@@ -52,12 +54,12 @@ def rows(project: Project, found: Sequence[tuple[Lease, Finding]] = ()) -> list[
         if project.repo.is_spare(entry.path):
             continue
         lease = of_admin.pop(names.get(entry.path, ""), None)
-        main, locked = number == 0, entry.locked is not None
+        main = number == 0
         if lease is not None:
             finding = _finding(project, lease, findings)
             shown.append(_row(project, lease, finding, heard, entry.branch))
         elif not (main and entry.bare) and str(entry.path) not in of_path:
-            shown.append(Row("unmanaged", entry.path, entry.branch, main=main, locked=locked))
+            shown.append(_without_lease(entry, main))
     listed = {row.lease.adw_id for row in shown if row.lease}
     for lease in leases.values():
         if lease.adw_id not in listed:
@@ -86,6 +88,21 @@ def _finding(
 ) -> Finding:
     seen, finding = findings.get(lease.token, (None, None))
     return finding if finding is not None and seen == lease else project.pool.finding(lease)
+
+
+def _without_lease(entry: WorktreeEntry, main: bool) -> Row:
+    locked = entry.locked is not None
+    if main or _may_be_there(entry.path):
+        return Row("unmanaged", entry.path, entry.branch, main=main, locked=locked)
+    finding = Finding("gone", "git lists it, and there is no directory", entry.path)
+    return Row("gone", entry.path, entry.branch, finding=finding, locked=locked)
+
+
+def _may_be_there(worktree: Path) -> bool:
+    try:
+        return exists(worktree)
+    except OSError:
+        return True
 
 
 def _row(

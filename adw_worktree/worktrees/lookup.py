@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 from pathlib import Path
+from shlex import quote
 
 from adw_worktree.adw_id import LAST, check_adw_id
 from adw_worktree.errors import AdwError, UnknownAdw
@@ -38,6 +39,12 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
     if adw_id is not None:
         if adw_id in leases:
             return leases[adw_id]
+        other = _unmanaged(project, adw_id, leases)
+        if other is not None:
+            raise UnknownAdw(
+                f"the worktree {other} has no slot, and is no ADW yet",
+                hint=f"adw-worktree adopt {quote(str(other))}",
+            )
         meant = _meant(adw_id, leases)
         if meant is None:
             check_adw_id(adw_id)
@@ -49,10 +56,19 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
     current = project.current_lease(leases)
     if current is not None:
         return current
-    raise UnknownAdw(
-        f"{directory} is in no worktree that has a slot",
-        hint="name the ADW, or go into its worktree",
-    )
+    here = project.repo.worktree
+    hint = "name the ADW, or go into its worktree"
+    if here not in (None, project.repo.main):
+        hint = f"adw-worktree adopt {quote(str(here))}, or name the ADW"
+    raise UnknownAdw(f"{directory} is in no worktree that has a slot", hint=hint)
+
+
+def _unmanaged(project: Project, name: str, leases: Leases) -> Path | None:
+    """Return the worktree without a lease whose directory or branch is called `name`."""
+    from adw_worktree.worktrees.adopt import unmanaged
+
+    entry = unmanaged(project, name, leases)
+    return entry.path if entry is not None else None
 
 
 def _meant(name: str, leases: Leases) -> str | None:

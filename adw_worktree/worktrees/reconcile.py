@@ -12,22 +12,19 @@ from itertools import chain
 from pathlib import Path
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
-from adw_worktree.pool.env_header import load_header
 from adw_worktree.pool.holders import Holding
 from adw_worktree.pool.lease import Lease
-from adw_worktree.pool.ledger import Leases, lease_of_env_file, names_slot
-from adw_worktree.pool.receipts import load_receipt
+from adw_worktree.pool.ledger import Leases, names_slot
 from adw_worktree.project import Project
-from adw_worktree.repo.repository import admin_directory, list_worktrees, worktree_of_admin
+from adw_worktree.repo.repository import worktree_of_admin
 from adw_worktree.repo.work import are_pruning_safe
-from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees import spares, trash
 from adw_worktree.worktrees.create_lock import abandoned
 from adw_worktree.worktrees.heal import heal, stale_entries
+from adw_worktree.worktrees.linked import look
 from adw_worktree.worktrees.reconcile_plan import (
     Action,
     Reconciled,
-    Seen,
     plan_reconciliation,
 )
 from adw_worktree.worktrees.reconcile_steps import apply_actions
@@ -105,33 +102,6 @@ def _looked_into(project: Project, dry_run: bool, find: Callable[[], list[T]]) -
         if dry_run:  # or `heal` says it
             project.notices.append(f"what was interrupted cannot be looked into: {exc}")
         return []
-
-
-def look(project: Project) -> list[Seen]:
-    """Return the linked worktrees whose directories are there."""
-    seen = []
-    admin_root = project.repo.admin_root
-    for entry in list_worktrees(project.repo.home):
-        admin = admin_directory(entry.path)
-        # A copy of a repository lists the worktrees of the original.
-        if admin is None or not is_dir(admin) or not _is_in(admin, admin_root):
-            continue
-        if worktree_of_admin(admin) != entry.path:
-            continue  # its `.git` file is a copy of another worktree's
-        if project.repo.is_spare(entry.path):
-            continue
-        receipt = load_receipt(admin)
-        told = receipt or lease_of_env_file(admin, project.settings)
-        header = load_header(entry.path / project.settings.env_file)
-        seen.append(Seen(entry.path, admin, entry.branch, header, told, receipt is not None))
-    return seen
-
-
-def _is_in(admin: Path, admin_root: Path) -> bool:
-    try:
-        return admin.parent.samefile(admin_root)
-    except FileNotFoundError:  # git removes the directory with the last worktree
-        return False
 
 
 def _losers(project: Project, leases: Leases) -> list[str]:

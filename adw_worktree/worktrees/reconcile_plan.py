@@ -150,11 +150,11 @@ def _plan_adoption(seen: Seen, names: set[str]) -> Action:
     if seen.told is not None and seen.told.adw_id not in names:
         reason = "its receipt or env file names a slot, but it had no lease"
         return Action("adopt", seen.told.adw_id, seen.told.slot, reason, seen.path, seen.told, seen)
-    adw_id = _free_name(seen.path.name, names)
+    adw_id = free_name(seen.path.name, names)
     return Action("adopt", adw_id, None, "made by plain git", seen.path, None, seen)
 
 
-def _free_name(directory: str, names: set[str]) -> str:
+def free_name(directory: str, names: set[str]) -> str:
     """Return an ADW id after the directory's name that no lease has."""
     stem = with_id_characters(directory).strip("._-")[:58] or "worktree"
     stem = stem.removesuffix(".lock").rstrip(".") or "worktree"

@@ -20,7 +20,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
-from adw_worktree.worktrees.adopt import Done, adopt, settle
+from adw_worktree.worktrees.adopt_together import Done, adopt, settle
 from adw_worktree.worktrees.create_undo import prune_safe_entry
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
