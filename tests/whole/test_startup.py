@@ -26,7 +26,7 @@ BASE = _names(
     "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger "
+    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record pool.ledger "
     "pool.other_ledgers pool.pool pool.receipts pool.registry pool.state_directory "
     "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
     "settings.load settings.model settings.places settings.rules system.atomic system.locks "
@@ -102,7 +102,9 @@ LOADED = {
         "cli.commands.reconcile repo.integrated repo.work settings.approvals "
         "system.background system.deleting system.parallel worktrees.create_plan "
         "worktrees.create_undo worktrees.files.own_files worktrees.lookup worktrees.prepare "
-        "worktrees.reconcile worktrees.reconcile_pass worktrees.reconcile_plan "
+        "worktrees.reconcile worktrees.reconcile_pass pool.claims worktrees.adopt "
+        "worktrees.reconcile_plan "
+        "worktrees.reconcile_steps "
         "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "hooks status": OPENS
@@ -130,7 +132,8 @@ LOADED = {
         "system.mounts system.parallel system.progress worktrees.create_plan "
         "worktrees.create_undo worktrees.doctor worktrees.files.exclude "
         "worktrees.files.furnish worktrees.files.own_files worktrees.prepare "
-        "worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps worktrees.spares "
+        "worktrees.reconcile pool.claims worktrees.adopt worktrees.reconcile_plan "
+        "worktrees.reconcile_steps worktrees.remove_steps worktrees.spares "
         "worktrees.trash worktrees.user_hooks"
     ),
 }
