@@ -21,6 +21,7 @@ from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.reconcile_plan import Action, Seen
+from adw_worktree.worktrees.take_in import require_env_file_free
 
 Done = tuple[Action, AdwError | OSError | None]
 """An action as it was done, and why it failed, if it did."""
@@ -49,8 +50,9 @@ def _adopt_together(project: Project, actions: Sequence[Action]) -> Iterator[Don
             yield action._replace(kind="keep", reason="removed meanwhile"), None
             continue
         try:
+            require_env_file_free(project, seen)
             claims.append((action, seen, _claim(project, action, seen)))
-        except OSError as exc:
+        except (AdwError, OSError) as exc:
             yield action, exc
     if not claims:
         return

@@ -43,7 +43,7 @@ def take_in(
     AdwError and OSError, with nothing changed.
     """
     require_template(project)
-    _require_env_file_free(project, seen)
+    require_env_file_free(project, seen)
     ensure_excluded(project, seen.path)
     ports = wanted.ports or ports_of(max(wanted.slot, 0), project.settings.services)
     draft = tied(wanted, seen.path, seen.admin)._replace(
@@ -105,8 +105,8 @@ def id_taken(worktree: Path, adw_id: str) -> AdwIdTaken:
     )
 
 
-def _require_env_file_free(project: Project, seen: Seen) -> None:
-    """Raise unless the env file is ours to write."""
+def require_env_file_free(project: Project, seen: Seen) -> None:
+    """Raise PathOccupied or SettingsError unless the env file is ours to write."""
     env_file = project.settings.env_file
     path = seen.path / env_file
     if seen.header is None and exists(path) and not seen.has_receipt:
