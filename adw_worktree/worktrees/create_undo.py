@@ -24,7 +24,7 @@ from adw_worktree.repo.repository import (
     list_worktrees,
     worktree_of_admin,
 )
-from adw_worktree.repo.work import is_pruning_safe
+from adw_worktree.repo.work import held_by_entry
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
@@ -35,7 +35,7 @@ from adw_worktree.worktrees.files.own_files import own_files, work_in
 from adw_worktree.worktrees.remove_steps import remove_empty_parent
 
 _ADDED_FIRST = frozenset(
-    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "ORIG_HEAD"}
+    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "reftable", "ORIG_HEAD"}
 )
 """What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
 _SETTLED_SECONDS = 2.0
@@ -43,7 +43,7 @@ _SETTLED_SECONDS = 2.0
 
 def prune_entry(project: Project, admin: Path) -> bool:
     """Take a stale entry out of git's list, if nothing is lost with it. Raises GitFailed."""
-    return is_pruning_safe(project.repo, admin) and prune_safe_entry(project, admin)
+    return not held_by_entry(project.repo, admin) and prune_safe_entry(project, admin)
 
 
 def prune_safe_entry(project: Project, admin: Path) -> bool:

@@ -19,7 +19,7 @@ from adw_worktree.pool.ledger import Leases, lease_of_env_file, names_slot
 from adw_worktree.pool.receipts import load_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import admin_directory, list_worktrees, worktree_of_admin
-from adw_worktree.repo.work import are_pruning_safe
+from adw_worktree.repo.work import held_by_entries
 from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees import spares, trash
 from adw_worktree.worktrees.create_lock import abandoned
@@ -168,12 +168,12 @@ def _yields(project: Project, lease: Lease, other: Holding) -> bool:
 
 def _prune_actions(project: Project) -> list[Action]:
     stale = stale_entries(project)
-    safe = are_pruning_safe(project.repo, [admin for admin, _ in stale])
+    held = held_by_entries(project.repo, [admin for admin, _ in stale])
     reason = "git still lists its worktree, which is gone"
     return [
         Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
-        for (admin, lease), is_safe in zip(stale, safe, strict=True)
-        if is_safe
+        for (admin, lease), only_there in zip(stale, held, strict=True)
+        if not only_there
     ]
 
 

@@ -32,7 +32,8 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import RECEIPT, write_receipt
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch, set_upstream
-from adw_worktree.repo.refs import branch_commit
+from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.repo.refs import branch_commit, has_reftable, head_branch
 from adw_worktree.repo.repository import admin_directory, list_worktrees
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
@@ -195,6 +196,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         with git_lock(repo, project.settings):
             (directory / _ADMIN).rename(admin)
             reached("restore.admin")
+    notes += _detach_in_reftable(project, entry, admin)
     lease = _lease(project, entry, worktree, admin)
     if project.settings.postgres is not None:
         from adw_worktree.worktrees.database import ensure_database
@@ -217,17 +219,42 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
         return []
     if entry.branch_dropped_at is not None:
         _make_branch_again(project, entry, entry.branch, entry.branch_dropped_at)
-    at = branch_commit(project.repo.home, entry.branch)
-    taken = any(one.branch == entry.branch for one in list_worktrees(project.repo.home))
-    if at == entry.commit and not taken:
+    if has_reftable(admin):
+        return []  # git changes HEAD there, once it knows the place
+    why = _detached_because(project, entry)
+    if why is None:
         return []
     # Its index and files belong to this commit: on another they would show as changes.
     _write(admin / "HEAD", f"{entry.commit}\n")
-    why = "has another worktree" if taken else "has moved on, or is gone"
-    return [
+    return [_told_of_detaching(entry, why)]
+
+
+def _detach_in_reftable(project: Project, entry: Entry, admin: Path) -> list[str]:
+    """Take HEAD off a branch that moved on or has another worktree, where HEAD is no file."""
+    if not has_reftable(admin) or entry.branch is None or entry.commit is None:
+        return []
+    why = _detached_because(project, entry)
+    if why is None or head_branch(admin) is None:
+        return []
+    run_git(["update-ref", "--no-deref", "HEAD", entry.commit], Checkout(admin, Path(entry.path)))
+    return [_told_of_detaching(entry, why)]
+
+
+def _detached_because(project: Project, entry: Entry) -> str | None:
+    """Return why the worktree cannot be on its branch again; None if it can."""
+    listed = list_worktrees(project.repo.home)
+    if any(one.branch == entry.branch and one.path != Path(entry.path) for one in listed):
+        return "has another worktree"
+    moved = branch_commit(project.repo.home, str(entry.branch)) != entry.commit
+    return "has moved on, or is gone" if moved else None
+
+
+def _told_of_detaching(entry: Entry, why: str) -> str:
+    assert entry.commit is not None
+    return (
         f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}, to go on "
         f"from there: git -C {quote(entry.path)} switch -c NEW_BRANCH"
-    ]
+    )
 
 
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:
