@@ -48,6 +48,13 @@ from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.files.variables import require_template
 from adw_worktree.worktrees.remove_steps import aside_of, copy_across
 from adw_worktree.worktrees.trash import Entry
+from adw_worktree.worktrees.without_tree import (
+    fill,
+    is_back,
+    is_without_tree,
+    place_directory,
+    take_back,
+)
 
 _TREE, _ADMIN = "tree", "admin"
 
@@ -81,6 +88,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
         _check_same_place(entry, target)
     with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
         _require_kept(project, entry)
+        treeless = is_without_tree(project, entry)
         directory = trash.place(project.repo, entry.name, "restoring")
         trash.place(project.repo, entry.name).rename(directory)
         reached("restore.begun")
@@ -88,7 +96,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
             trash.save(directory, target)
             return _bring_back(project, target, directory)
         except BaseException as exc:
-            _put_back(project, entry, target, directory)
+            _put_back(project, entry, target, directory, treeless=treeless)
             if isinstance(exc, OSError):
                 raise FileUnusable.because(f"{path} cannot be restored", exc) from exc
             raise
@@ -124,9 +132,11 @@ def finish_restoring(project: Project, name: str) -> None:
 
 def _find(project: Project, name: str) -> Entry:
     kept = trash.kept_entries(project.repo)
-    for entry in kept:
-        if name in (entry.adw_id, entry.name):
-            return entry
+    found = [entry for entry in kept if name in (entry.adw_id, entry.name)]
+    # Where there are several, the latest that has files.
+    found.sort(key=lambda entry: is_without_tree(project, entry))
+    if found:
+        return found[0]
     hint = "adw-worktree restore (lists what is kept)"
     with suppress(InvalidAdwId):
         hint += f", or for a branch that stayed: adw-worktree create {check_adw_id(name)}"
@@ -159,7 +169,8 @@ def _check_free(project: Project, name: str, entry: Entry, adw_id: str, path: Pa
     if present is not None and present.has_worktree:
         again = " again" if adw_id == entry.adw_id else ""
         raise WorktreeUnavailable(f"{adw_id} has a worktree{again}, at {present.path}", hint=other)
-    places.require_vacant(path, other)
+    if not is_back(project, entry, path):
+        places.require_vacant(path, other)
 
 
 def _free_admin_id(project: Project, entry: Entry, path: Path) -> str:
@@ -204,6 +215,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         lease = ensure_database(project, lease)
         project.pool.update(lease)
     write_receipt(admin, lease)
+    notes += fill(directory, worktree, admin)
     notes += furnish(project, lease, worktree)
     trash.forget(repo, entry, "restoring")
     return Restored(lease, worktree / project.settings.env_file, notes)
@@ -274,6 +286,7 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
         os.rename(aside, worktree)
     trash.delete(aside)
     if not exists(tree):
+        place_directory(directory, worktree, admin)
         return
     _write(tree / ".git", f"gitdir: {admin}\n")
     if admin_directory(worktree) == admin:
@@ -320,7 +333,9 @@ def _token(entry: Entry) -> str:
     return whole[0] if whole else os.urandom(16).hex()
 
 
-def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) -> None:
+def _put_back(
+    project: Project, entry: Entry, target: Entry, directory: Path, *, treeless: bool
+) -> None:
     """Undo what `restore` did so far, so that the entry lies in the trash as before."""
     repo, worktree = project.repo, Path(target.path)
     admin = repo.admin_root / target.admin_id
@@ -330,7 +345,9 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
         with git_lock(repo, project.settings):
             admin.rename(directory / _ADMIN)
             reached("restore.admin-back")
-    if not exists(directory / _TREE) and exists(worktree):
+    if treeless:
+        take_back(directory, worktree)
+    elif not exists(directory / _TREE) and exists(worktree):
         try:
             os.rename(worktree, directory / _TREE)
             reached("restore.tree-back")
