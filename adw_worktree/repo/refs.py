@@ -12,7 +12,12 @@ from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import is_dir
 
+_REFTABLE_STUB = "ref: refs/heads/.invalid"
+"""What the file HEAD says where refs are in a reftable; who reads it as a branch is wrong."""
+WORKTREE_REFS = ("refs/bisect", "refs/rewritten", "refs/worktree")
+"""Refs that each worktree has for itself (git-worktree(1), "Refs")."""
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 
 
@@ -22,9 +27,51 @@ def head_branch(admin: Path) -> str | None:
         head = os.fsdecode((admin / "HEAD").read_bytes())
     except OSError:
         return None
-    prefix = "ref: refs/heads/"
     # What git strips: a branch's name may end in a no-break space.
-    return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
+    head = head.rstrip(" \t\r\n")
+    if head == _REFTABLE_STUB:
+        told = run_git(["symbolic-ref", "--quiet", "HEAD"], Checkout(admin), check=False)
+        head = f"ref: {told.stdout.removesuffix(chr(10))}"
+    prefix = "ref: refs/heads/"
+    return head.removeprefix(prefix) if head.startswith(prefix) else None
+
+
+def has_reftable(git_directory: Path) -> bool:
+    """Whether the refs of a git directory are no files of their own (git >= 2.45)."""
+    return is_dir(git_directory / "reftable")
+
+
+def refs_of_worktree(admin: Path) -> dict[str, str]:
+    """Return the refs that only the worktree of git directory `admin` has, with their objects.
+
+    They go with it. Refs like HEAD or ORIG_HEAD are not among them.
+    """
+    if has_reftable(admin):
+        command = ["for-each-ref", "--format=%(objectname) %(refname)", *WORKTREE_REFS]
+        told = run_git(command, Checkout(admin)).stdout
+        pairs = [line.split(" ", 1) for line in told.split("\n") if line]
+        return {name: named for named, name in pairs}
+    found = {}
+    for kind in WORKTREE_REFS:
+        for folder, _, names in os.walk(admin / kind):
+            for name in names:
+                file = Path(folder, name)
+                found[str(file.relative_to(admin))] = _first_line(file)
+    return {name: named for name, named in sorted(found.items()) if not name.endswith(".lock")}
+
+
+def root_refs(admin: Path) -> set[str]:
+    """Return the names of refs like HEAD, ORIG_HEAD or CHERRY_PICK_HEAD in a reftable."""
+    command = ["for-each-ref", "--include-root-refs", "--format=%(refname)"]
+    told = run_git(command, Checkout(admin)).stdout
+    return {name for name in told.split("\n") if name and "/" not in name}
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").partition("\n")[0]
+    except FileNotFoundError:
+        return ""
 
 
 def resolve_commit(directory: Path | Checkout, ref: str) -> str | None:

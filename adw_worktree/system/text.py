@@ -1,6 +1,12 @@
-"""Text as a terminal can show it, and as a person can paste it."""
+"""Text as a terminal can show it, as a person can paste it, and as a sentence can hold it."""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NAMED = 3
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -34,3 +40,9 @@ def _escaped(quoted: str) -> str:
 
 def _bytes(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first few of the names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -134,9 +134,9 @@ def _try_create(
     require_template(project)
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
-            from adw_worktree.worktrees.create_undo import prune_entry
+            from adw_worktree.worktrees.without_tree import prune_entry
 
-            prune_entry(project, admin)  # it would keep the path and the branch from use
+            prune_entry(project, admin, gone)  # it would keep the path and the branch from use
     token = os.urandom(16).hex()
     with creating(project.pool, token, lambda: wish.pr is None or drop_fetched(project, token)):
         plan = plan_creation(project, adw_id, wish, token)

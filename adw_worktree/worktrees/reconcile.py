@@ -17,7 +17,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases, names_slot
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import worktree_of_admin
-from adw_worktree.repo.work import are_pruning_safe
+from adw_worktree.repo.work import held_by_entries
 from adw_worktree.worktrees import spares, trash
 from adw_worktree.worktrees.create_lock import abandoned
 from adw_worktree.worktrees.heal import heal, stale_entries
@@ -138,12 +138,12 @@ def _yields(project: Project, lease: Lease, other: Holding) -> bool:
 
 def _prune_actions(project: Project) -> list[Action]:
     stale = stale_entries(project)
-    safe = are_pruning_safe(project.repo, [admin for admin, _ in stale])
+    held = held_by_entries(project.repo, [admin for admin, _ in stale])
     reason = "git still lists its worktree, which is gone"
     return [
         Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
-        for (admin, lease), is_safe in zip(stale, safe, strict=True)
-        if is_safe
+        for (admin, lease), only_there in zip(stale, held, strict=True)
+        if not only_there
     ]
 
 

@@ -21,11 +21,11 @@ from adw_worktree.repo.git import run_git
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.worktrees.adopt_together import Done, adopt, settle
-from adw_worktree.worktrees.create_undo import prune_safe_entry
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.reconcile_plan import Action
+from adw_worktree.worktrees.without_tree import prune_entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _apply_one(project: Project, action: Action) -> Done:
     lease, seen = action.lease, action.seen
     try:
         if lease is not None and action.kind == "prune":
-            prune_safe_entry(project, project.repo.admin_root / str(lease.admin_id))
+            prune_entry(project, project.repo.admin_root / str(lease.admin_id), lease)
         elif lease is not None and seen is not None and action.kind == "env":
             furnish(project, _current(action, lease), seen.path)
         elif lease is not None and seen is not None and action.kind == "reassign":

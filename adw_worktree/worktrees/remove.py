@@ -21,8 +21,7 @@ from adw_worktree.repo.branches import upstream_of
 from adw_worktree.repo.integrated import is_integrated
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory, list_worktrees
-from adw_worktree.repo.work import Uncommitted, own_admin
-from adw_worktree.repo.worktrees import remove_worktree
+from adw_worktree.repo.work import Uncommitted, held_by_entry, own_admin
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
@@ -42,7 +41,7 @@ from adw_worktree.worktrees.remove_checks import (
     require_consent,
     unavailable,
 )
-from adw_worktree.worktrees.remove_steps import Retired, drop_doomed, remove_empty_parent, retire
+from adw_worktree.worktrees.remove_steps import Retired, retire
 from adw_worktree.worktrees.remove_target import find_target, place_of
 from adw_worktree.worktrees.user_hooks import run_hooks
 
@@ -214,12 +213,9 @@ def _drop_entry(
     project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent
 ) -> Retired:
     """Take a worktree whose directory is missing off git's list."""
-    described = _describe(project, lease, entry, consent, kept=False)
-    remove_worktree(project.repo, entry.path, force=True, unlock=consent.unlock)
-    remove_empty_parent(project, entry.path)
-    if lease is not None:
-        project.pool.release(lease)
-    return Retired(described, drop_doomed(project, described))
+    held = held_by_entry(project.repo, own_admin(project.repo, entry.path))
+    kept = bool(held) and project.settings.trash_days > 0
+    return retire(project, _describe(project, lease, entry, consent, kept), lease)
 
 
 def _describe(

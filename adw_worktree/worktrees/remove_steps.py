@@ -40,6 +40,7 @@ class Retired(NamedTuple):
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     """Take away the worktree that `entry` describes, and release `lease`.
 
+    Of one whose directory is missing, git's entry is taken away alone.
     Raises GitFailed with everything as it was, if it cannot be moved.
     """
     repo = project.repo
@@ -55,7 +56,8 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
             with git_lock(repo, project.settings):
                 admin.rename(directory / _ADMIN)
                 reached("retire.admin")
-            _move_tree(worktree, directory, entry)
+            if exists(worktree):
+                _move_tree(worktree, directory, entry)
         except BaseException as exc:
             if is_dir(directory):  # or it was what could not be made
                 _take_back(directory, worktree, admin, entry)
@@ -104,7 +106,8 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     with suppress(OSError):
         repo.admin_root.rmdir()  # as git does after the last one
         reached("retire.admin-root")
-    remove_empty_parent(project, Path(entry.path))
+    if exists(directory / _TREE) or not entry.kept:  # or it may be moved back there
+        remove_empty_parent(project, Path(entry.path))
     if lease is not None:
         _release(project, lease, entry)
     dropped = drop_doomed(project, entry)

@@ -58,7 +58,8 @@ from adw_worktree.repo.repository import (
     parse_worktrees,
     worktree_of_admin,
 )
-from adw_worktree.repo.work import _codes, uncommitted
+from adw_worktree.repo.status import codes_in
+from adw_worktree.repo.work import uncommitted
 from adw_worktree.settings import approvals as userhooks
 from adw_worktree.settings import check as settings_check
 from adw_worktree.settings.check import TAKES
@@ -557,7 +558,7 @@ def test_status_counts_what_is_there(tmp_path: Path, wanted: list[str]) -> None:
     status=st.text(st.sampled_from(["\0", " ", "?", "R", "C", "M", "A", "x", "\n"]), max_size=40)
 )
 def test_status_may_be_cut_short(status: str) -> None:
-    codes = _codes(status)
+    codes = codes_in(status)
     assert len(codes) <= len([item for item in status.split("\0") if item])
     assert bool(codes) == bool(status.strip("\0"))
 

@@ -9,7 +9,8 @@ from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name
 from adw_worktree.repo.repository import admin_directories, list_worktrees
-from adw_worktree.repo.work import require_linked, unfinished
+from adw_worktree.repo.unfinished import unfinished
+from adw_worktree.repo.work import require_linked
 from adw_worktree.system.paths import is_dir
 
 _CHOOSE = "choose a local branch with --into"
