@@ -13,18 +13,36 @@ from adw_worktree.errors import InvalidAdwId
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.system.named_tuple import NamedTuple
 
+_ON_BRANCH = "ref: refs/heads/"
+_IN_TABLES = ".invalid"
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 
 
-def head_branch(admin: Path) -> str | None:
-    """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
+def head_branch(admin: Path, common_dir: Path | None = None) -> str | None:
+    """Return the branch that the HEAD in git directory `admin` is on; None if detached.
+
+    `common_dir` is the repository's, for an admin directory that lies where git cannot find it.
+    """
     try:
         head = os.fsdecode((admin / "HEAD").read_bytes())
     except OSError:
         return None
-    prefix = "ref: refs/heads/"
+    if not head.startswith(_ON_BRANCH):
+        return None
     # What git strips: a branch's name may end in a no-break space.
-    return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
+    branch = head.removeprefix(_ON_BRANCH).rstrip(" \t\r\n")
+    return branch if branch != _IN_TABLES else _branch_in_tables(admin, common_dir)
+
+
+def _branch_in_tables(admin: Path, common_dir: Path | None) -> str | None:
+    """Return the branch where refs are in tables (reftable), and the file HEAD only fills a place.
+
+    None also of a branch that is not born yet.
+    """
+    checkout = Checkout(admin, common_dir=common_dir)
+    command = ["rev-parse", "--symbolic-full-name", "HEAD"]
+    told = run_git(command, checkout, check=False).stdout.removesuffix("\n")
+    return told.removeprefix("refs/heads/") if told.startswith("refs/heads/") else None
 
 
 def resolve_commit(directory: Path | Checkout, ref: str) -> str | None:
@@ -45,6 +63,35 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
     told = run_git(command, directory, stdin=asked).stdout
     found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
     return [line[1] if line else None for line in found]
+
+
+def base_names(name: str) -> list[str]:
+    """Return the names for git of what a person calls a base, in the order in which they count.
+
+    A branch, here or on a remote, comes before a tag of the same name, which git would take.
+    """
+    if name == "HEAD":
+        return [name]
+    return [f"refs/heads/{name}", f"refs/remotes/{name}", name]
+
+
+def resolve_base(directory: Path, name: str) -> str | None:
+    """Return the commit that a person calls `name`, or None if there is none."""
+    found = resolve_objects(directory, [f"{one}^{{commit}}" for one in base_names(name)])
+    return next((commit for commit in found if commit is not None), None)
+
+
+def named_ref(directory: Path, name: str) -> str | None:
+    """Return the full name of the ref that a person calls `name`; None if it is none."""
+    exact = [ref for ref in base_names(name) if ref.startswith("refs/")]
+    if exact:
+        listed = run_git(["for-each-ref", "--format=%(refname)", "--", *exact], directory).stdout
+        found = [ref for ref in exact if ref in listed.split("\n")]
+        if found:
+            return found[0]
+    command = ["rev-parse", "--symbolic-full-name", "--end-of-options", name]
+    told = run_git(command, directory, check=False).stdout.removesuffix("\n")
+    return told.rpartition("\n")[2] or None
 
 
 def branch_commit(directory: Path, branch: str) -> str | None:

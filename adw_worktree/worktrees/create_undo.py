@@ -35,7 +35,7 @@ from adw_worktree.worktrees.files.own_files import own_files, work_in
 from adw_worktree.worktrees.remove_steps import remove_empty_parent
 
 _ADDED_FIRST = frozenset(
-    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "ORIG_HEAD"}
+    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "reftable", "ORIG_HEAD"}
 )
 """What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
 _SETTLED_SECONDS = 2.0
@@ -212,7 +212,8 @@ def _discard_branch(project: Project, lease: Lease) -> None:
 
 
 def _dead_lock(project: Project) -> str:
-    refs = project.repo.common_dir / "refs"
+    tables = project.repo.common_dir / "reftable"
+    refs = tables if exists(tables) else project.repo.common_dir / "refs"
     return f"look for a .lock file that a dead git left under {refs}, remove it, and repeat"
 
 

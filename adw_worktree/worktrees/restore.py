@@ -32,8 +32,9 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import RECEIPT, write_receipt
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch, set_upstream
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit
-from adw_worktree.repo.repository import admin_directory, list_worktrees
+from adw_worktree.repo.repository import admin_directory, has_relative_way, list_worktrees
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
 from adw_worktree.system.atomic import write_atomically
@@ -195,6 +196,8 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         with git_lock(repo, project.settings):
             (directory / _ADMIN).rename(admin)
             reached("restore.admin")
+    if exists(admin / "reftable"):
+        notes += _detach(project, entry, admin)
     lease = _lease(project, entry, worktree, admin)
     if project.settings.postgres is not None:
         from adw_worktree.worktrees.database import ensure_database
@@ -212,22 +215,43 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     # Without the receipt nobody takes it for a worktree of ours that vanished, and prunes it.
     (admin / RECEIPT).unlink(missing_ok=True)
     reached("restore.receipt")
-    _write(admin / "gitdir", f"{entry.path}/.git\n")
+    _lead_to(admin, Path(entry.path), project.repo.admin_root / entry.admin_id)
     if entry.branch is None or entry.commit is None:
         return []
     if entry.branch_dropped_at is not None:
         _make_branch_again(project, entry, entry.branch, entry.branch_dropped_at)
-    at = branch_commit(project.repo.home, entry.branch)
-    taken = any(one.branch == entry.branch for one in list_worktrees(project.repo.home))
+    return [] if exists(admin / "reftable") else _detach(project, entry, admin)
+
+
+def _detach(project: Project, entry: Entry, admin: Path) -> list[str]:
+    """Take HEAD off a branch that it cannot be on; return what a person should know.
+
+    Where refs are in tables (reftable), only git can, and only at the place that it goes to.
+    """
+    if entry.branch is None or entry.commit is None:
+        return []
+    at, entries = branch_commit(project.repo.home, entry.branch), list_worktrees(project.repo.home)
+    taken = any(one.branch == entry.branch for one in entries if str(one.path) != entry.path)
     if at == entry.commit and not taken:
         return []
     # Its index and files belong to this commit: on another they would show as changes.
-    _write(admin / "HEAD", f"{entry.commit}\n")
+    if exists(admin / "reftable"):
+        command = ["update-ref", "--no-deref", "HEAD", entry.commit]
+        run_git(command, Checkout(admin), shielded=True)
+    else:
+        _write(admin / "HEAD", f"{entry.commit}\n")
     why = "has another worktree" if taken else "has moved on, or is gone"
     return [
         f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}, to go on "
         f"from there: git -C {quote(entry.path)} switch -c NEW_BRANCH"
     ]
+
+
+def _lead_to(admin: Path, worktree: Path, final: Path) -> None:
+    """Have the admin directory, which is to be `final`, name the worktree, as it was named."""
+    link = worktree / ".git"
+    named = os.path.relpath(link, final) if has_relative_way(admin) else link
+    _write(admin / "gitdir", f"{named}\n")
 
 
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:
@@ -248,7 +272,9 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
     trash.delete(aside)
     if not exists(tree):
         return
-    _write(tree / ".git", f"gitdir: {admin}\n")
+    relative = has_relative_way(directory / _ADMIN)
+    named = os.path.relpath(admin, worktree) if relative else admin
+    _write(tree / ".git", f"gitdir: {named}\n")
     if admin_directory(worktree) == admin:
         trash.delete(tree)  # it was copied, and whole, before an interruption
         return
