@@ -21,8 +21,11 @@ WORKTREE_REFS = ("refs/bisect", "refs/rewritten", "refs/worktree")
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 
 
-def head_branch(admin: Path) -> str | None:
-    """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
+def head_branch(admin: Path, common_dir: Path | None = None) -> str | None:
+    """Return the branch that the HEAD in git directory `admin` is on; None if detached.
+
+    `common_dir` is the repository's, for an admin directory that lies where git cannot find it.
+    """
     try:
         head = os.fsdecode((admin / "HEAD").read_bytes())
     except OSError:
@@ -30,7 +33,9 @@ def head_branch(admin: Path) -> str | None:
     # What git strips: a branch's name may end in a no-break space.
     head = head.rstrip(" \t\r\n")
     if head == _REFTABLE_STUB:
-        told = run_git(["symbolic-ref", "--quiet", "HEAD"], Checkout(admin), check=False)
+        shared = {"GIT_COMMON_DIR": str(common_dir)} if common_dir is not None else None
+        command = ["symbolic-ref", "--quiet", "HEAD"]
+        told = run_git(command, Checkout(admin), check=False, variables=shared)
         head = f"ref: {told.stdout.removesuffix(chr(10))}"
     prefix = "ref: refs/heads/"
     return head.removeprefix(prefix) if head.startswith(prefix) else None
@@ -92,6 +97,35 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
     told = run_git(command, directory, stdin=asked).stdout
     found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
     return [line[1] if line else None for line in found]
+
+
+def base_names(name: str) -> list[str]:
+    """Return the names for git of what a person calls a base, in the order in which they count.
+
+    A branch, here or on a remote, comes before a tag of the same name, which git would take.
+    """
+    if name == "HEAD":
+        return [name]
+    return [f"refs/heads/{name}", f"refs/remotes/{name}", name]
+
+
+def resolve_base(directory: Path, name: str) -> str | None:
+    """Return the commit that a person calls `name`, or None if there is none."""
+    found = resolve_objects(directory, [f"{one}^{{commit}}" for one in base_names(name)])
+    return next((commit for commit in found if commit is not None), None)
+
+
+def named_ref(directory: Path, name: str) -> str | None:
+    """Return the full name of the ref that a person calls `name`; None if it is none."""
+    exact = [ref for ref in base_names(name) if ref.startswith("refs/")]
+    if exact:
+        listed = run_git(["for-each-ref", "--format=%(refname)", "--", *exact], directory).stdout
+        found = [ref for ref in exact if ref in listed.split("\n")]
+        if found:
+            return found[0]
+    command = ["rev-parse", "--symbolic-full-name", "--end-of-options", name]
+    told = run_git(command, directory, check=False).stdout.removesuffix("\n")
+    return told.rpartition("\n")[2] or None
 
 
 def branch_commit(directory: Path, branch: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.records import read_small
 
@@ -138,6 +139,28 @@ def admin_directory(worktree: Path) -> Path | None:
     admin = path if path.is_absolute() else worktree / path
     admin = Path(os.path.normpath(admin))
     return admin if admin.parent.name == "worktrees" else None
+
+
+def has_relative_way(admin: Path) -> bool:
+    """Whether git names the worktree of `admin` by a relative path, as since 2.48 it can
+    (worktree.useRelativePaths)."""
+    try:
+        return not (admin / "gitdir").read_bytes().startswith(b"/")
+    except FileNotFoundError:
+        return False
+
+
+def name_admin(worktree: Path, admin: Path, *, relative: bool = False) -> None:
+    """Have the `.git` file of `worktree` lead to `admin`. Raises OSError."""
+    named = os.path.relpath(admin, worktree) if relative else admin
+    write_atomically(worktree / ".git", b"gitdir: " + os.fsencode(named) + b"\n")
+
+
+def name_worktree(admin: Path, worktree: Path, *, relative: bool = False) -> None:
+    """Have git's admin directory `admin` lead to `worktree`. Raises OSError."""
+    link = worktree / ".git"
+    named = os.path.relpath(link, admin) if relative else link
+    write_atomically(admin / "gitdir", os.fsencode(named) + b"\n")
 
 
 def worktree_of_admin(admin: Path) -> Path | None:

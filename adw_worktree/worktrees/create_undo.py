@@ -197,7 +197,8 @@ def _discard_branch(project: Project, lease: Lease) -> None:
 
 
 def _dead_lock(project: Project) -> str:
-    refs = project.repo.common_dir / "refs"
+    tables = project.repo.common_dir / "reftable"
+    refs = tables if exists(tables) else project.repo.common_dir / "refs"
     return f"look for a .lock file that a dead git left under {refs}, remove it, and repeat"
 
 

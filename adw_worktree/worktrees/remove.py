@@ -18,7 +18,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import RECEIPT
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import upstream_of
-from adw_worktree.repo.integrated import is_integrated
+from adw_worktree.repo.integrated import is_begun, is_integrated
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory, list_worktrees
 from adw_worktree.repo.work import Uncommitted, held_by_entry, own_admin
@@ -144,15 +144,8 @@ def merged(project: Project, *, output: int | None = None) -> list[str]:
 def _is_merged(project: Project, lease: Lease) -> bool:
     branch = str(lease.branch)
     # One that was only made is integrated, too: somebody may be about to begin.
-    worked_on = _lines(project.repo.common_dir / "logs" / "refs" / "heads" / branch) > 1
-    return worked_on and is_integrated(project.repo, branch, project.settings.base)
-
-
-def _lines(file: Path) -> int:
-    try:
-        return file.read_bytes().count(b"\n")
-    except OSError:
-        return 0
+    base = project.settings.base
+    return is_begun(project.repo, branch, base) and is_integrated(project.repo, branch, base)
 
 
 def _remove(

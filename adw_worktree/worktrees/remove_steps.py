@@ -18,7 +18,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.branches import drop_branch
 from adw_worktree.repo.refs import branch_commit, head_branch
 from adw_worktree.repo.repository import admin_directory
-from adw_worktree.repo.worktrees import git_lock
+from adw_worktree.repo.worktrees import git_lock, stop_monitor
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
@@ -50,6 +50,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
         try:
             directory.mkdir(mode=0o700, parents=True)
             reached("trash.directory")
+            stop_monitor(worktree, admin)
             trash.save(directory, entry)
             if entry.kept:
                 trash.protect(repo, entry)
@@ -94,7 +95,7 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     _copy_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
-    if head_branch(directory / _ADMIN) != entry.branch:
+    if head_branch(directory / _ADMIN, project.repo.common_dir) != entry.branch:
         entry = entry._replace(branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease

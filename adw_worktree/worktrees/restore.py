@@ -34,7 +34,7 @@ from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch, set_upstream
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import branch_commit, has_reftable, head_branch
-from adw_worktree.repo.repository import admin_directory, list_worktrees
+from adw_worktree.repo.repository import admin_directory, has_relative_way, list_worktrees
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
 from adw_worktree.system.atomic import write_atomically
@@ -226,7 +226,7 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     # Without the receipt nobody takes it for a worktree of ours that vanished, and prunes it.
     (admin / RECEIPT).unlink(missing_ok=True)
     reached("restore.receipt")
-    _write(admin / "gitdir", f"{entry.path}/.git\n")
+    _lead_to(admin, Path(entry.path), project.repo.admin_root / entry.admin_id)
     if entry.branch is None or entry.commit is None:
         return []
     if entry.branch_dropped_at is not None:
@@ -269,6 +269,13 @@ def _told_of_detaching(entry: Entry, why: str) -> str:
     )
 
 
+def _lead_to(admin: Path, worktree: Path, final: Path) -> None:
+    """Have the admin directory, which is to be `final`, name the worktree, as it was named."""
+    link = worktree / ".git"
+    named = os.path.relpath(link, final) if has_relative_way(admin) else link
+    _write(admin / "gitdir", f"{named}\n")
+
+
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:
     try:
         make_branch(project.repo, branch, commit, "a removed worktree")
@@ -288,7 +295,9 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
     if not exists(tree):
         place_directory(directory, worktree, admin)
         return
-    _write(tree / ".git", f"gitdir: {admin}\n")
+    relative = has_relative_way(directory / _ADMIN)
+    named = os.path.relpath(admin, worktree) if relative else admin
+    _write(tree / ".git", f"gitdir: {named}\n")
     if admin_directory(worktree) == admin:
         trash.delete(tree)  # it was copied, and whole, before an interruption
         return

@@ -43,6 +43,7 @@ FURNISHES = SHOWS_ENV | _names(
     "system.progress worktrees.files.exclude worktrees.files.furnish worktrees.results"
 )
 CREATES = FURNISHES | _names(
+    "repo.in_use repo.remotes repo.sparse "
     "settings.approvals worktrees.create worktrees.create_plan worktrees.last_used "
     "worktrees.user_hooks"
 )
@@ -78,6 +79,7 @@ LOADED = {
     "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
+        "repo.in_use repo.remotes "
         "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
         "system.parallel worktrees.create_plan worktrees.files.own_files worktrees.lookup "
         "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
@@ -87,6 +89,7 @@ LOADED = {
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
+        "repo.in_use "
         "cli.commands.finish cli.commands.remove worktrees.finish.advance "
         "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
         "worktrees.finish.target worktrees.lookup"
@@ -99,6 +102,7 @@ LOADED = {
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
+        "repo.in_use repo.remotes repo.sparse "
         "cli.commands.reconcile repo.integrated repo.work settings.approvals "
         "system.background system.deleting system.parallel worktrees.create_plan "
         "worktrees.create_undo worktrees.files.own_files worktrees.lookup worktrees.prepare "
@@ -115,6 +119,7 @@ LOADED = {
     ),
     "spares status": OPENS
     | _names(
+        "repo.sparse "
         "cli.commands.spares repo.worktrees settings.approvals system.background "
         "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
         "worktrees.spares worktrees.trash worktrees.user_hooks"
@@ -126,6 +131,7 @@ LOADED = {
     ),
     "doctor": SHOWS_ENV
     | _names(
+        "repo.in_use repo.remotes repo.sparse "
         "cli.commands.doctor integrations.git_hooks pool.status repo.branches "
         "repo.exclude_file repo.git_errors repo.integrated repo.work repo.worktrees "
         "settings.approvals system.background system.child_output system.deleting "
