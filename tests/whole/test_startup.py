@@ -26,11 +26,11 @@ BASE = _names(
     "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record pool.ledger "
-    "pool.other_ledgers pool.pool pool.receipts pool.registry pool.state_directory "
-    "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
-    "settings.load settings.model settings.places settings.rules system.atomic system.locks "
-    "system.memo system.named_tuple system.paths system.ports system.records"
+    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record "
+    "pool.ledger pool.other_ledgers pool.pool pool.receipts pool.registry "
+    "pool.state_directory pool.verdict project repo.find repo.git repo.refs repo.repository "
+    "settings.check settings.load settings.model settings.places settings.rules system.atomic "
+    "system.locks system.memo system.paths system.ports system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -43,16 +43,16 @@ FURNISHES = SHOWS_ENV | _names(
     "system.progress worktrees.files.exclude worktrees.files.furnish worktrees.results"
 )
 CREATES = FURNISHES | _names(
-    "repo.in_use repo.remotes repo.sparse "
-    "settings.approvals worktrees.create worktrees.create_plan worktrees.last_used "
-    "worktrees.user_hooks"
+    "repo.in_use repo.remotes repo.sparse settings.approvals worktrees.create "
+    "worktrees.create_plan worktrees.last_used worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
-    "cli.whereabouts repo.branches repo.integrated repo.work repo.worktrees "
-    "settings.approvals system.background system.child_output system.deleting system.mounts "
-    "system.parallel system.progress system.servers worktrees.files.own_files "
-    "worktrees.remove worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
-    "worktrees.remove_target worktrees.results worktrees.trash worktrees.user_hooks"
+    "cli.whereabouts repo.branches repo.index repo.integrated repo.nested repo.status "
+    "repo.unfinished repo.work repo.worktrees settings.approvals system.background "
+    "system.child_output system.deleting system.mounts system.parallel system.progress "
+    "system.servers worktrees.files.own_files worktrees.remove worktrees.remove_checks "
+    "worktrees.remove_several worktrees.remove_steps worktrees.remove_target "
+    "worktrees.results worktrees.trash worktrees.trash_objects worktrees.user_hooks"
 )
 
 LOADED = {
@@ -62,8 +62,7 @@ LOADED = {
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
         "settings.load settings.model settings.places settings.rules system.atomic "
-        "system.exec_command system.named_tuple system.paths system.shipped "
-        "worktrees.files.env_file"
+        "system.exec_command system.paths system.shipped worktrees.files.env_file"
     ),
     "path a": HEALS | _names("cli.commands.path worktrees.lookup"),
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
@@ -79,8 +78,8 @@ LOADED = {
     "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
-        "repo.in_use repo.remotes "
-        "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
+        "cli.commands.rename cli.whereabouts repo.in_use repo.index repo.integrated "
+        "repo.nested repo.remotes repo.status repo.unfinished repo.work settings.approvals "
         "system.parallel worktrees.create_plan worktrees.files.own_files worktrees.lookup "
         "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
     ),
@@ -89,27 +88,27 @@ LOADED = {
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
-        "repo.in_use "
-        "cli.commands.finish cli.commands.remove worktrees.finish.advance "
+        "cli.commands.finish cli.commands.remove repo.in_use worktrees.finish.advance "
         "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
         "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
-        "cli.commands.restore system.background system.deleting worktrees.remove_steps "
-        "worktrees.restore worktrees.trash"
+        "cli.commands.restore repo.index repo.integrated repo.nested repo.status "
+        "repo.unfinished repo.work system.background system.deleting system.parallel "
+        "worktrees.remove_steps worktrees.restore worktrees.trash worktrees.trash_objects "
+        "worktrees.without_tree"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "repo.in_use repo.remotes repo.sparse "
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
-        "system.background system.deleting system.parallel worktrees.create_plan "
-        "worktrees.create_undo worktrees.files.own_files worktrees.lookup worktrees.prepare "
-        "worktrees.reconcile worktrees.reconcile_pass pool.claims worktrees.adopt "
-        "worktrees.reconcile_plan "
-        "worktrees.reconcile_steps "
-        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
+        "cli.commands.reconcile pool.claims repo.index repo.integrated repo.nested "
+        "repo.sparse repo.status repo.unfinished repo.work settings.approvals "
+        "system.background system.deleting system.parallel worktrees.adopt_together "
+        "worktrees.linked worktrees.lookup worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
+        "worktrees.remove_steps worktrees.spares worktrees.take_in worktrees.trash "
+        "worktrees.trash_objects worktrees.user_hooks worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
@@ -119,10 +118,9 @@ LOADED = {
     ),
     "spares status": OPENS
     | _names(
-        "repo.sparse "
-        "cli.commands.spares repo.worktrees settings.approvals system.background "
+        "cli.commands.spares repo.sparse repo.worktrees settings.approvals system.background "
         "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "worktrees.spares worktrees.trash worktrees.trash_objects worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -131,16 +129,15 @@ LOADED = {
     ),
     "doctor": SHOWS_ENV
     | _names(
-        "repo.in_use repo.remotes repo.sparse "
-        "cli.commands.doctor integrations.git_hooks pool.status repo.branches "
-        "repo.exclude_file repo.git_errors repo.integrated repo.work repo.worktrees "
-        "settings.approvals system.background system.child_output system.deleting "
-        "system.mounts system.parallel system.progress worktrees.create_plan "
-        "worktrees.create_undo worktrees.doctor worktrees.files.exclude "
-        "worktrees.files.furnish worktrees.files.own_files worktrees.prepare "
-        "worktrees.reconcile pool.claims worktrees.adopt worktrees.reconcile_plan "
-        "worktrees.reconcile_steps worktrees.remove_steps worktrees.spares "
-        "worktrees.trash worktrees.user_hooks"
+        "cli.commands.doctor integrations.git_hooks pool.claims pool.status repo.branches "
+        "repo.exclude_file repo.git_errors repo.index repo.integrated repo.nested repo.sparse "
+        "repo.status repo.unfinished repo.work repo.worktrees settings.approvals "
+        "system.background system.child_output system.deleting system.mounts system.parallel "
+        "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
+        "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
+        "worktrees.spares worktrees.take_in worktrees.trash worktrees.trash_objects "
+        "worktrees.user_hooks worktrees.without_tree"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
