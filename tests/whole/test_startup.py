@@ -27,10 +27,10 @@ BASE = _names(
 )
 OPENS = BASE - {"_version"} | _names(
     "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record pool.ledger "
-    "pool.other_ledgers pool.pool pool.receipts pool.registry pool.state_directory "
-    "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
-    "settings.load settings.model settings.places settings.rules system.atomic system.locks "
-    "system.memo system.named_tuple system.paths system.ports system.records"
+    "pool.other_ledgers pool.pool pool.receipts pool.registry pool.state_directory pool.verdict "
+    "project repo.find repo.git repo.refs repo.repository settings.check settings.load "
+    "settings.model settings.places settings.rules system.atomic system.locks system.memo "
+    "system.named_tuple system.paths system.ports system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -47,11 +47,12 @@ CREATES = FURNISHES | _names(
     "worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
-    "cli.whereabouts repo.branches repo.integrated repo.work repo.worktrees "
-    "settings.approvals system.background system.child_output system.deleting system.mounts "
-    "system.parallel system.progress system.servers worktrees.files.own_files "
-    "worktrees.remove worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
-    "worktrees.remove_target worktrees.results worktrees.trash worktrees.user_hooks"
+    "cli.whereabouts repo.branches repo.index repo.integrated repo.nested repo.status "
+    "repo.unfinished repo.work repo.worktrees settings.approvals system.background "
+    "system.child_output system.deleting system.mounts system.parallel system.progress "
+    "system.servers worktrees.files.own_files worktrees.remove worktrees.remove_checks "
+    "worktrees.remove_several worktrees.remove_steps worktrees.remove_target worktrees.results "
+    "worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -78,40 +79,39 @@ LOADED = {
     "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
-        "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
-        "system.parallel worktrees.create_plan worktrees.files.own_files worktrees.lookup "
-        "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
+        "cli.commands.rename cli.whereabouts repo.index repo.integrated repo.nested repo.status "
+        "repo.unfinished repo.work settings.approvals system.parallel worktrees.create_plan "
+        "worktrees.files.own_files worktrees.lookup worktrees.remove_checks worktrees.rename "
+        "worktrees.rename_steps"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.parser"),
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
-        "cli.commands.finish cli.commands.remove worktrees.finish.advance "
-        "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
-        "worktrees.finish.target worktrees.lookup"
+        "cli.commands.finish cli.commands.remove worktrees.finish.advance worktrees.finish.finish "
+        "worktrees.finish.merge worktrees.finish.result worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
         "cli.commands.restore system.background system.deleting worktrees.remove_steps "
-        "worktrees.restore worktrees.trash"
+        "worktrees.restore worktrees.trash worktrees.without_tree"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals "
-        "system.background system.deleting system.parallel worktrees.create_plan "
-        "worktrees.create_undo worktrees.files.own_files worktrees.lookup worktrees.prepare "
-        "worktrees.reconcile worktrees.reconcile_pass pool.claims worktrees.adopt "
-        "worktrees.reconcile_plan "
-        "worktrees.reconcile_steps "
-        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks"
+        "cli.commands.reconcile pool.claims repo.index repo.integrated repo.nested repo.status "
+        "repo.unfinished repo.work settings.approvals system.background system.deleting "
+        "system.parallel worktrees.adopt worktrees.lookup worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
+        "worktrees.remove_steps worktrees.spares worktrees.trash worktrees.user_hooks "
+        "worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
-        "cli.commands.hooks integrations.agent_files integrations.git_hooks "
-        "integrations.hook_file integrations.service integrations.service_file "
-        "integrations.stamp repo.exclude_file system.child_output system.shipped"
+        "cli.commands.hooks integrations.agent_files integrations.git_hooks integrations.hook_file "
+        "integrations.service integrations.service_file integrations.stamp repo.exclude_file "
+        "system.child_output system.shipped"
     ),
     "spares status": OPENS
     | _names(
@@ -126,15 +126,14 @@ LOADED = {
     ),
     "doctor": SHOWS_ENV
     | _names(
-        "cli.commands.doctor integrations.git_hooks pool.status repo.branches "
-        "repo.exclude_file repo.git_errors repo.integrated repo.work repo.worktrees "
-        "settings.approvals system.background system.child_output system.deleting "
-        "system.mounts system.parallel system.progress worktrees.create_plan "
-        "worktrees.create_undo worktrees.doctor worktrees.files.exclude "
-        "worktrees.files.furnish worktrees.files.own_files worktrees.prepare "
-        "worktrees.reconcile pool.claims worktrees.adopt worktrees.reconcile_plan "
-        "worktrees.reconcile_steps worktrees.remove_steps worktrees.spares "
-        "worktrees.trash worktrees.user_hooks"
+        "cli.commands.doctor integrations.git_hooks pool.claims pool.status repo.branches "
+        "repo.exclude_file repo.git_errors repo.index repo.integrated repo.nested repo.status "
+        "repo.unfinished repo.work repo.worktrees worktrees.adopt worktrees.reconcile_steps "
+        "worktrees.without_tree settings.approvals system.background system.child_output "
+        "system.deleting system.mounts system.parallel system.progress worktrees.doctor "
+        "worktrees.files.exclude worktrees.files.furnish worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_plan worktrees.remove_steps worktrees.spares worktrees.trash "
+        "worktrees.user_hooks"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
