@@ -32,7 +32,6 @@ from adw_worktree.system.locks import discard, held, try_lock
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
-from adw_worktree.worktrees.trash_objects import holding_commit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -232,6 +231,8 @@ def protect(repo: Repository, entry: Entry) -> None:
 
     Raises GitFailed, OSError if that cannot be.
     """
+    from adw_worktree.worktrees.trash_objects import holding_commit
+
     kept = holding_commit(repo, repo.admin_root / entry.admin_id, entry.commit)
     if kept is None:
         return

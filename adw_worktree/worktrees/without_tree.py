@@ -19,7 +19,6 @@ from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import head_branch, resolve_commit
 from adw_worktree.repo.repository import admin_directory, worktree_of_admin
-from adw_worktree.repo.work import held_by_entry
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
@@ -43,6 +42,8 @@ def prune_entry(project: Project, admin: Path, lease: Lease) -> bool:
     if project.settings.trash_days > 0:
         retire(project, _described(admin, worktree, lease), None)
         return True
+    from adw_worktree.repo.work import held_by_entry
+
     if held_by_entry(project.repo, admin):
         return False
     remove_worktree(project.repo, worktree, force=True)

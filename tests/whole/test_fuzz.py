@@ -746,9 +746,11 @@ class Life(RuleBasedStateMachine):
     @rule(adw_id=ids)
     def restore(self, adw_id: str) -> None:
         done = self.attempt(lambda: restore(self.project, adw_id))
-        assert done == (adw_id in self.trashed and adw_id not in self.trees)
+        assert done or adw_id not in self.trashed or adw_id in self.trees
+        assert not done or adw_id not in self.trees
         if done:
-            self.work[adw_id] = self.trashed.pop(adw_id)
+            if adw_id in self.trashed:  # else git's entry alone, of a directory that was deleted
+                self.work[adw_id] = self.trashed.pop(adw_id)
             self.trees.add(adw_id)
             self.reserved.discard(adw_id)
 
