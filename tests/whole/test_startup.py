@@ -52,7 +52,7 @@ REMOVES = SHOWS_ENV | _names(
     "system.child_output system.deleting system.mounts system.parallel system.progress "
     "system.servers worktrees.files.own_files worktrees.remove worktrees.remove_checks "
     "worktrees.remove_several worktrees.remove_steps worktrees.remove_target "
-    "worktrees.results worktrees.trash worktrees.trash_objects worktrees.user_hooks"
+    "worktrees.results worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
@@ -94,10 +94,8 @@ LOADED = {
     ),
     "restore": FURNISHES
     | _names(
-        "cli.commands.restore repo.index repo.integrated repo.nested repo.status "
-        "repo.unfinished repo.work system.background system.deleting system.parallel "
-        "worktrees.remove_steps worktrees.restore worktrees.trash worktrees.trash_objects "
-        "worktrees.without_tree"
+        "cli.commands.restore system.background system.deleting worktrees.remove_steps "
+        "worktrees.restore worktrees.trash worktrees.without_tree"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
@@ -108,7 +106,7 @@ LOADED = {
         "worktrees.linked worktrees.lookup worktrees.prepare worktrees.reconcile "
         "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
         "worktrees.remove_steps worktrees.spares worktrees.take_in worktrees.trash "
-        "worktrees.trash_objects worktrees.user_hooks worktrees.without_tree"
+        "worktrees.user_hooks worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
@@ -120,7 +118,7 @@ LOADED = {
     | _names(
         "cli.commands.spares repo.sparse repo.worktrees settings.approvals system.background "
         "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
-        "worktrees.spares worktrees.trash worktrees.trash_objects worktrees.user_hooks"
+        "worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -136,8 +134,8 @@ LOADED = {
         "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
         "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
         "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
-        "worktrees.spares worktrees.take_in worktrees.trash worktrees.trash_objects "
-        "worktrees.user_hooks worktrees.without_tree"
+        "worktrees.spares worktrees.take_in worktrees.trash worktrees.user_hooks "
+        "worktrees.without_tree"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
