@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
 from io import TextIOWrapper
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _STREAMS = "adw-streams"
 """Python's option that tells the encoding which the locale has for text."""
@@ -25,11 +27,12 @@ def run() -> NoReturn:
     from adw_worktree.cli.main import main
 
     code = main()
-    with suppress(OSError, ValueError):
+    try:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)  # what was printed last could not be: Python says so, or has been told not to
+    except (OSError, ValueError):
+        sys.exit(code)  # what was printed last could not be: Python says so, or was told not to
+    os._exit(code)
 
 
 def _open_closed_streams() -> None:
@@ -57,8 +60,10 @@ def _name_files_in_utf8() -> None:
             stream.reconfigure(encoding=before, errors="backslashreplace")
     if sys.getfilesystemencoding() != "utf-8" and sys.executable:
         options = ["-X", "utf8", "-X", f"{_STREAMS}={sys.stdout.encoding}"]
-        with suppress(OSError):
+        try:
             os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])
+        except OSError:
+            return
 
 
 if __name__ == "__main__":

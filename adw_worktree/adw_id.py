@@ -20,16 +20,14 @@ def check_adw_id(adw_id: str) -> str:
 
     Raises InvalidAdwId, naming the rule that is broken.
     """
-    shown = ascii(adw_id if len(adw_id) <= 80 else adw_id[:77] + "...")
+    fits = re.fullmatch(_ADW_ID, adw_id) is not None
+    if fits and ".." not in adw_id and not adw_id.endswith((".", ".lock")):
+        return adw_id
     hint = "use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"
-    if not re.fullmatch(_ADW_ID, adw_id):
-        raise InvalidAdwId(f"{shown} is not a valid ADW id", hint=hint)
-    if ".." in adw_id or adw_id.endswith((".", ".lock")):
-        raise InvalidAdwId(
-            f"{shown} is not a valid ADW id",
-            hint="a branch cannot have '..' in its name, nor end in '.' or '.lock'",
-        )
-    return adw_id
+    if fits:
+        hint = "a branch cannot have '..' in its name, nor end in '.' or '.lock'"
+    shown = ascii(adw_id if len(adw_id) <= 80 else adw_id[:77] + "...")
+    raise InvalidAdwId(f"{shown} is not a valid ADW id", hint=hint)
 
 
 def with_id_characters(name: str) -> str:

@@ -80,7 +80,7 @@ class PortPool:
 
         Returns how many. Age alone frees nothing that has a worktree.
         """
-        gone = self._pool.release_gone()
+        gone = self._pool.release_gone().released
         aged = self._pool.release_aged(timedelta(hours=max_age_hours))
         return len(gone) + len(aged)
 

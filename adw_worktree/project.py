@@ -8,6 +8,7 @@ from shlex import quote
 
 from adw_worktree.errors import (
     LedgerError,
+    NotARepository,
     SettingsError,
 )
 from adw_worktree.pool.lease import Lease
@@ -105,6 +106,39 @@ def open_project(directory: Path, **overrides: Any) -> Project:
     """
     repo = find_repository(directory)
     return project_of(repo, **overrides)
+
+
+def project_around(directory: Path) -> Project | None:
+    """Return the project that `directory` is in, None outside of any.
+
+    Raises as `open_project` does, also for what is no directory.
+    """
+    try:
+        return open_project(directory)
+    except NotARepository:
+        if os.path.isdir(directory):
+            return None
+        raise
+
+
+def project_of_command(directory: Path, command: str, *, every: bool) -> Project | None:
+    """Return the project that a command with `--all` works in; None outside of any, if `every`
+    repository is asked for anyway. Raises as `open_project` does."""
+    try:
+        return project_around(directory) if every else open_project(directory)
+    except NotARepository as exc:
+        if not every:
+            exc.hint = f"adw-worktree {command} --all, or {exc.hint}"
+        raise
+
+
+def machine_pool() -> Pool:
+    """Return the pool as it is seen outside of any repository, for reports: all leases are
+    elsewhere. Raises SettingsError."""
+    settings, state_dir = load_settings(None), places.state_directory()
+    nowhere = Path(os.devnull)
+    ledger = Ledger(nowhere, nowhere, settings.lock_timeout, [], recover=lambda *_: {})
+    return Pool(ledger, settings, state_dir)
 
 
 def project_of(repo: Repository, **overrides: Any) -> Project:

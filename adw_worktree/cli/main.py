@@ -6,21 +6,27 @@ Outcome; nothing but this module ends the process.
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
 
-from adw_worktree.cli.output import Outcome, print_error, print_outcome, writing
-from adw_worktree.cli.parser import Help, Parser, Version
+from adw_worktree.cli.command_table import (
+    command_called,
+    command_module,
+    command_names,
+    require_command,
+)
+from adw_worktree.cli.output import (
+    Outcome,
+    print_error,
+    print_outcome,
+    print_version,
+    writing,
+)
+from adw_worktree.cli.plain import read
 from adw_worktree.errors import (
-    EXIT_CODES,
     AdwError,
     FileUnusable,
     NotARepository,
@@ -30,47 +36,13 @@ from adw_worktree.errors import (
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import require_valid
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from pathlib import Path
+    from types import FrameType
+
     from adw_worktree.cli.elsewhere import Elsewhere
-
-# name: (what it does, aliases). The module is `commands/<name>.py`, with `_` for `-`.
-COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "create": ("make a worktree with a slot of ports", ("add", "new")),
-    "remove": ("take back a worktree and its slot", ("rm", "delete")),
-    "rename": ("give an ADW another id, with the same slot", ()),
-    "finish": ("merge a worktree's branch back, and remove the worktree", ()),
-    "restore": ("bring back a worktree that was removed with work in it", ()),
-    "list": ("show the repository's worktrees", ("ls",)),
-    "status": ("show the pool of this machine", ()),
-    "lock": ("keep a worktree from being removed", ()),
-    "unlock": ("let a worktree be removed again", ()),
-    "reserve": ("lease a slot without a worktree", ()),
-    "release": ("give back a slot that was reserved", ()),
-    "reconcile": ("compare leases with worktrees, and mend", ("gc", "prune")),
-    "watch": ("free slots as soon as their worktrees are gone", ()),
-    "env": ("print an ADW's variables", ()),
-    "run": ("run a command in a worktree, with its variables", ()),
-    "cd": ("go into a worktree", ()),
-    "path": ("print a worktree's path", ()),
-    "spares": ("keep worktrees ready, so that create is quick", ()),
-    "claude-hook": ("make and remove the worktrees of Claude Code's sessions", ()),
-    "hooks": ("put git's hooks in place, or take them out", ()),
-    "shell-init": ("print what a shell needs for `adw` and completion", ()),
-    "trust": ("approve the commands that a repository's settings ask for", ()),
-    "doctor": ("say what is wrong, and what mends it", ()),
-    "help": ("explain a command, or a topic such as exit-codes", ()),
-}
-
-_EPILOG = """\
-examples:
-  adw-worktree create fix-login
-  adw-worktree run fix-login -- npm run dev
-  adw-worktree list
-  adw-worktree remove fix-login
-  adw-worktree help            # commands and topics
-
-exit codes:
-""" + "\n".join(f"  {code:<2}  {what}" for code, what in EXIT_CODES.items())
 
 _PRINTS_LINES = ("watch",)
 """Commands of which every line with `--json` is a document."""
@@ -94,6 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _forget_repository()
     try:
         require_valid()
+        if words == ["--version"]:
+            print_version()
+            return 0
         if words == ["complete"]:
             return _complete(trailing or [])
         return _run(words, trailing, elsewhere)
@@ -113,6 +88,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | None) -> int:
+    args = read(words) or _parsed(words, trailing)
+    if args is None:
+        return 0
+    args.trailing = trailing
+    args.directory = _directory(args.directory)
+    outcome: Outcome = command_module(require_command(args.command)).run(args)
+    outcome = elsewhere.outcome(outcome) if elsewhere else outcome
+    with writing(f"what {args.command} does is done, but stdout"):
+        print_outcome(outcome, as_json=args.json)
+    if outcome.then is not None:
+        outcome.then()
+    return int(outcome.exit_code)
+
+
+def _parsed(words: list[str], trailing: list[str] | None) -> Namespace | None:
+    """Return what argparse makes of `words`; None if it was to print help. Raises UsageError."""
+    from adw_worktree.cli.parser import build_parser
+
     parser = build_parser(chosen=_command_of(words))
     args, rest = parser.parse_known_args(words)
     if rest:
@@ -122,79 +115,17 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
         raise left_over(chosen, words, trailing, rest, getattr(args, "adw_id", None))
     if args.command is None:
         parser.print_help()
-        return 0
-    args.trailing = trailing
-    args.parser_of = parser_of
-    args.directory = _directory(args.directory)
-    outcome: Outcome = _module(_canonical(args.command)).run(args)
-    outcome = elsewhere.outcome(outcome) if elsewhere else outcome
-    with writing(f"what {args.command} does is done, but stdout"):
-        print_outcome(outcome, as_json=args.json)
-    if outcome.then is not None:
-        outcome.then()
-    return int(outcome.exit_code)
+        return None
+    return args
 
 
 def _complete(words: list[str]) -> int:
     """Tell a shell what could come next; its own scripts ask for it."""
     from adw_worktree.cli.completion import complete
 
-    text = complete(words, COMMANDS, parser_of)
+    text = complete(words)
     print_outcome(Outcome({}, text, exact=bool(text)), as_json=False)
     return 0
-
-
-def build_parser(*, chosen: str | None) -> Parser:
-    """Return the parser of the `chosen` command; of all of them if it is "*".
-
-    If it is None they are only listed, without their arguments.
-    """
-    parser = Parser(
-        prog="adw-worktree",
-        description="A git worktree and a slot of ports for every agent workflow (ADW).",
-        epilog=_EPILOG,
-        formatter_class=Help,
-        allow_abbrev=False,
-    )
-    parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    # With `prog`, or argparse would load what it needs to print help.
-    parser.commands = commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=Parser, prog=parser.prog
-    )
-    for name, (summary, aliases) in COMMANDS.items():
-        if chosen not in (None, name, "*"):
-            continue
-        sub = commands.add_parser(
-            name,
-            aliases=aliases,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=Help,
-            allow_abbrev=False,
-        )
-        if chosen in (name, "*"):
-            module = _module(name)
-            sub.epilog = module.EPILOG
-            module.add_arguments(sub)
-            for action in sub._actions:
-                if action.choices and not action.option_strings:
-                    action.metavar = f"{{{','.join(action.choices)}}}"  # in errors as well
-            sub.add_argument(
-                "--json",
-                action="store_true",
-                default=argparse.SUPPRESS,
-                help="print one JSON document",
-            )
-    return parser
-
-
-def parser_of(name: str | None) -> argparse.ArgumentParser:
-    """Return the parser of the command `name`; of the whole command line if it is None."""
-    if name is None:
-        return build_parser(chosen=None)
-    return build_parser(chosen=_canonical(name)).commands.choices[name]
 
 
 def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
@@ -202,7 +133,9 @@ def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
     if "--" not in words:
         return words, None
     at = words.index("--")
-    if words[:at] != ["complete"] and _command_of(words[:at]) != "run":
+    _, command = _leading(words[:at])
+    runs = command is not None and command_called(command) == "run"
+    if words[:at] != ["complete"] and not runs:
         return words, None
     return words[:at], words[at + 1 :]
 
@@ -210,7 +143,7 @@ def _split_trailing(words: list[str]) -> tuple[list[str], list[str] | None]:
 def _command_of(words: list[str]) -> str | None:
     """Return the command that `words` name; raise UsageError on a wrong one."""
     _, word = _leading(words)
-    return None if word is None else _canonical(word)
+    return None if word is None else require_command(word)
 
 
 def _elsewhere(words: list[str]) -> Elsewhere | None:
@@ -220,7 +153,7 @@ def _elsewhere(words: list[str]) -> Elsewhere | None:
         return None
     from adw_worktree.cli.elsewhere import Elsewhere
 
-    return Elsewhere(directory, _names())
+    return Elsewhere(directory, command_names())
 
 
 def _leading(words: list[str]) -> tuple[str, str | None]:
@@ -237,24 +170,9 @@ def _leading(words: list[str]) -> tuple[str, str | None]:
     return directory, None
 
 
-def _canonical(word: str) -> str:
-    for name, (_, aliases) in COMMANDS.items():
-        if word == name or word in aliases:
-            return name
-    from adw_worktree.cli.mistyped import unknown_command
-
-    raise unknown_command(word, _names())
-
-
-def _names() -> list[str]:
-    return [name for key, (_, aliases) in COMMANDS.items() for name in (key, *aliases)]
-
-
-def _module(name: str) -> Any:
-    return import_module(f".commands.{name.replace('-', '_')}", __package__)
-
-
 def _directory(named: str | None) -> Path:
+    from pathlib import Path
+
     try:
         return Path(named or ".").absolute()
     except FileNotFoundError as exc:

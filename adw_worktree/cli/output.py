@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn, TextIO
 
 from adw_worktree.errors import AdwError, FileUnusable
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.text import encodable, pasteable, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, TextIO
 
 SCHEMA_VERSION = 1
 
@@ -85,6 +88,13 @@ def print_text(text: str) -> None:
         _write(sys.stdout, text, end="")
 
 
+def print_version() -> None:
+    """Print which version this is."""
+    from adw_worktree._version import __version__
+
+    print_text(f"adw-worktree {__version__}\n")
+
+
 @contextmanager
 def writing(what: str) -> Iterator[None]:
     """Have a failure to write to stdout say that of `what`; a broken pipe stays quiet."""
@@ -101,6 +111,8 @@ def writing(what: str) -> Iterator[None]:
 def print_event(event: Mapping[str, Any] | str) -> None:
     """Print one of a row of events: a line of text, or a JSON object on a line of its own."""
     if not isinstance(event, str):
+        import json
+
         event = json.dumps({"schema_version": SCHEMA_VERSION, **event})
     _write(sys.stdout, printable(event))
 
@@ -168,6 +180,8 @@ def _say(label: str, text: str, colour: str) -> None:
 
 
 def _print_document(document: Mapping[str, Any]) -> None:
+    import json
+
     _write(sys.stdout, json.dumps({"schema_version": SCHEMA_VERSION, **document}, indent=2))
 
 

@@ -1,12 +1,19 @@
-"""argparse with errors of ours, that loads nothing slow until there is help to print."""
+"""argparse with errors of ours, that loads nothing slow until there is help to print.
+
+Commands declare their arguments; a parser is made for the chosen one alone.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
 
-from adw_worktree.cli.output import columns, print_text
-from adw_worktree.errors import UsageError
+from adw_worktree.cli.command_table import COMMANDS, command_module, require_command
+from adw_worktree.cli.output import columns, print_text, print_version
+from adw_worktree.errors import EXIT_CODES, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,7 +73,72 @@ class Version(argparse.Action):
     """Prints the version."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from adw_worktree._version import __version__
-
-        print_text(f"adw-worktree {__version__}\n")
+        print_version()
         parser.exit()
+
+
+_EPILOG = """\
+examples:
+  adw-worktree create fix-login
+  adw-worktree run fix-login -- npm run dev
+  adw-worktree list
+  adw-worktree remove fix-login
+  adw-worktree help            # commands and topics
+
+exit codes:
+""" + "\n".join(f"  {code:<2}  {what}" for code, what in EXIT_CODES.items())
+
+
+def build_parser(*, chosen: str | None) -> Parser:
+    """Return the parser of the `chosen` command; of all of them if it is "*".
+
+    If it is None they are only listed, without their arguments.
+    """
+    parser = Parser(
+        prog="adw-worktree",
+        description="A git worktree and a slot of ports for every agent workflow (ADW).",
+        epilog=_EPILOG,
+        formatter_class=Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-C", dest="directory", metavar="DIR", help="work in DIR")
+    parser.add_argument(
+        "--version", action=Version, nargs=0, default=argparse.SUPPRESS, help="print the version"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    # With `prog`, or argparse would load what it needs to print help.
+    parser.commands = commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", parser_class=Parser, prog=parser.prog
+    )
+    for name, (summary, aliases) in COMMANDS.items():
+        if chosen not in (None, name, "*"):
+            continue
+        sub = commands.add_parser(
+            name,
+            aliases=aliases,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=Help,
+            allow_abbrev=False,
+        )
+        if chosen in (name, "*"):
+            module = command_module(name)
+            sub.epilog = module.EPILOG
+            module.add_arguments(sub)
+            for action in sub._actions:
+                if action.choices and not action.option_strings:
+                    action.metavar = f"{{{','.join(action.choices)}}}"  # in errors as well
+            sub.add_argument(
+                "--json",
+                action="store_true",
+                default=argparse.SUPPRESS,
+                help="print one JSON document",
+            )
+    return parser
+
+
+def parser_of(name: str | None) -> Parser:
+    """Return the parser of the command `name`; of the whole command line if it is None."""
+    if name is None:
+        return build_parser(chosen=None)
+    return build_parser(chosen=require_command(name)).commands.choices[name]

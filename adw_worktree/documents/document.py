@@ -11,7 +11,7 @@ Slot = Annotated[int, Field(ge=0, le=9999)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Ports = dict[str, Port]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-State = Literal["active", "pending", "reserved", "unknown", "unmanaged"]
+State = Literal["active", "pending", "reserved", "unknown", "unmanaged", "gone"]
 
 
 class Document(BaseModel):

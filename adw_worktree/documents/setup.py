@@ -31,6 +31,8 @@ class Trust(Done):
     commands: dict[str, list[str | list[str]]]
     """By moment."""
     variables: list[str]
+    approved: list[str]
+    """The repositories of this machine for which something is approved."""
 
 
 class Spare(Document):

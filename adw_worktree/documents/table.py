@@ -34,6 +34,7 @@ from adw_worktree.documents.setup import (
     Trust,
 )
 from adw_worktree.documents.worktrees import (
+    Adopt,
     Create,
     Discarded,
     Env,
@@ -49,10 +50,10 @@ from adw_worktree.documents.worktrees import (
 )
 
 DOCUMENTS: tuple[type[Document], ...] = (
-    Create, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List, Status,
-    Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus, SparesFilled,
-    SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit, Help, Watching, Freed,
-    Trouble, Failed,
+    Create, Adopt, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List,
+    Status, Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus,
+    SparesFilled, SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit,
+    Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""
 

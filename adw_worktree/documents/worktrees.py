@@ -41,6 +41,20 @@ class Create(Done):
     """None: the setting `postgres` asks for none."""
 
 
+class Adopt(Done):
+    """`adopt`"""
+
+    adopted: bool
+    """False if it had its slot already."""
+    adw_id: AdwId
+    slot: Slot
+    ports: Ports
+    path: str
+    branch: str | None
+    env_file: str
+    database: str | None
+
+
 class Restored(Done):
     """`restore ADW_ID`"""
 

@@ -30,13 +30,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    State = Literal["installed", "outdated", "absent", "foreign", "refused", "damaged"]
+    State = Literal["installed", "outdated", "absent", "foreign", "left", "refused", "damaged"]
 
 CONFIG_GIT = (2, 54)
 """Since then hooks can stand in git's configuration, several for an event, in no file's way."""
 
 _EXCLUDE_BEGIN = b"# >>> adw-worktree hooks >>>\n"
 _EXCLUDE_END = b"# <<< adw-worktree hooks <<<\n"
+
+LFS_EVENTS = ("post-checkout", "post-commit", "post-merge")
+"""Those that Git LFS has hooks for, which reference-transaction notices, too."""
 
 
 class HookState(NamedTuple):
@@ -108,7 +111,19 @@ def status(repo: Repository) -> list[HookState]:
     """Return what is in place for each event."""
     directory = _hooks_directory(repo)
     refusal = _refusal(repo, directory)
-    return [_state(repo, directory / event, event, refusal) for event in EVENTS]
+    states = [_state(repo, directory / event, event, refusal) for event in EVENTS]
+    if not any(one.state in ("installed", "outdated") and one.how != "config" for one in states):
+        return states
+    lfs = _uses_lfs(repo)
+    return [_beside_lfs(one) if _is_left(directory / one.event, lfs) else one for one in states]
+
+
+def _beside_lfs(found: HookState) -> HookState:
+    """Return the state of a hook that Git LFS needs to itself."""
+    note = "Git LFS needs this hook to itself; reference-transaction sees the same"
+    if found.how is not None:
+        return found._replace(state="outdated", note=note)
+    return found._replace(state="left", note=note)
 
 
 def _state(repo: Repository, path: Path, event: str, refusal: str | None) -> HookState:
@@ -118,10 +133,11 @@ def _state(repo: Repository, path: Path, event: str, refusal: str | None) -> Hoo
     obstacle = hookfile.obstacle(path)
     if obstacle is not None:
         return HookState(event, str(path), "damaged", None, obstacle)
-    block = hookfile.block_in(path)
+    place = hookfile.place_of(path)
+    block = hookfile.block_in(place)
     if block is not None:
         state: State = "installed" if _is_current(repo, block) else "outdated"
-        return HookState(event, str(path), state, hookfile.how_in(path))
+        return HookState(event, str(place), state, hookfile.how_in(place))
     note = refusal or _tracked_note(repo, path)
     if note is not None:
         return HookState(event, str(path), "refused", None, note)
@@ -165,9 +181,12 @@ def _install_in_files(repo: Repository, blocks: dict[str, bytes]) -> None:
     if _refusal(repo, directory) is not None:
         return
     directory.mkdir(parents=True, exist_ok=True)
+    lfs = _uses_lfs(repo)
     for event, block in blocks.items():
         path = directory / event
-        if _tracked_note(repo, path) is None and hookfile.obstacle(path) is None:
+        if _is_left(path, lfs):
+            hookfile.take_out(path)
+        elif _tracked_note(repo, path) is None and hookfile.obstacle(path) is None:
             hookfile.put_in(path, block)
             _hide(repo, path)
 
@@ -192,6 +211,19 @@ def _refusal(repo: Repository, directory: Path) -> str | None:
             f"{directory} serves other repositories too (core.hooksPath); git >= 2.54 needs no file"
         )
     return None
+
+
+def _uses_lfs(repo: Repository) -> bool:
+    """Return whether Git LFS was set up, for the user or the repository."""
+    asked = ["config", "--name-only", "--get-regexp", r"^filter\.lfs\."]
+    return bool(run_git(asked, repo.checkout, check=False).stdout)
+
+
+def _is_left(path: Path, lfs: bool) -> bool:
+    """Return whether the hook at `path` is left to Git LFS, which has it or is going to."""
+    if path.name not in LFS_EVENTS:
+        return False
+    return hookfile.is_of_lfs(path) or (lfs and hookfile.is_alone(path))
 
 
 def _tracked_note(repo: Repository, path: Path) -> str | None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
-from adw_worktree.system.paths import is_file, is_symlink
+from adw_worktree.system.paths import is_dir, is_file, is_symlink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    How = Literal["file", "block", "chained"]
+    How = Literal["file", "block", "chained", "legacy"]
 
 EVENTS = (
     "post-checkout",
@@ -39,7 +39,13 @@ BEGIN = b"# >>> adw-worktree >>>\n"
 END = b"# <<< adw-worktree <<<\n"
 ALONE = b"#!/bin/sh\n"
 ASIDE = ".adw-worktree-chained"
-_CHAIN = b'[ ! -x "${0}%(aside)b" ] || exec "${0}%(aside)b" "$@"\n' % {b"aside": ASIDE.encode()}
+LEGACY = ".legacy"
+"""How the name ends that pre-commit gives to a hook which was there before its own, and runs."""
+_OLDER_CHAIN = b'[ ! -x "${0}%(aside)b" ] || exec "${0}%(aside)b" "$@"\n' % {
+    b"aside": ASIDE.encode()
+}
+"""As earlier versions wrote it; it finds nothing once the file was given another name."""
+_LFS_LINE = rb'#.*|command -v git-lfs .*|git lfs [a-z-]+ "\$@"|\s*'
 _SHELL = rb"#!\s*\S*/(env\s+)?(ba|da|z|k|a)?sh(\s[^\n]*)?\n"
 # Another program reads the file, too: `'''exec' python "$0"`, `eval 'exec perl -S $0'`.
 _POLYGLOT = rb"""\A[^\n]*\n\s*["':]|\bexec\b[^\n]*\$\{?0"""
@@ -58,7 +64,40 @@ def how_in(path: Path) -> How | None:
         return None
     if os.path.lexists(_aside(path)):
         return "chained"
+    if path.name.endswith(LEGACY):
+        return "legacy"
     return "file" if parts[0] + parts[2] == ALONE else "block"
+
+
+def place_of(path: Path) -> Path:
+    """Return the file that our block for the hook at `path` is in, or belongs into.
+
+    That is another one where a hook manager has moved ours aside and runs it from there.
+    """
+    moved = path.with_name(path.name + LEGACY)
+    if block_in(path) is None and is_file(path) and block_in(moved) is not None:
+        return moved
+    return path
+
+
+def is_of_lfs(path: Path) -> bool:
+    """Return whether the hook at `path` is that of Git LFS, with our block in it or without.
+
+    Git LFS knows its own hooks by every byte, and refuses to install beside others.
+    """
+    content = _content(path) or b""
+    parts = _parts(content)
+    lines = (parts[0] + parts[2] if parts else content).split(b"\n")
+    calls = any(line.startswith(b"git lfs ") for line in lines)
+    return calls and all(re.fullmatch(_LFS_LINE, line) for line in lines)
+
+
+def is_alone(path: Path) -> bool:
+    """Return whether there is no hook at `path` but ours."""
+    parts = _parts(_content(path) or b"")
+    if parts is None:
+        return not os.path.lexists(path)
+    return parts[0] + parts[2] == ALONE and not os.path.lexists(_aside(path))
 
 
 def obstacle(path: Path) -> str | None:
@@ -73,6 +112,7 @@ def obstacle(path: Path) -> str | None:
         and os.path.lexists(path)
         and os.path.lexists(aside)
         and not _same(path, aside)
+        and place_of(path) == path
     ):
         return f"it replaced ours, which ran {aside.name}: join the two, and delete that one"
     return None
@@ -83,17 +123,19 @@ def put_in(path: Path, block: bytes) -> None:
 
     Call it where `obstacle` finds none, and with nobody else changing hooks. Raises OSError.
     """
+    path, name = place_of(path), path.name
     content = _content(path)
     parts = _parts(content or b"")
     if parts is not None:
-        _rewrite(path, parts[0] + block + parts[2])
+        after = _chain(name) if parts[2] == _OLDER_CHAIN else parts[2]
+        _rewrite(path, parts[0] + block + after)
     elif content is not None and _takes_block(path, content):
         first = content.index(b"\n") + 1
         _rewrite(path, content[:first] + block + content[first:])
     else:
         _set_aside(path)
         chained = os.path.lexists(_aside(path))
-        write_atomically(path, ALONE + block + (_CHAIN if chained else b""), mode=0o755)
+        write_atomically(path, ALONE + block + (_chain(name) if chained else b""), mode=0o755)
 
 
 def take_out(path: Path) -> None:
@@ -101,12 +143,14 @@ def take_out(path: Path) -> None:
 
     Raises OSError.
     """
+    for moved in _moved_aside(path):
+        _take_out_moved(moved, path)
     if obstacle(path) is not None:
         return
     parts = _parts(_content(path) or b"")
     aside = _aside(path)
     rest = parts[0] + parts[2] if parts else None
-    if os.path.lexists(aside) and (rest == ALONE + _CHAIN or not os.path.lexists(path)):
+    if os.path.lexists(aside) and (_only_chains(rest, path) or not os.path.lexists(path)):
         aside.rename(path)
         reached("hook.back")
     elif parts is None and os.path.lexists(aside):
@@ -117,6 +161,42 @@ def take_out(path: Path) -> None:
         reached("hook.removed")
     elif rest is not None:
         _rewrite(path, rest)
+
+
+def _moved_aside(path: Path) -> list[Path]:
+    """Return the files beside the hook, named after it, that other tools moved our block into."""
+    beside = path.parent.glob(f"{path.name}.*") if is_dir(path.parent) else ()
+    return sorted(one for one in beside if one != _aside(path) and block_in(one) is not None)
+
+
+def _take_out_moved(moved: Path, path: Path) -> None:
+    """Take our block out of a file that was the hook at `path`. Raises OSError."""
+    parts = _parts(_content(moved) or b"")
+    if parts is None:
+        return
+    rest, aside = parts[0] + parts[2], _aside(path)
+    if _only_chains(rest, path) and os.path.lexists(aside) and os.path.lexists(path):
+        aside.rename(moved)  # what ours ran is run in its place
+        reached("hook.back")
+    elif rest == ALONE or _only_chains(rest, path):
+        moved.unlink()
+        reached("hook.removed")
+    else:
+        _rewrite(moved, rest)
+
+
+def _only_chains(rest: bytes | None, path: Path) -> bool:
+    """Return whether a hook without our block does nothing but run the one that was set aside."""
+    return rest in (ALONE + _chain(path.name), ALONE + _OLDER_CHAIN)
+
+
+def _chain(name: str) -> bytes:
+    """Return the line that runs the hook of that name which was set aside.
+
+    It names the file: whoever moves ours does not take that along.
+    """
+    aside = b'"${0%%/*}/%b"' % os.fsencode(name + ASIDE)
+    return b'[ ! -x %b ] || exec %b "$@"\n' % (aside, aside)
 
 
 def _parts(content: bytes) -> tuple[bytes, bytes, bytes] | None:

@@ -12,41 +12,56 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from operator import attrgetter, is_
 
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, LedgerTooNew
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
+from adw_worktree.pool.lease_record import (
+    COMMIT,
+    DATABASE,
+    PATH,
+    SERVICE,
+    TEXT,
+    TOKEN,
+    lease_record,
+)
 from adw_worktree.settings.model import DEFAULT_SERVICES
-from adw_worktree.system.memo import Memory
+from adw_worktree.system.memo import Memory, Recent
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import from_stored, stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from pydantic import BaseModel
-
     from adw_worktree.pool.lease import State
 
 _SCHEMA = "_schema"
 # Fields that are left out of the file while their value is None.
-_OPTIONAL = ("path", "branch", "admin_id", "device", "inode", "home_device", "database")
-_PENDING = ("new_branch_at", "reserved")
-_TOKEN = r"[0-9a-f]{32}"
-_COMMIT = r"[0-9a-f]{40,64}"
-_SERVICE = r"[a-z][a-z0-9-]{0,31}"
-_TEXT = r"[^\0]{1,4096}"
-_PATH = r"/[^\0]{0,4095}"
-_ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"
-_DATABASE = r"[a-z0-9_]{1,63}"
+_OPTIONAL = (
+    "path",
+    "branch",
+    "admin_id",
+    "device",
+    "inode",
+    "home_device",
+    "database",
+    "new_branch_at",
+    "reserved",
+)
+_NAMED = "\0".join([TOKEN, r"[^/\0]{1,255}", COMMIT, PATH, TEXT, DATABASE]) + (rf"(?:\0{SERVICE})*")
 
 
-# Reading a ledger again checks only what is new in it.
-_documents: Memory[bytes, dict[str, Lease]] = Memory(4)
+# Reading a ledger again checks only what is new in it, and writing it encodes only that.
+_documents: Recent[dict[str, Lease]] = Recent(16_000_000)
 _entries: Memory[str, tuple[dict[str, Any], Lease]] = Memory(30_000)
-_texts: Memory[str, tuple[Lease, str]] = Memory(30_000)
+_texts: Memory[str, tuple[Lease, str, bool]] = Memory(30_000)
+
+
+_encode = json.JSONEncoder(separators=(",\n    ", ": ")).encode
 
 
 class DocumentDamaged(Exception):
@@ -55,50 +70,85 @@ class DocumentDamaged(Exception):
 
 def encode_leases(leases: Iterable[Lease]) -> bytes:
     """Return the ledger's bytes: JSON for people to read, sorted by slot."""
-    ordered = sorted(leases, key=_by_slot)
+    global _last
+    ordered = sorted(leases, key=attrgetter("slot"))
+    last = _last if _last.all_plain else _NOTHING
+    alike = _in_common(ordered, last.leases)
+    if alike == len(ordered) == len(last.leases) and last.data:
+        return last.data  # the ledger has it by now, and the registry is next
+    texts, all_plain = last.texts[:alike], True
+    rest = ordered[alike:]
+    at_end = _in_common(rest[::-1], last.leases[alike:][::-1])
+    for lease in rest[: len(rest) - at_end]:
+        text, plain = _written(lease)
+        texts.append(text)
+        all_plain = all_plain and plain
+    texts += last.texts[len(last.texts) - at_end :]
     header = json.dumps({_SCHEMA: {"version": SCHEMA_VERSION}}, indent=2)[2:-2]
-    data = ("{\n" + ",\n".join([header, *map(_written, ordered)]) + "\n}\n").encode()
-    if all(_is_known(lease) for lease in ordered):
-        _documents.keep(data, {lease.adw_id: lease for lease in ordered})
+    data = ("{\n" + ",\n".join([header, *texts]) + "\n}\n").encode()
+    if all_plain:
+        _documents.keep(data, dict(zip(map(attrgetter("adw_id"), ordered), ordered, strict=True)))
+    _last = _Encoded(ordered, texts, all_plain, data)
     return data
 
 
-def _written(lease: Lease) -> str:
-    """Return the entry of one lease, as `json.dumps(…, indent=2)` writes it within the document.
+class _Encoded(NamedTuple):
+    """A document that was encoded: the next one has most of it in common."""
 
-    That one is written in Python and takes five times as long.
+    leases: list[Lease]
+    texts: list[str]
+    all_plain: bool
+    data: bytes
+
+
+_NOTHING = _Encoded([], [], True, b"")
+_last = _NOTHING
+
+
+def _in_common(some: list[Lease], others: list[Lease]) -> int:
+    """Return how many of the very same leases both begin with."""
+    same = list(map(is_, some, others))
+    return same.index(False) if False in same else len(same)
+
+
+def _written(lease: Lease) -> tuple[str, bool]:
+    """Return the entry of a lease as text, and whether it is plain.
+
+    The text is that of `json.dumps(…, indent=2)` within the document: that is written in Python and
+    takes five times as long.
     """
     known = _texts.recall(lease.token)
     if known is not None and known[0] is lease:
-        return known[1]
+        return known[1:]
     entry = encode_lease(lease)
     if "services" in entry:
         text = json.dumps({lease.adw_id: entry}, indent=2)[2:-2]
     else:
-        fields = json.dumps(entry, separators=(",\n    ", ": "))[1:-1]
+        fields = _encode(entry)[1:-1]
         text = f'  "{lease.adw_id}": {{\n    {fields}\n  }}'
-    if _is_plain(lease.adw_id, entry):
+    read = _entries.recall(lease.token)
+    plain = (read is not None and read[1] is lease) or _is_plain(lease.adw_id, entry)
+    if plain:
         _entries.keep(lease.token, (entry, lease))
-    _texts.keep(lease.token, (lease, text))
-    return text
+    _texts.keep(lease.token, (lease, text, plain))
+    return text, plain
 
 
-def _is_known(lease: Lease) -> bool:
-    known = _entries.recall(lease.token)
-    return known is not None and known[1] is lease
-
-
-def decode_leases(data: bytes) -> tuple[dict[str, Lease], bool]:
+def decode_leases(
+    data: bytes, start: int = 0, end: int | None = None
+) -> tuple[dict[str, Lease], bool]:
     """Return the leases by ADW id, and whether `data` is in the older shape.
 
-    The older shape has only `backend`, `frontend` and a naive local `allocated_at` per id.
+    The older shape has only `backend`, `frontend` and a naive local `allocated_at` per id. With
+    `start` and `end`, the ledger stands between them.
 
     Raises DocumentDamaged if it is no ledger or contradicts itself, LedgerTooNew if a later
     version wrote it.
     """
-    known = _documents.recall(data)
+    known = _documents.recall(data, start, end)
     if known is not None:
         return dict(known), False
+    data = data[start:end]
     document = _parse(data)
     if _SCHEMA not in document:
         return _decode_older(document), True
@@ -128,21 +178,24 @@ def read_document(document: Mapping[str, Any]) -> dict[str, Lease]:
 
 def encode_lease(lease: Lease) -> dict[str, Any]:
     """Return one entry: what older readers expect first, then the rest."""
-    further = {name: port for name, port in lease.ports.items() if name not in DEFAULT_SERVICES}
+    ports = lease.ports
     entry: dict[str, Any] = {
-        "backend": lease.backend,
-        "frontend": lease.frontend,
+        "backend": ports["backend"],
+        "frontend": ports["frontend"],
         "allocated_at": lease.allocated_at.isoformat(),
         "slot": lease.slot,
         "state": lease.state,
         "token": lease.token,
     }
-    if further:
-        entry["services"] = further
-    values = {name: getattr(lease, name) for name in (*_OPTIONAL, *_PENDING)}
-    texts = {name: stored(value) if isinstance(value, str) else value
-             for name, value in values.items()}  # fmt: skip
-    return entry | {name: value for name, value in texts.items() if value is not None}
+    if ports.keys() - DEFAULT_SERVICES.keys():
+        entry["services"] = {
+            name: port for name, port in ports.items() if name not in DEFAULT_SERVICES
+        }
+    for name in _OPTIONAL:
+        value = getattr(lease, name)
+        if value is not None:
+            entry[name] = stored(value) if isinstance(value, str) else value
+    return entry
 
 
 def decode_lease(adw_id: str, entry: object) -> Lease:
@@ -163,7 +216,7 @@ def decode_lease(adw_id: str, entry: object) -> Lease:
 
     try:
         check_adw_id(adw_id)
-        checked = _record().model_validate(entry)
+        checked = lease_record().model_validate(entry)
     except AdwError as exc:
         raise DocumentDamaged(exc.message) from exc
     except ValidationError as exc:
@@ -194,31 +247,36 @@ def _distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
-    """Whether every field is what this tool writes: then `_define_record` would take it, too."""
+    """Whether every field is what this tool writes: then `lease_record` would take it, too."""
     try:
         check_adw_id(adw_id)
-        ports = [entry[name] for name in DEFAULT_SERVICES] + list(
-            entry.get("services", {}).values()
-        )
-        datetime.fromisoformat(entry["allocated_at"]).astimezone(UTC)
-        named = [
-            (_TOKEN, entry["token"]),
-            (_ADMIN_ID, entry.get("admin_id", "x")),
-            (_COMMIT, entry.get("new_branch_at", "0" * 40)),
-            (_PATH, entry.get("path", "/")),
-            (_TEXT, entry.get("branch", "x")),
-            (_DATABASE, entry.get("database", "x")),
-            *((_SERVICE, name) for name in entry.get("services", {})),
+        services, admin_id = entry.get("services", {}), entry.get("admin_id", "x")
+        allocated_at = datetime.fromisoformat(entry["allocated_at"])
+        allocated_at.astimezone(UTC)
+        ports = [*(entry[name] for name in DEFAULT_SERVICES), *services.values()]
+        numbers = [entry.get(name, 0) for name in ("device", "inode", "home_device")]
+        # One match for all of them: there may be thousands of leases.
+        texts = [
+            entry["token"],
+            admin_id,
+            entry.get("new_branch_at", "0" * 40),
+            entry.get("path", "/"),
+            entry.get("branch", "x"),
+            entry.get("database", "x"),
+            *services,
         ]
+        named = "\0".join(texts)
         return (
-            all(re.fullmatch(pattern, text) and can_name(text) for pattern, text in named)
-            and all(type(port) is int and 0 < port < 65536 for port in ports)
-            and type(entry["slot"]) is int
+            named.count("\0") == len(texts) - 1
+            and re.fullmatch(_NAMED, named) is not None
+            and can_name(named.replace("\0", ""))
+            and admin_id not in (".", "..")
+            and set(map(type, [entry["slot"], *numbers, *ports])) == {int}
             and 0 <= entry["slot"] <= 9999
+            and 0 < min(ports) <= max(ports) < 65536
             and entry["state"] in ("pending", "active")
             and type(entry.get("reserved", True)) is bool
-            and all(type(entry.get(name, 0)) is int for name in ("device", "inode", "home_device"))
-            and datetime.fromisoformat(entry["allocated_at"]).tzinfo is not None
+            and allocated_at.tzinfo is not None
         )
     except (AdwError, ArithmeticError, KeyError, TypeError, ValueError,
             AttributeError):  # fmt: skip
@@ -230,22 +288,16 @@ def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
     allocated_at = entry["allocated_at"]
     if isinstance(allocated_at, str):
         allocated_at = datetime.fromisoformat(allocated_at)
-    ports = {name: entry[name] for name in DEFAULT_SERVICES} | dict(entry.get("services", {}))
+    ports = {name: entry[name] for name in DEFAULT_SERVICES}
+    if "services" in entry:
+        ports |= entry["services"]
     state: State = entry["state"]
     further: dict[str, Any] = {
         name: from_stored(value) if isinstance(value, str) else value
         for name, value in entry.items()
-        if name in (*_OPTIONAL, *_PENDING)
+        if name in _OPTIONAL
     }
-    return Lease(
-        adw_id=adw_id,
-        slot=entry["slot"],
-        ports=ports,
-        allocated_at=allocated_at,
-        state=state,
-        token=entry["token"],
-        **further,
-    )
+    return Lease(adw_id, entry["slot"], ports, allocated_at, state, entry["token"], **further)
 
 
 def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
@@ -285,80 +337,3 @@ def _check_distinct(leases: Iterable[Lease]) -> None:
         other = holders.setdefault(lease.slot, lease.adw_id)
         if other != lease.adw_id:
             raise DocumentDamaged(f"slot {lease.slot} is held by both {other} and {lease.adw_id}")
-
-
-def _by_slot(lease: Lease) -> int:
-    return lease.slot
-
-
-def _checked(pattern: str) -> Callable[[object], object]:
-    """Return a check of what names a file or a ref, for pydantic."""
-
-    def check(value: object) -> object:
-        if value is None:
-            return None
-        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not can_name(value):
-            raise ValueError("is no such name")
-        return value
-
-    return check
-
-
-def _record() -> type[BaseModel]:
-    """Return the pydantic model of one entry, made on first use: importing pydantic is slow."""
-    global _record_model
-    if _record_model is None:
-        _record_model = _define_record()
-    return _record_model
-
-
-_record_model: type[BaseModel] | None = None
-
-
-def _define_record() -> type[BaseModel]:
-    from typing import Annotated, Any, Literal
-
-    from pydantic import (
-        AfterValidator,
-        AwareDatetime,
-        BaseModel,
-        ConfigDict,
-        Field,
-        field_validator,
-    )
-
-    port = Annotated[int, Field(ge=1, le=65535)]
-    # Checked here, since pydantic's own `str` refuses bytes that are not UTF-8.
-    text = Annotated[Any, AfterValidator(_checked(_TEXT))]
-    path_text = Annotated[Any, AfterValidator(_checked(_PATH))]
-    admin_name = Annotated[Any, AfterValidator(_checked(_ADMIN_ID))]
-
-    class LeaseRecord(BaseModel):
-        model_config = ConfigDict(strict=True, extra="ignore")
-
-        backend: port
-        frontend: port
-        allocated_at: Annotated[AwareDatetime, Field(strict=False)]
-        slot: Annotated[int, Field(ge=0, le=9999)]
-        state: Literal["pending", "active"]
-        token: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-        services: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], port] = {}
-        path: path_text | None = None
-        branch: text | None = None
-        admin_id: admin_name | None = None
-        device: int | None = None
-        inode: int | None = None
-        home_device: int | None = None
-        new_branch_at: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None = None
-
-        reserved: bool | None = None
-        database: Annotated[str, Field(pattern=rf"^{_DATABASE}$")] | None = None
-
-        @field_validator("allocated_at", mode="before")
-        @classmethod
-        def _is_text(cls, value: object) -> object:
-            if not isinstance(value, str):
-                raise ValueError("is not ISO 8601 text")
-            return value
-
-    return LeaseRecord

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from pathlib import Path
-from urllib.parse import unquote
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId, SettingsError
@@ -72,6 +71,8 @@ def parse_header(text: str) -> Header | None:
         check_adw_id(found[1])
     except InvalidAdwId:
         return None
+    from urllib.parse import unquote
+
     worktree = unquote(found[3], errors="surrogateescape")
     if worktree in ("", ".", "..") or _quoted(worktree) != found[3]:
         return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from shlex import quote
 
@@ -65,16 +67,22 @@ def blocked_slots(settings: Settings, holdings: Iterable[Holding]) -> dict[int, 
     return {slot: busy_here for slot, busy_here in found.items() if busy_here}
 
 
-def first_free(settings: Settings, held: Sequence[Lease], doubtful: Container[int]) -> int | None:
-    """Return the first slot that is nobody's and has free ports, those in doubt last, or None."""
-    taken = {lease.slot for lease in held}
-    taken_ports = {port for lease in held for port in lease.ports.values()}
+def free_slots(
+    settings: Settings, held: Sequence[Lease], doubtful: Collection[int]
+) -> Iterator[int]:
+    """Yield the slots that are nobody's and have free ports, those in doubt last.
+
+    Each counts as held from then on.
+    """
+    taken = set(map(attrgetter("slot"), held))
+    ports_held = map(methodcaller("values"), map(attrgetter("ports"), held))
+    taken_ports: set[int] = set(chain.from_iterable(ports_held))
     free = [slot for slot in range(settings.slots) if slot not in taken]
-    for slot in sorted(free, key=lambda slot: slot in doubtful):
+    for slot in sorted(free, key=doubtful.__contains__) if doubtful else free:
         ports = set(ports_of(slot, settings.services).values())
         if not ports & taken_ports and not busy_ports(ports):
-            return slot
-    return None
+            taken_ports |= ports
+            yield slot
 
 
 def require_available(slot: int, settings: Settings, holdings: Iterable[Holding]) -> None:
@@ -118,11 +126,11 @@ def exhausted(
     holdings = sorted(holdings, key=lambda holding: holding.lease.slot)
     lines = [f"Port pool exhausted: none of the {settings.slots} slots is free"]
     lines += [f"  slot {holding.lease.slot}: {_describe(holding)}" for holding in holdings]
+    holders = {port: one.lease.adw_id for one in holdings for port in one.lease.ports.values()}
     for slot in sorted(set(range(settings.slots)) - {one.lease.slot for one in holdings}):
-        wanted = set(ports_of(slot, settings.services).values())
-        for holding in holdings:  # of other bases
-            for port in sorted(wanted & set(holding.lease.ports.values())):
-                lines.append(f"  slot {slot}: port {port} is leased to {holding.lease.adw_id}")
+        for port in sorted(ports_of(slot, settings.services).values()):
+            if port in holders:  # of other bases
+                lines.append(f"  slot {slot}: port {port} is leased to {holders[port]}")
     found = listeners([port for ports in blocked.values() for port in ports]) if blocked else {}
     for slot, ports in sorted(blocked.items()):
         for port in ports:

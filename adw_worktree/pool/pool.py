@@ -8,34 +8,33 @@ cannot be read keeps the slots it was last seen with.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adw_worktree.errors import AdwIdTaken, LedgerError
+from adw_worktree.errors import AdwIdTaken, LedgerError, UnknownAdw
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import (
     Holding,
     another_slot,
     exhausted,
-    first_free,
+    free_slots,
     is_aged,
     require_available,
 )
 from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, Ledger, require_standing, standing
-from adw_worktree.pool.other_ledgers import (
-    forget_lost,
-    holdings_of,
-    is_own,
-    other_ledger,
-)
+from adw_worktree.pool.ledger import Leases, Ledger, require_standing, slots_of, standing
+from adw_worktree.pool.other_ledgers import forget_lost, holdings_of, is_own, other_ledger
 from adw_worktree.pool.unlisted import forgotten_slots, undisputed, unlisted_leases
-from adw_worktree.pool.verdict import Finding, judge
+from adw_worktree.pool.verdict import Finding, Sweep, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.pool.claims import Answer, Claim
 
 
 class Pool(NamedTuple):
@@ -69,19 +68,19 @@ class Pool(NamedTuple):
         return unlisted_leases(self.common_dir, known, env_file, self.entry)
 
     def entry(self) -> registry.Entry | None:
-        """Return what the registry has of this ledger; None if it has nothing that can be read."""
+        """Return what the registry has of this ledger; None if it has nothing that can be read.
+
+        Raises LedgerTooNew.
+        """
         if self.state_dir is None or self.common_dir is None:
             return None
         return registry.entry_of(self.state_dir, self.ledger.path, self.common_dir)
 
     def neighbours(self) -> list[registry.Entry]:
-        """Return what the registry has of every ledger, this one's if it is sound."""
+        """Return what the registry has of every other ledger, and of this one at other places."""
         if self.state_dir is None:
             return []
-        own = self.common_dir and registry.entry_file(
-            self.state_dir, self.ledger.path, self.common_dir
-        )
-        return list(registry.entries(self.state_dir, own))
+        return list(registry.entries(self.state_dir, self._entry_file()))
 
     def elsewhere(
         self, *, living: bool = False, forgotten: set[int] | None = None
@@ -114,7 +113,7 @@ class Pool(NamedTuple):
             return
         others = self.leases()
         others.pop(lease.adw_id, None)
-        require_available(wanted, self.settings, self._holdings(others, lease.token))
+        require_available(wanted, self.settings, self._holdings(others, {lease.token}))
         raise another_slot(lease, wanted, making=making)
 
     # ---- changing ------------------------------------------------------------------------
@@ -130,41 +129,39 @@ class Pool(NamedTuple):
 
         Raises SlotUnavailable if the wanted slot is not to be had, PoolExhausted if none is.
         """
-        token = draft.token if draft else ""
+        own = {draft.token} if draft else set()
         with self._transaction() as leases:
             self._release_gone(leases)
-            self._take_back(leases, token)
+            self._take_back(leases, own)
             present = leases.get(adw_id)
             if present is not None:
                 return present
-            slot = self._free_slot(leases, wanted, token)
-            if slot is None:
-                self._release_gone_elsewhere()
-                slot = self._free_slot(leases, wanted, token)
-            if slot is None:
-                raise exhausted(self.settings, self._holdings(leases))
+            if wanted is None:
+                slot = next(self._offers(leases, own))
+            else:
+                slot = wanted
+                require_available(slot, self.settings, self._holdings(leases, own))
             draft = draft or Lease(
                 adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
             )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
-            statedir.settle_doubt(self.state_dir, slot)
+            statedir.settle_doubt(self.state_dir, {slot})
             return leases[adw_id]
 
-    def release(self, lease: Lease, *, doubtful: bool = False) -> bool:
-        """Give back the slot of `lease`; False if that very lease stands no more.
+    def release(self, *doomed: Lease, doubtful: bool = False) -> bool:
+        """Give back the slots of leases; False if none of those very leases stands any more.
 
-        `doubtful` says that the worktree was only seen to be absent, so that the slot is handed
-        out last.
+        `doubtful` says that their worktrees were only seen to be absent, so that the slots are
+        handed out last.
         """
         with self._transaction() as leases:
-            present = standing(leases, lease)
-            if present is None:
-                return False
-            del leases[present.adw_id]
+            present = [one for lease in doomed if (one := standing(leases, lease)) is not None]
+            for lease in present:
+                del leases[lease.adw_id]
             if doubtful:
-                statedir.doubt(self.state_dir, {lease.slot})
-            return True
+                statedir.doubt(self.state_dir, slots_of(present))
+            return bool(present)
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
         """Turn a lease without a worktree into `draft` with its slot; None if it stands no more."""
@@ -188,46 +185,55 @@ class Pool(NamedTuple):
             leases[adw_id] = leases.pop(present.adw_id)._replace(adw_id=adw_id)
             return leases[adw_id]
 
-    def update(self, lease: Lease) -> None:
-        """Replace what the ledger says of `lease`, keeping its id, slot and ports.
+    def update(self, *changed: Lease) -> None:
+        """Replace what the ledger says of leases, keeping their ids, slots and ports.
 
-        Raises UnknownAdw if that very lease stands no more.
+        Raises UnknownAdw if one of those very leases stands no more; the others are replaced.
         """
+        lost: UnknownAdw | None = None
         with self.ledger.locked() as ledger:
             leases = ledger.load()
-            adw_id, slot, ports, *_ = require_standing(leases, lease)
-            leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
+            for lease in changed:
+                try:
+                    adw_id, slot, ports, *_ = require_standing(leases, lease)
+                except UnknownAdw as exc:
+                    lost = exc
+                else:
+                    leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
             ledger.commit(leases)
+        if lost is not None:
+            raise lost
 
-    def adopt(self, lease: Lease, *, keep_slot: bool) -> Lease:
-        """Lease a slot to a worktree that is there and has none; return the lease.
+    def adopt(self, claims: Sequence[Claim]) -> list[Answer]:
+        """Lease slots to worktrees that are there and have none; return what each of them got."""
+        from adw_worktree.pool.claims import answer_claims
 
-        With `keep_slot`, its own slot if nobody holds it, busy ports or not: they are its own.
-        """
         with self._transaction() as leases:
-            present = leases.get(lease.adw_id)
-            if present is not None:
-                return present
-            held = self._holdings(leases, lease.token)
-            if keep_slot and lease.slot not in {one.lease.slot for one in held}:
-                leases[lease.adw_id] = lease
-                statedir.settle_doubt(self.state_dir, lease.slot)
-                return lease
-        return self.reserve(lease.adw_id, draft=lease)
+            self._release_gone(leases)
+            own = {claim.lease.token for claim in claims}
+            self._take_back(leases, own)
+            others = [*self._lost(leases, own), *(one.lease for one in self.elsewhere())]
+            offers = self._offers(leases, own)
+            answers = answer_claims(claims, leases, others, offers, self.settings.services)
+            adopted = [one for one in answers if isinstance(one, Lease)]
+            statedir.settle_doubt(self.state_dir, slots_of(adopted))
+            return answers
 
     def reassign(self, lease: Lease) -> Lease:
         """Give a lease whose slot somebody else rightly holds another one; return it."""
         self.release(lease)
         return self.reserve(lease.adw_id, draft=lease)
 
-    def release_gone(self) -> list[tuple[Lease, Finding]]:
-        """Release every lease whose worktree is gone; return them with the evidence.
+    def release_gone(self) -> Sweep:
+        """Release every lease whose worktree is gone; return what became of each.
 
         Looks first without a lock, so that a pool in order costs no more than reading it.
         """
         leases = self.leases()
-        if not self._gone(leases) and self._is_known(leases) and not self.unlisted(leases):
-            return []
+        sweep = self._looked_over(leases)
+        in_order = self._is_known(leases, self.entry()) and not self.unlisted(leases)
+        if not sweep.released and in_order:
+            return sweep
         with self._transaction() as leases:
             released = self._release_gone(leases)
             self._take_back(leases)
@@ -254,14 +260,17 @@ class Pool(NamedTuple):
     def _transaction(self) -> Iterator[Leases]:
         """Hold the machine's and the ledger's lock; write what the block changed."""
         with self._locked() as ledger:
+            here = self._replace(ledger=ledger)
+            entry = here.entry()  # first: a later version's is no more changed than its ledger
             leases = ledger.load()
             before = dict(leases)
-            here = self._replace(ledger=ledger)
-            statedir.doubt(self.state_dir, forgotten_slots(here.entry(), leases.values()))
+            statedir.doubt(self.state_dir, forgotten_slots(entry, leases.values()))
             yield leases
-            if leases != before:
+            changed = leases != before
+            if changed:
                 ledger.commit(leases)
-            here._register(leases, changed=leases != before)
+            if changed or not here._is_known(leases, entry):
+                here._register(leases, entry)
 
     @contextmanager
     def _locked(self) -> Iterator[Ledger]:
@@ -274,72 +283,83 @@ class Pool(NamedTuple):
         with machine, self.ledger.locked() as ledger:
             yield ledger
 
-    def _register(self, leases: Leases, *, changed: bool) -> None:
-        """Tell the registry where this ledger is and what it holds."""
+    def _register(self, leases: Leases, before: registry.Entry | None) -> None:
+        """Tell the registry where this ledger is and what it holds, in place of `before`."""
         if self.state_dir is None or self.common_dir is None:
             return
-        if not changed and self._is_known(leases):
-            return
         entry = registry.new_entry(self.ledger.path, self.common_dir, leases)
-        registry.record(self.state_dir, entry)
+        registry.record(self.state_dir, entry, before)
         file = registry.file_of(self.state_dir, entry)
         for other in self.neighbours():
             own = is_own(other, self.ledger.path, self.common_dir)
             if own and registry.file_of(self.state_dir, other) != file:
                 registry.forget(self.state_dir, other)
 
-    def _free_slot(self, leases: Leases, wanted: int | None, token: str) -> int | None:
-        """Return a slot nobody holds, with free ports, those in doubt last; or `wanted`, if so.
+    def _entry_file(self) -> Path | None:
+        if self.state_dir is None or self.common_dir is None:
+            return None
+        return registry.entry_file(self.state_dir, self.ledger.path, self.common_dir)
 
-        What the worktree of `token` held is not counted.
+    def _offers(self, leases: Leases, tokens: Collection[str]) -> Iterator[int]:
+        """Yield slots that nobody holds, with free ports, those in doubt last.
+
+        The worktrees of `tokens` are asked for: what they held is not counted. When there are no
+        more, what is gone in other repositories is released. Raises PoolExhausted at the end.
         """
+        yield from self._free_slots(leases, tokens)
+        self._release_gone_elsewhere()
+        yield from self._free_slots(leases, tokens)
+        raise exhausted(self.settings, self._holdings(leases))
+
+    def _free_slots(self, leases: Leases, tokens: Collection[str]) -> Iterator[int]:
         doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
-        holdings = self._holdings(leases, token, doubtful)
-        if wanted is not None:
-            require_available(wanted, self.settings, holdings)
-            return wanted
-        return first_free(self.settings, [holding.lease for holding in holdings], doubtful)
+        holdings = self._holdings(leases, tokens, forgotten=doubtful)
+        return free_slots(self.settings, [holding.lease for holding in holdings], doubtful)
 
     def _holdings(
-        self, leases: Leases, token: str = "", forgotten: set[int] | None = None
+        self, leases: Leases, tokens: Collection[str] = (), *, forgotten: set[int] | None = None
     ) -> list[Holding]:
-        """Return who holds what on this machine, but for the worktree of `token`."""
-        unlisted = [lease for lease in self.unlisted(leases) if lease.token != token]
-        own = self._own([*leases.values(), *unlisted])
+        """Return who holds what on this machine, but for the worktrees of `tokens`."""
+        own = self._own([*leases.values(), *self._lost(leases, tokens)])
         return [*own, *self.elsewhere(forgotten=forgotten)]
 
-    def _take_back(self, leases: Leases, token: str = "") -> None:
-        """Give worktrees that the ledger has forgotten their leases back, but for that of `token`.
+    def _lost(self, leases: Leases, tokens: Collection[str]) -> list[Lease]:
+        """Return the leases that only receipts name, but for those of `tokens`."""
+        return [lease for lease in self.unlisted(leases) if lease.token not in tokens]
+
+    def _take_back(self, leases: Leases, tokens: Collection[str] = ()) -> None:
+        """Give worktrees that the ledger has forgotten their leases back, but for `tokens`.
 
         Not a slot that somebody else has by now: `reconcile` settles that.
         """
-        lost = [lease for lease in self.unlisted(leases) if lease.token != token]
+        lost = self._lost(leases, tokens)
         held = [holding.lease for holding in self._holdings(leases)] if lost else []
         leases |= undisputed(lost, leases, held)
 
-    def _release_gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
-        released = self._gone(leases)
-        for lease, _ in released:
+    def _release_gone(self, leases: Leases) -> Sweep:
+        sweep = self._looked_over(leases)
+        for lease, _ in sweep.released:
             del leases[lease.adw_id]
         statedir.doubt(
-            self.state_dir, {lease.slot for lease, finding in released if finding.doubtful}
+            self.state_dir, {lease.slot for lease, finding in sweep.released if finding.doubtful}
         )
-        return released
+        return sweep
 
-    def _gone(self, leases: Leases) -> list[tuple[Lease, Finding]]:
-        """Return those of `leases` whose worktrees are gone, with the evidence.
+    def _looked_over(self, leases: Leases) -> Sweep:
+        """Return which of `leases` are to be released, because their worktrees are gone.
 
         A pending lease is never gone: its worktree is not there yet, or `abandoned` has it.
         """
         if self.common_dir is None:
-            return []
-        settled = [lease for lease in leases.values() if lease.state != "pending"]
-        copied = self._copied(lease for lease in settled if not lease.has_worktree)
+            return Sweep([], [])
         copy = Finding("gone", "this repository is a copy of the one that reserved it")
-        findings = [
-            (lease, copy if lease.token in copied else self.finding(lease)) for lease in settled
-        ]
-        return [(lease, finding) for lease, finding in findings if finding.verdict == "gone"]
+        gone = [(lease, copy) for lease in self._copied(leases)]
+        kept: list[tuple[Lease, Finding]] = []
+        for lease in leases.values():
+            if lease.path is not None and lease.state != "pending":
+                finding = self.finding(lease)
+                (gone if finding.verdict == "gone" else kept).append((lease, finding))
+        return Sweep(gone, kept)
 
     def _release_gone_elsewhere(self) -> None:
         """Release the gone worktrees of every other repository; the machine lock is held."""
@@ -364,36 +384,41 @@ class Pool(NamedTuple):
     def _release_gone_unlisted(self, entry: registry.Entry) -> None:
         """Release what is gone of a repository whose ledger is lost, as the registry has it."""
         leases = dict(entry.leases)
-        if self._release_gone(leases) and self.state_dir is not None:
-            registry.record(self.state_dir, entry._replace(leases=leases))
+        if self._release_gone(leases).released and self.state_dir is not None:
+            registry.record(self.state_dir, entry._replace(leases=leases), entry)
 
     def _release_gone_here(self) -> None:
         with self.ledger.locked() as ledger:
             leases = ledger.load()
-            if self._release_gone(leases):
+            if self._release_gone(leases).released:
                 ledger.commit(leases)
-                self._register(leases, changed=True)
+                here = self._replace(ledger=ledger)
+                here._register(leases, here.entry())
 
-    def _is_known(self, leases: Leases) -> bool:
-        """Whether the registry has this ledger with these slots.
+    def _is_known(self, leases: Leases, entry: registry.Entry | None) -> bool:
+        """Whether the registry, with `entry`, has this ledger with these slots.
 
         It may have been lost with the state directory, or a process killed before it said so.
         """
         if self.state_dir is None or self.common_dir is None:
             return True
-        entry = self.entry()
         return not leases if entry is None else registry.has_just(entry, leases)
 
-    def _copied(self, reserved: Iterable[Lease]) -> set[str]:
-        """Return the tokens of the reservations that came with a copy of the repository that made
-        them, and still has them.
+    def _copied(self, leases: Leases) -> list[Lease]:
+        """Return the reservations that came with a copy of the repository that made them, and
+        still has them.
 
         Whom the registry knows is the original. A worktree tells by itself whose it is.
         """
-        tokens = {lease.token for lease in reserved}
-        if not tokens or self.entry() is not None:
-            return set()
-        return tokens & {holding.lease.token for holding in self.elsewhere(living=True)}
+        own = self._entry_file()
+        if own is None or os.path.lexists(own):
+            return []
+        reserved = [
+            lease for lease in leases.values() if lease.path is None and lease.state != "pending"
+        ]
+        others = self.elsewhere(living=True) if reserved else []
+        tokens = {holding.lease.token for holding in others}
+        return [lease for lease in reserved if lease.token in tokens]
 
     def _own(self, leases: Iterable[Lease]) -> list[Holding]:
         return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases]

@@ -13,18 +13,22 @@ from pathlib import Path
 from adw_worktree.pool.document import DocumentDamaged, decode_lease, encode_lease
 from adw_worktree.pool.lease import Lease
 from adw_worktree.system.atomic import write_atomically
+from adw_worktree.system.records import read_small
 
 RECEIPT = "adw-worktree.json"
-_LIMIT = 64 * 1024
 
 
-def write_receipt(admin: Path, lease: Lease) -> None:
-    """Leave the receipt of `lease` in the admin directory. Raises OSError."""
+def write_receipt(admin: Path, lease: Lease, *, synced: bool = True) -> None:
+    """Leave the receipt of `lease` in the admin directory; `synced` as for `write_atomically`.
+
+    Raises OSError.
+    """
     entry = {"adw_id": lease.adw_id, **encode_lease(lease)}
-    write_atomically(admin / RECEIPT, json.dumps(entry, indent=2).encode() + b"\n", mode=0o600)
+    data = json.dumps(entry, indent=2).encode() + b"\n"
+    write_atomically(admin / RECEIPT, data, mode=0o600, lasting=synced, synced=synced)
 
 
-def receipt_token(admin: Path) -> str | None:
+def receipt_token(admin: Path | str) -> str | None:
     """Return the token in the receipt, or None if there is no receipt that can be read."""
     entry = _load(admin)
     token = entry.get("token") if entry else None
@@ -54,10 +58,9 @@ def load_receipt(admin: Path) -> Lease | None:
         return None
 
 
-def _load(admin: Path) -> dict[str, object] | None:
+def _load(admin: Path | str) -> dict[str, object] | None:
     try:
-        with (admin / RECEIPT).open("rb") as file:
-            entry = json.loads(file.read(_LIMIT))
+        entry = json.loads(read_small(f"{admin}/{RECEIPT}"))
     except (OSError, ValueError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None

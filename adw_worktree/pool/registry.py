@@ -13,18 +13,23 @@ import os
 import re
 from binascii import crc32
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from shlex import quote
 
 from adw_worktree.adw_id import can_name
 from adw_worktree.errors import LedgerError, LedgerTooNew, is_disk_failure, remedy
-from adw_worktree.pool.document import DocumentDamaged, encode_leases, read_document
+from adw_worktree.pool.document import (
+    DocumentDamaged,
+    decode_leases,
+    encode_leases,
+    read_document,
+)
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.state_directory import unwritable, write_file
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
-from adw_worktree.system.memo import Memory
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
@@ -54,19 +59,14 @@ def ledgers(state_dir: Path) -> Path:
 
 
 def entries(state_dir: Path, own: Path | None = None) -> Iterator[Entry]:
-    """Yield the entry of every ledger on this machine.
+    """Yield the entry of every ledger on this machine, but for the file `own`.
 
-    Raises LedgerError on one that cannot be read: its slots are unknown, which is not free. But the
-    file `own`, if it is damaged, is left out: what it said stands in the ledger itself.
+    Raises LedgerError on one that cannot be read: its slots are unknown, which is not free. What
+    `own` says stands in the ledger itself.
     """
     for file in _files(state_dir):
-        try:
+        if file != own:
             yield _load(file)
-        except LedgerTooNew:
-            raise
-        except LedgerError:
-            if file != own:
-                raise
 
 
 def readable_entries(state_dir: Path) -> tuple[list[Entry], list[LedgerError]]:
@@ -95,7 +95,10 @@ def file_of(state_dir: Path, entry: Entry) -> Path:
 
 
 def entry_of(state_dir: Path, ledger: Path, common_dir: Path) -> Entry | None:
-    """Return the entry of the ledger at `ledger`, or None if there is none that can be read."""
+    """Return the entry of the ledger at `ledger`, or None if there is none that can be read.
+
+    Raises LedgerTooNew.
+    """
     return _sound(entry_file(state_dir, ledger, common_dir))
 
 
@@ -125,6 +128,8 @@ def new_entry(ledger: Path, common_dir: Path, leases: Mapping[str, Lease]) -> En
 
 def has_just(entry: Entry, leases: Mapping[str, Lease]) -> bool:
     """Whether the entry has the same ADWs with the same slots as `leases`."""
+    if entry.leases == leases:
+        return True
     of_entry, of_ledger = (
         {(lease.adw_id, lease.token, lease.slot) for lease in some.values()}
         for some in (entry.leases, leases)
@@ -146,8 +151,11 @@ def known_ledger(state_dir: Path, common_dir: Path) -> Path | None:
     return None
 
 
-def record(state_dir: Path, entry: Entry) -> None:
-    """Write down `entry` in place of its ledger's earlier one; set a damaged one aside."""
+def record(state_dir: Path, entry: Entry, before: Entry | None = None) -> None:
+    """Write down `entry` in place of its ledger's earlier one; set a damaged one aside.
+
+    `before` is the earlier one, if it was read since the lock was taken. Raises LedgerTooNew.
+    """
     file = file_of(state_dir, entry)
     document = {
         "schema_version": 1,
@@ -158,9 +166,9 @@ def record(state_dir: Path, entry: Entry) -> None:
         "identity": entry.identity,
     }
     leases = encode_leases(entry.leases.values())
-    data = json.dumps(document)[:-1].encode() + b', "leases": ' + leases + b"}\n"
+    data = b"".join([json.dumps(document)[:-1].encode(), _LEASES, leases, _END])
     try:
-        if os.path.lexists(file) and _sound(file) is None:
+        if before is None and os.path.lexists(file) and _sound(file) is None:
             now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
             file.rename(file.with_name(f"{file.name}.corrupt-{now}"))
         write_file(state_dir, file, data)
@@ -263,11 +271,15 @@ def _entry_file(state_dir: Path, ledger: Path, inode: int, identity: str) -> Pat
 def _sound(file: Path) -> Entry | None:
     try:
         return _load(file)
+    except LedgerTooNew:
+        raise
     except LedgerError:
         return None
 
 
-_documents: Memory[bytes, Entry] = Memory(256)
+_LEASES = b', "leases": '
+"""What stands in an entry between the rest and the leases, which are written as in the ledger."""
+_END = b"}\n"
 
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 
@@ -306,25 +318,35 @@ def _parsed(data: bytes) -> Entry:
 
     Raises LedgerTooNew, DocumentDamaged, or what is in _DAMAGE.
     """
-    known = _documents.recall(data)
-    if known is not None:
-        return known
-    document: dict[str, Any] = json.loads(data)
+    document, leases = _taken_apart(data)
     version = document["schema_version"]
     if type(version) is int and version > 1:
         raise LedgerTooNew(f"its schema version is {version}", hint="upgrade adw-worktree")
     if version != 1:
         raise DocumentDamaged(f"its schema version is {version!r}")
-    entry = Entry(
+    return Entry(
         ledger=_absolute(document["ledger"]),
         common_dir=_absolute(document["common_dir"]),
         device=int(document["device"]),
         inode=int(document["inode"]),
         identity=str(document.get("identity", "")),
-        leases=read_document(document["leases"]),
+        leases=read_document(document["leases"]) if leases is None else leases,
     )
-    _documents.keep(data, entry)
-    return entry
+
+
+def _taken_apart(data: bytes) -> tuple[dict[str, Any], Mapping[str, Lease] | None]:
+    """Return what an entry says, and the leases in it; None for them if they are not written as in
+    a ledger, of which they are a copy to the byte.
+
+    So they are read only once. Raises what is in _DAMAGE.
+    """
+    start, end = data.find(_LEASES), len(data) - len(_END)
+    if start >= 0 and data.endswith(_END):
+        with suppress(ValueError, DocumentDamaged, LedgerTooNew):
+            leases, older = decode_leases(data, start + len(_LEASES), end)
+            if not older:
+                return json.loads(data[:start] + b"}"), leases
+    return json.loads(data), None
 
 
 def _absolute(text: str) -> Path:

@@ -95,11 +95,11 @@ def doubt(state_dir: Path | None, slots: set[int]) -> None:
         _record_doubtful(state_dir, doubtful_slots(state_dir) | slots)
 
 
-def settle_doubt(state_dir: Path | None, slot: int) -> None:
-    """Forget that `slot` was in doubt: it is leased again."""
+def settle_doubt(state_dir: Path | None, slots: set[int]) -> None:
+    """Forget that `slots` were in doubt: they are leased again."""
     doubtful = doubtful_slots(state_dir) if state_dir is not None else set()
-    if state_dir is not None and slot in doubtful:
-        _record_doubtful(state_dir, doubtful - {slot})
+    if state_dir is not None and doubtful & slots:
+        _record_doubtful(state_dir, doubtful - slots)
 
 
 def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:

@@ -38,6 +38,17 @@ def pool_state(pool: Pool) -> PoolState:
     return state._replace(blocked=_blocked(pool.settings, [*state.own, *state.others]))
 
 
+def machine_state(pool: Pool) -> PoolState:
+    """Look at the pool from outside of any repository."""
+    state = machine_holders(pool)
+    return state._replace(blocked=_blocked(pool.settings, state.others))
+
+
+def machine_holders(pool: Pool) -> PoolState:
+    """Return who holds what, nobody here; no port is looked at."""
+    return PoolState(pool.settings.slots, [], held_elsewhere(pool), [])
+
+
 def pool_holders(pool: Pool) -> PoolState:
     """Return who holds what, and nothing as blocked: no port is looked at."""
     own = [

@@ -12,7 +12,7 @@ from pathlib import Path
 from adw_worktree.pool.env_header import vouches_for
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import has_receipt, receipt_token
-from adw_worktree.repo.repository import admin_directory, worktree_of_admin
+from adw_worktree.repo.repository import admin_directory, name_each_other, worktree_of_admin
 from adw_worktree.settings.model import DEFAULT_ENV_FILE
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
@@ -53,11 +53,20 @@ def standing_of(lease: Lease, finding: Finding, common_dir: Path | None) -> Stan
     """Return how `lease`, of whose worktree `finding` was found, stands."""
     if lease.path is None:
         return Standing("reserved", None)
-    admin = common_dir / "worktrees" / lease.admin_id if common_dir and lease.admin_id else None
-    locked = admin is not None and exists(admin / "locked")
+    linked = common_dir is not None and lease.admin_id is not None
+    locked = linked and exists(f"{common_dir}/worktrees/{lease.admin_id}/locked")
     state: LeaseState = "active" if finding.verdict == "alive" else "unknown"
     state = "pending" if lease.state == "pending" else state
     return Standing(state, finding.path or Path(lease.path), locked)
+
+
+class Sweep(NamedTuple):
+    """What became of the worktrees of leases, at one look at each."""
+
+    released: list[tuple[Lease, Finding]]
+    """The leases whose worktrees were gone, with the evidence."""
+    kept: list[tuple[Lease, Finding]]
+    """The others that have a worktree; those in the making are not looked at."""
 
 
 def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FILE) -> Finding:
@@ -71,6 +80,8 @@ def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FIL
     path = Path(lease.path)
     if lease.admin_id is None:
         return _judge_unlinked(lease, path, common_dir)
+    if _is_plainly_alive(lease, f"{common_dir}/worktrees/{lease.admin_id}"):
+        return _alive(path)
     admin = common_dir / "worktrees" / lease.admin_id
     try:
         admin.stat()
@@ -79,6 +90,19 @@ def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FIL
     except OSError as exc:
         return Finding("unknown", f"git's admin directory cannot be read: {exc.strerror}", path)
     return _judge_linked(lease, admin, common_dir, env_file)
+
+
+def _is_plainly_alive(lease: Lease, admin: str) -> bool:
+    """Whether three files, read once each, leave nothing to be looked into by `_judge_linked`.
+
+    Of nearly every lease that is all: the receipt is its own, and git's entry and the worktree's
+    `.git` file name each other.
+    """
+    return name_each_other(str(lease.path), admin) and receipt_token(admin) == lease.token
+
+
+def _alive(worktree: Path) -> Finding:
+    return Finding("alive", "its worktree is there", worktree)
 
 
 def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | None) -> Finding:
@@ -106,12 +130,12 @@ def _judge_linked(lease: Lease, admin: Path, common_dir: Path, env_file: str | N
         if token is None and not vouches_for(named, lease, env_file):
             if has_receipt(admin):  # a new worktree has none, so it may well be the lease's
                 seen = Finding("unknown", "its receipt cannot be read", named)
-                return Finding("alive", "its worktree is there", named) if ours else seen
+                return _alive(named) if ours else seen
             if env_file is None:  # it may be the lease's, with the env file under its own name
                 return Finding("unknown", "its receipt is missing", named)
             # An equal inode proves nothing: a new directory often gets the one just freed.
             return Finding("gone", "another worktree has its place")
-        return Finding("alive", "its worktree is there", named)
+        return _alive(named)
     if ours and not replaced:
         return Finding("unknown", f"{named} is there, but its .git file is missing", named)
     if exists(admin / "locked"):

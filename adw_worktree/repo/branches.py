@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adw_worktree.errors import BranchUnusable
 from adw_worktree.repo.git import run_git
-from adw_worktree.repo.refs import branch_commit
+from adw_worktree.repo.refs import branch_commit, named_ref
 from adw_worktree.repo.repository import Repository
 from adw_worktree.repo.worktrees import _ATTEMPTS, _PAUSE_SECONDS, git_lock
 from adw_worktree.settings.model import Settings
@@ -18,9 +18,11 @@ from adw_worktree.system.locks import held
 def make_branch(repo: Repository, branch: str, commit: str, came_from: str) -> None:
     """Make the branch at `commit`; only if there is none. Raises BranchUnusable."""
     reason = f"branch: Created from {came_from}"
+    # With a log, also where git is set to keep none: it tells whether the branch was worked on.
+    command = ["update-ref", "--create-reflog", "-m", reason]
     reached("branch-make.before")
     made = run_git(
-        ["update-ref", "-m", reason, f"refs/heads/{branch}", commit, "0" * len(commit)],
+        [*command, f"refs/heads/{branch}", commit, "0" * len(commit)],
         repo.checkout,
         check=False,
         shielded=True,
@@ -70,14 +72,14 @@ def track(repo: Repository, settings: Settings, branch: str, base: str, asked_in
     """
     if base == "HEAD" or base.startswith("#"):
         return  # what git would not track, the usual case
-    full = run_git(["rev-parse", "--symbolic-full-name", "--end-of-options", base],
-                   asked_in, check=False)  # fmt: skip
-    upstream = full.stdout.removesuffix("\n").rpartition("\n")[2]
-    if not upstream.startswith("refs/remotes/"):
+    from adw_worktree.repo.remotes import branch_on_remote, remotes
+
+    upstream = named_ref(asked_in, base) or ""
+    on_remote = branch_on_remote(upstream, remotes(repo))
+    if on_remote is None:
         return
     wish = run_git(["config", "branch.autoSetupMerge"], repo.checkout, check=False).stdout.strip()
-    same_name = upstream.split("/", 3)[-1] == branch
-    if wish in ("false", "no", "off", "0") or (wish == "simple" and not same_name):
+    if wish in ("false", "no", "off", "0") or (wish == "simple" and on_remote != branch):
         return
     set_upstream(repo, settings, branch, upstream)
 

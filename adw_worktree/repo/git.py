@@ -54,8 +54,6 @@ class Checkout(NamedTuple):
     git_directory: Path
     worktree: Path | None = None
     """None for what needs none; then git refuses to touch files."""
-    common_dir: Path | None = None
-    """The directory that all worktrees share, where git would not find it from `git_directory`."""
 
     @property
     def directory(self) -> Path:
@@ -176,10 +174,7 @@ def _environment(place: Path | Checkout, *, climbing: bool) -> dict[str, str]:
     """Return the variables that git runs with."""
     env = clean_environment()
     env.update({"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", BUSY_VARIABLE: "1"})
-    if isinstance(place, Checkout):
-        if place.common_dir is not None:
-            env["GIT_COMMON_DIR"] = str(place.common_dir)
-    elif not climbing:
+    if not climbing and not isinstance(place, Checkout):
         env["GIT_CEILING_DIRECTORIES"] = os.path.dirname(os.path.realpath(place))
         if is_git_directory(place) and not exists(place / ".git"):
             # By name, since safe.bareRepository=explicit has git find none by itself.

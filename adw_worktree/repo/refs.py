@@ -12,19 +12,71 @@ from adw_worktree.adw_id import check_adw_id
 from adw_worktree.errors import InvalidAdwId
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import is_dir
 
+_REFTABLE_STUB = "ref: refs/heads/.invalid"
+"""What the file HEAD says where refs are in a reftable; who reads it as a branch is wrong."""
+WORKTREE_REFS = ("refs/bisect", "refs/rewritten", "refs/worktree")
+"""Refs that each worktree has for itself (git-worktree(1), "Refs")."""
 _OBJECT = r"([0-9a-f]{40,64}) (?:commit|tree|blob|tag)"
 
 
-def head_branch(admin: Path) -> str | None:
-    """Return the branch that the HEAD in git directory `admin` is on; None if detached."""
+def head_branch(admin: Path, common_dir: Path | None = None) -> str | None:
+    """Return the branch that the HEAD in git directory `admin` is on; None if detached.
+
+    `common_dir` is the repository's, for an admin directory that lies where git cannot find it.
+    """
     try:
         head = os.fsdecode((admin / "HEAD").read_bytes())
     except OSError:
         return None
-    prefix = "ref: refs/heads/"
     # What git strips: a branch's name may end in a no-break space.
-    return head.removeprefix(prefix).rstrip(" \t\r\n") if head.startswith(prefix) else None
+    head = head.rstrip(" \t\r\n")
+    if head == _REFTABLE_STUB:
+        shared = {"GIT_COMMON_DIR": str(common_dir)} if common_dir is not None else None
+        command = ["symbolic-ref", "--quiet", "HEAD"]
+        told = run_git(command, Checkout(admin), check=False, variables=shared)
+        head = f"ref: {told.stdout.removesuffix(chr(10))}"
+    prefix = "ref: refs/heads/"
+    return head.removeprefix(prefix) if head.startswith(prefix) else None
+
+
+def has_reftable(git_directory: Path) -> bool:
+    """Whether the refs of a git directory are no files of their own (git >= 2.45)."""
+    return is_dir(git_directory / "reftable")
+
+
+def refs_of_worktree(admin: Path) -> dict[str, str]:
+    """Return the refs that only the worktree of git directory `admin` has, with their objects.
+
+    They go with it. Refs like HEAD or ORIG_HEAD are not among them.
+    """
+    if has_reftable(admin):
+        command = ["for-each-ref", "--format=%(objectname) %(refname)", *WORKTREE_REFS]
+        told = run_git(command, Checkout(admin)).stdout
+        pairs = [line.split(" ", 1) for line in told.split("\n") if line]
+        return {name: named for named, name in pairs}
+    found = {}
+    for kind in WORKTREE_REFS:
+        for folder, _, names in os.walk(admin / kind):
+            for name in names:
+                file = Path(folder, name)
+                found[str(file.relative_to(admin))] = _first_line(file)
+    return {name: named for name, named in sorted(found.items()) if not name.endswith(".lock")}
+
+
+def root_refs(admin: Path) -> set[str]:
+    """Return the names of refs like HEAD, ORIG_HEAD or CHERRY_PICK_HEAD in a reftable."""
+    command = ["for-each-ref", "--include-root-refs", "--format=%(refname)"]
+    told = run_git(command, Checkout(admin)).stdout
+    return {name for name in told.split("\n") if name and "/" not in name}
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace").partition("\n")[0]
+    except FileNotFoundError:
+        return ""
 
 
 def resolve_commit(directory: Path | Checkout, ref: str) -> str | None:
@@ -45,6 +97,35 @@ def resolve_objects(directory: Path, names: Sequence[str]) -> list[str | None]:
     told = run_git(command, directory, stdin=asked).stdout
     found = [re.fullmatch(_OBJECT, line) for line in told.split("\n")[: len(names)]]
     return [line[1] if line else None for line in found]
+
+
+def base_names(name: str) -> list[str]:
+    """Return the names for git of what a person calls a base, in the order in which they count.
+
+    A branch, here or on a remote, comes before a tag of the same name, which git would take.
+    """
+    if name == "HEAD":
+        return [name]
+    return [f"refs/heads/{name}", f"refs/remotes/{name}", name]
+
+
+def resolve_base(directory: Path, name: str) -> str | None:
+    """Return the commit that a person calls `name`, or None if there is none."""
+    found = resolve_objects(directory, [f"{one}^{{commit}}" for one in base_names(name)])
+    return next((commit for commit in found if commit is not None), None)
+
+
+def named_ref(directory: Path, name: str) -> str | None:
+    """Return the full name of the ref that a person calls `name`; None if it is none."""
+    exact = [ref for ref in base_names(name) if ref.startswith("refs/")]
+    if exact:
+        listed = run_git(["for-each-ref", "--format=%(refname)", "--", *exact], directory).stdout
+        found = [ref for ref in exact if ref in listed.split("\n")]
+        if found:
+            return found[0]
+    command = ["rev-parse", "--symbolic-full-name", "--end-of-options", name]
+    told = run_git(command, directory, check=False).stdout.removesuffix("\n")
+    return told.rpartition("\n")[2] or None
 
 
 def branch_commit(directory: Path, branch: str) -> str | None:

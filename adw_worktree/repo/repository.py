@@ -8,18 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
+from adw_worktree.system.records import read_small
 
 
 def admin_directories(admin_root: Path) -> Iterator[Path]:
-    """Yield git's admin directories of the linked worktrees."""
+    """Yield git's admin directories of the linked worktrees, by name."""
     try:
-        yield from sorted(path for path in admin_root.iterdir() if is_dir(path))
+        with os.scandir(admin_root) as found:
+            names = sorted(item.name for item in found if item.is_dir(follow_symlinks=True))
     except FileNotFoundError:
         return
+    for name in names:
+        yield admin_root / name
 
 
+_GITDIR = "gitdir: "
 _LIST_ATTEMPTS = 5
 _LIST_PAUSE_SECONDS = 0.02
 
@@ -72,7 +78,7 @@ class Repository(NamedTuple):
 
     def is_spare(self, worktree: Path) -> bool:
         """Whether a worktree that git lists waits to be handed out."""
-        return worktree.parent == self.spares_dir
+        return os.path.dirname(worktree) == f"{self.common_dir}/adw-worktree/spares"
 
     @property
     def admin_root(self) -> Path:
@@ -133,13 +139,10 @@ def admin_directory(worktree: Path) -> Path | None:
 
 def _git_file(worktree: Path) -> Path | None:
     """Return what the `.git` file of `worktree` names; None if it has none."""
-    try:
-        text = os.fsdecode((worktree / ".git").read_bytes())
-    except OSError:
+    text = _line_of(f"{worktree}/.git")
+    if text is None or not text.startswith(_GITDIR):
         return None
-    if not text.startswith("gitdir: "):
-        return None
-    path = Path(text.removeprefix("gitdir: ").rstrip("\n"))
+    path = Path(text.removeprefix(_GITDIR))
     return Path(os.path.normpath(path if path.is_absolute() else worktree / path))
 
 
@@ -163,17 +166,60 @@ def worktrees_of(repo: Repository) -> list[WorktreeEntry]:
     return [main._replace(path=repo.main or main.path), *linked]
 
 
+def has_relative_way(admin: Path) -> bool:
+    """Whether git names the worktree of `admin` by a relative path, as since 2.48 it can
+    (worktree.useRelativePaths)."""
+    try:
+        return not (admin / "gitdir").read_bytes().startswith(b"/")
+    except FileNotFoundError:
+        return False
+
+
+def name_admin(worktree: Path, admin: Path, *, relative: bool = False) -> None:
+    """Have the `.git` file of `worktree` lead to `admin`. Raises OSError."""
+    named = os.path.relpath(admin, worktree) if relative else admin
+    write_atomically(worktree / ".git", b"gitdir: " + os.fsencode(named) + b"\n")
+
+
+def name_worktree(admin: Path, worktree: Path, *, relative: bool = False) -> None:
+    """Have git's admin directory `admin` lead to `worktree`. Raises OSError."""
+    link = worktree / ".git"
+    named = os.path.relpath(link, admin) if relative else link
+    write_atomically(admin / "gitdir", os.fsencode(named) + b"\n")
+
+
 def worktree_of_admin(admin: Path) -> Path | None:
     """Return the worktree that git's admin directory `admin` names, whether it exists or not."""
-    try:
-        text = os.fsdecode((admin / "gitdir").read_bytes())
-    except OSError:
+    text = _line_of(f"{admin}/gitdir")
+    if not text:  # git empties the file before it writes, and the disk may be full
         return None
-    if not text.rstrip("\n"):  # git empties the file before it writes, and the disk may be full
-        return None
-    named = Path(text.rstrip("\n"))
+    named = Path(text)
     if not named.name:
         return None  # git was killed before it wrote the name
     # Relative since git 2.48 with worktree.useRelativePaths.
     path = named if named.is_absolute() else Path(os.path.normpath(admin / named))
     return path.parent
+
+
+def name_each_other(worktree: str, admin: str) -> bool:
+    """Whether the worktree's `.git` file and git's admin directory name each other, to the letter.
+
+    Both paths are absolute. False proves nothing: a path can be written in other ways, too.
+    """
+    link = f"{worktree}/.git"
+    forth, back = _line_of(f"{admin}/gitdir"), _line_of(link)
+    if not forth or back is None or not back.startswith(_GITDIR):
+        return False
+    back = back.removeprefix(_GITDIR)
+    forth = forth if forth.startswith("/") else os.path.normpath(f"{admin}/{forth}")
+    back = back if back.startswith("/") else os.path.normpath(f"{worktree}/{back}")
+    return (forth, back) == (link, admin)
+
+
+def _line_of(file: str) -> str | None:
+    """Return what a file of git's with a path in it says; None if it cannot be read."""
+    try:
+        data = read_small(file)
+    except OSError:
+        return None
+    return os.fsdecode(data).rstrip("\r\n")

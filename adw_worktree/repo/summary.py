@@ -9,7 +9,8 @@ from typing import NamedTuple
 from adw_worktree.errors import GitFailed
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.repository import admin_directory
-from adw_worktree.repo.work import status_codes, unfinished
+from adw_worktree.repo.status import status_codes
+from adw_worktree.repo.unfinished import unfinished
 
 _CONFLICTS = frozenset({"DD", "AU", "UD", "UA", "DU", "AA", "UU"})
 

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
-from adw_worktree.errors import WorktreeUnavailable
+from adw_worktree.errors import AdwError, GitFailed, WorktreeUnavailable
 from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.repo.index import Index, changed_unseen, load_index, unseen_in_words
 from adw_worktree.repo.integrated import is_on_a_ref
-from adw_worktree.repo.refs import head_branch
+from adw_worktree.repo.nested import work_in_modules, work_in_nested
+from adw_worktree.repo.refs import head_branch, refs_of_worktree, resolve_commit
 from adw_worktree.repo.repository import (
     Repository,
     admin_directories,
     admin_directory,
     worktree_of_admin,
 )
+from adw_worktree.repo.status import is_as_committed, status_codes
+from adw_worktree.repo.unfinished import unfinished
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.text import named
 
-# Files in git's admin directory while an operation waits for its user (gitrepository-layout(5)).
-_UNFINISHED = {
-    "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase",
-    "MERGE_HEAD": "a merge",
-    "CHERRY_PICK_HEAD": "a cherry-pick",
-    "REVERT_HEAD": "a revert",
-    "BISECT_LOG": "a bisection",
-}
-
-
-# What the index has, and the index of nearly no worktree: looked for before git is asked.
-_GITLINK_MODE = (0o160000).to_bytes(4, "big")
-_SPLIT_INDEX = b"link\0"
+_LARGE_INDEX_BYTES = 1_000_000
 
 
 class Uncommitted(NamedTuple):
@@ -46,18 +38,18 @@ class Uncommitted(NamedTuple):
     """Files git does not know and does not ignore."""
     unfinished: str | None = None
     """The operation that waits for its user."""
-    submodules: tuple[str, ...] = ()
-    """Submodules, and other repositories inside, with commits that no remote of theirs has."""
+    unseen: tuple[str, ...] = ()
+    """In words, what `git status` does not show and what would go with the worktree."""
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.untracked or self.unfinished or self.submodules)
+        return bool(self.changed or self.untracked or self.unfinished or self.unseen)
 
     def __str__(self) -> str:
         parts = [
             f"{self.changed} changed" if self.changed else "",
             f"{self.untracked} untracked" if self.untracked else "",
             f"{self.unfinished} in progress" if self.unfinished else "",
-            f"unpushed commits in {', '.join(self.submodules)}" if self.submodules else "",
+            named(self.unseen) if self.unseen else "",
         ]
         return ", ".join(part for part in parts if part)
 
@@ -67,27 +59,42 @@ def uncommitted(worktree: Path, admin: Path, ours: Sequence[str] = ()) -> Uncomm
 
     Also if its `.git` file is lost. `ours` are files that are nobody's work. Raises GitFailed.
     """
-    codes = status_codes(Checkout(admin, worktree))
+    checkout = Checkout(admin, worktree)
+    index, (codes, seen) = _looked_at(checkout)
+    unseen = unseen_in_words(changed_unseen(checkout, index.marked))
+    unseen += work_in_nested(checkout, index.gitlinks, seen=seen)
+    waiting = unfinished(admin)
+    unseen += [f"the ref {name}" for name in _own_refs(admin, waiting)]
     untracked = codes.count("??")
-    inside = _repositories_inside(worktree, admin)
-    unpushed = sorted(name for name, git_dir in inside if _has_unpushed(git_dir))
-    own = status_codes(Checkout(admin, worktree), ours).count("??") if untracked and ours else 0
-    return Uncommitted(len(codes) - untracked, untracked - own, unfinished(admin), tuple(unpushed))
+    own = status_codes(checkout, only=ours).count("??") if untracked and ours else 0
+    return Uncommitted(len(codes) - untracked, untracked - own, waiting, tuple(unseen))
 
 
-def status_codes(checkout: Checkout, only: Sequence[str] = ()) -> list[str]:
-    """Return the two letters that `git status` has for each file that is not as committed.
+def _looked_at(checkout: Checkout) -> tuple[Index, tuple[list[str], bool]]:
+    """Return the index, and what `git status` tells, at once where either takes a while."""
+    look = partial(_status, checkout)
+    index = checkout.git_directory / "index"
+    if not exists(index) or index.stat().st_size < _LARGE_INDEX_BYTES:
+        return load_index(checkout), look()
+    from concurrent.futures import ThreadPoolExecutor
 
-    `only` names the files to look at; without it, all. Raises GitFailed.
-    """
-    status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none"]
-    return _codes(run_git(["--literal-pathspecs", *status, "--", *only], checkout).stdout)
+    with ThreadPoolExecutor(1) as beside:
+        status = beside.submit(look)
+        return load_index(checkout), status.result()
 
 
-def unfinished(git_directory: Path) -> str | None:
-    """Return the operation that waits for its user in the worktree of that git directory."""
-    found = [word for name, word in _UNFINISHED.items() if exists(git_directory / name)]
-    return found[0] if found else None
+def _status(checkout: Checkout) -> tuple[list[str], bool]:
+    """Return the codes of `git status`, and whether it could look at submodules."""
+    try:
+        return status_codes(checkout), True
+    except GitFailed:
+        return status_codes(checkout, submodules=False), False  # or that is what fails
+
+
+def _own_refs(admin: Path, waiting: str | None) -> list[str]:
+    """Return the refs that go with the worktree, but for those of a bisection in progress."""
+    refs = refs_of_worktree(admin)
+    return [name for name in refs if not (waiting and name.startswith("refs/bisect/"))]
 
 
 def own_admin(repo: Repository, worktree: Path) -> Path:
@@ -133,78 +140,27 @@ def _leads_elsewhere(worktree: Path, admin: Path) -> bool:
     return is_dir(link) or not run_git(["rev-parse", "--git-dir"], worktree, check=False).returncode
 
 
-def is_pruning_safe(repo: Repository, admin: Path) -> bool:
-    """Whether git's admin directory of a vanished worktree holds nothing that is nowhere else.
+def held_by_entry(repo: Repository, admin: Path) -> list[str]:
+    """Return, in words, what only git's admin directory of a vanished worktree holds.
 
-    That is an unfinished operation, the last name of commits on no branch, or commits in a
-    submodule.
+    That is an unfinished operation, staged changes, the last name of commits, or what submodules
+    have. Its worktree may be somewhere else, and lost without it.
     """
-    if unfinished(admin) or any(_has_unpushed(git_dir) for _, git_dir in _submodules(admin)):
-        return False
-    if head_branch(admin) is not None:
-        return True
     try:
-        commit = (admin / "HEAD").read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return False
-    return is_on_a_ref(repo, commit)
+        waiting = unfinished(admin)
+        held = [f"{waiting} in progress"] if waiting else []
+        held += [f"the ref {name}" for name in _own_refs(admin, waiting)]
+        if head_branch(admin) is None:
+            commit = resolve_commit(Checkout(admin), "HEAD")
+            if commit is None or not is_on_a_ref(repo, commit):
+                held.append("commits on no branch")
+        if not is_as_committed(admin):
+            held.append("staged changes")
+        return held + work_in_modules(admin)
+    except (AdwError, OSError) as exc:
+        return [f"whatever cannot be looked into ({exc})"]
 
 
-def are_pruning_safe(repo: Repository, admins: Sequence[Path]) -> list[bool]:
-    """Return `is_pruning_safe` of each admin directory."""
-    return side_by_side(lambda admin: is_pruning_safe(repo, admin), admins)
-
-
-def _codes(status: str) -> list[str]:
-    """Return the letters of each entry of `git status -z`."""
-    codes = []
-    items = iter(status.split("\0"))
-    for item in items:
-        if item:
-            codes.append(item[:2])
-            if set(item[:2]) & set("RC"):  # in the index, or (`git add -N`) in the worktree alone
-                next(items, None)  # the other name of a rename
-    return codes
-
-
-def _repositories_inside(worktree: Path, git_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and git directory of each repository that would go with `worktree`."""
-    yield from _submodules(git_dir)
-    for path in _gitlinks(worktree, git_dir):
-        inner = worktree / path
-        if is_dir(inner / ".git"):  # else it is a submodule's, and leads to where that is stored
-            yield path, inner / ".git"
-            for name, further in _repositories_inside(inner, inner / ".git"):
-                yield f"{path}/{name}", further
-
-
-def _submodules(git_dir: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and git directory of each submodule that is stored in `git_dir`.
-
-    They are there as long as that is, checked out or not. A submodule's own are in its.
-    """
-    root = git_dir / "modules"
-    for place, folders, files in os.walk(root):
-        if "HEAD" in files:
-            yield place[len(str(root)) + 1 :].replace("/modules/", "/"), Path(place)
-            folders[:] = [name for name in folders if name == "modules"]
-
-
-def _gitlinks(worktree: Path, git_dir: Path) -> list[str]:
-    """Return the paths of the repositories that the index has, whatever `.gitmodules` says."""
-    index = git_dir / "index"
-    content = index.read_bytes() if exists(index) else b""
-    if _GITLINK_MODE not in content and _SPLIT_INDEX not in content:
-        return []
-    listed = run_git(["ls-files", "--stage", "-z"], Checkout(git_dir, worktree)).stdout
-    lines = [line for line in listed.split("\0") if line.startswith("160000 ")]
-    return [line.partition("\t")[2] for line in lines]
-
-
-def _has_unpushed(git_dir: Path) -> bool:
-    """Whether the repository has commits, on branches or stashed, that no remote of its has."""
-    ours = ["--exclude=refs/remotes/*", "--exclude=refs/tags/*", "--all", "--not", "--remotes"]
-    # Its own setting of a worktree may lead to a directory that is not there any more.
-    command = ["rev-list", "--max-count=1", *ours]
-    answer = run_git(command, Checkout(git_dir), check=False)
-    return answer.returncode != 0 or bool(answer.stdout.strip())
+def held_by_entries(repo: Repository, admins: Sequence[Path]) -> list[list[str]]:
+    """Return `held_by_entry` of each admin directory."""
+    return side_by_side(lambda admin: held_by_entry(repo, admin), admins)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from adw_worktree.errors import GitFailed
 from adw_worktree.repo.git import NO_HOOKS, Checkout, run_git
-from adw_worktree.repo.repository import Repository, list_worktrees
+from adw_worktree.repo.repository import Repository, admin_directory, list_worktrees
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
@@ -25,14 +25,22 @@ from adw_worktree.system.progress import progress
 
 _ATTEMPTS = 5
 _PAUSE_SECONDS = 0.05
+_MONITOR_SECONDS = 10.0
 _SMALL_INDEX_BYTES = 100_000
 
 
 def add_worktree(
-    repo: Repository, settings: Settings, path: Path, target: str, detach: bool
+    repo: Repository,
+    settings: Settings,
+    path: Path,
+    target: str,
+    detach: bool,
+    *,
+    here: Checkout | None = None,
 ) -> None:
     """Make an empty worktree at `path` for the branch or commit `target`.
 
+    Git makes it as sparse as the worktree `here`, by default the main one.
     No hook runs under the lock; ``post-checkout` is run by `run_post_checkout`. Raises GitFailed.
     """
     how = ["--detach"] if detach else []
@@ -40,7 +48,8 @@ def add_worktree(
     for attempt in range(_ATTEMPTS):
         with git_lock(repo, settings):
             reached("worktree-add.before")
-            done = run_git(command, repo.checkout, check=attempt == _ATTEMPTS - 1, shielded=True)
+            last = attempt == _ATTEMPTS - 1
+            done = run_git(command, here or repo.checkout, check=last, shielded=True)
             reached("worktree-add.after")
             if done.returncode == 0:
                 return
@@ -89,7 +98,9 @@ def settle_index(checkout: Checkout) -> None:
     if index.stat().st_size < _SMALL_INDEX_BYTES:
         return  # reading them is quicker than waiting
     time.sleep(max(0.0, math.floor(index.stat().st_mtime) + 1.0 - time.time()))
-    run_git(["update-index", "-q", "--refresh", "--force-write-index"], checkout, check=False)
+    # No daemon, which would outlive a spare that is dropped.
+    refresh = ["update-index", "-q", "--refresh", "--force-write-index"]
+    run_git(["-c", "core.fsmonitor=false", *refresh], checkout, check=False)
 
 
 def run_post_checkout(checkout: Checkout, commit: str, *, output: int | None) -> int:
@@ -122,6 +133,17 @@ def fill_submodules(repo: Repository, checkout: Checkout, *, output: int | None)
         reached("submodules.after")
 
 
+def stop_monitor(path: Path, admin: Path | None) -> None:
+    """End the daemon that watches a worktree's files for git (core.fsmonitor): it would outlive it.
+
+    Where git cannot end it, it ends with the machine, as after `git worktree remove`.
+    """
+    if admin is not None and exists(admin / "fsmonitor--daemon.ipc"):
+        with suppress(GitFailed):
+            stop = ["fsmonitor--daemon", "stop"]
+            run_git(stop, Checkout(admin, path), timeout=_MONITOR_SECONDS)
+
+
 def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool = False) -> None:
     """Let git remove the worktree at `path` with its admin entry, the directory there or not.
 
@@ -130,6 +152,7 @@ def remove_worktree(repo: Repository, path: Path, *, force: bool, unlock: bool =
     """
     require_unmounted(path)
     flags = ["--force"] * (2 if unlock else int(force))
+    stop_monitor(path, admin_directory(path))
     for attempt in range(_ATTEMPTS):
         try:
             reached("worktree-remove.before")

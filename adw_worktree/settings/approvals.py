@@ -77,6 +77,19 @@ def is_trusted(state_dir: Path, common_dir: Path, digest: str) -> bool:
         return False
 
 
+def approving(state_dir: Path) -> list[Path]:
+    """Return the common git directories of the repositories for which something is approved.
+
+    Raises LedgerError.
+    """
+    try:
+        return sorted(
+            Path(place) for place, digests in _load(_record(state_dir)).items() if digests
+        )
+    except _Damaged:
+        return []
+
+
 def trust(state_dir: Path, common_dir: Path, digest: str, *, lock_timeout: float) -> None:
     """Record that a person approved the commands of `digest` for this repository.
 

@@ -67,8 +67,8 @@ class Settings(NamedTuple):
     base: str = "HEAD"
     """What a new branch starts from; `HEAD` is that of the main worktree."""
     remote: str | None = None
-    """Where `--pr` fetches from, and whose branch a new worktree starts from if it was pushed;
-    without it, `origin`, or else the first by name."""
+    """Where `--pr` fetches from, and whose branch a new worktree starts from if more than one has
+    it; without it, git's `checkout.defaultRemote`, `origin`, or else the first by name."""
     env_file: str = DEFAULT_ENV_FILE
     """Name of the generated file in each worktree."""
     template: str | None = None

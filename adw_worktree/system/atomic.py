@@ -20,11 +20,13 @@ def write_atomically(
     mode: int = 0o644,
     time_ns: int | None = None,
     lasting: bool = True,
+    synced: bool = True,
 ) -> None:
     """Replace `path` with `data`, under exactly the permissions `mode`, changed at `time_ns`.
 
     Unless `lasting`, a power cut may bring the old content back, for what is then found out and
-    written again. Never half of it.
+    written again. Never half of it, unless it is not `synced` either: that is for many files at
+    once, each of which is written again, synced, when no lock is held any more.
 
     A symbolic link at `path` is itself replaced, never followed. The temporary file is
     `.<name>.tmp` beside it: a fixed name, so that crashes leave one such file at most, and the next
@@ -41,7 +43,8 @@ def write_atomically(
             _write_all(descriptor, data)
             if time_ns is not None:
                 os.utime(descriptor, ns=(time_ns, time_ns))
-            os.fsync(descriptor)
+            if synced:
+                os.fsync(descriptor)
             reached("atomic.written")
             os.rename(name, path.name, src_dir_fd=directory, dst_dir_fd=directory)
             reached("atomic.renamed")

@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from subprocess import Popen
+    from typing import IO, Any
 
     Child = Popen[Any]
     """A process whose output comes as text or as bytes."""

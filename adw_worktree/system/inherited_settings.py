@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+
+from adw_worktree.system.named_tuple import NamedTuple
 
 _TRUSTED = ("credential", "gpg", "http", "protocol", "safe", "ssh", "url")
 """Sections that are kept whole: they authenticate, sign or protect."""

@@ -15,12 +15,14 @@ _ABSENT = (ENOENT, ENOTDIR, EBADF, ELOOP)
 
 def stored(path: str | os.PathLike[str]) -> str:
     """Return the text of a path as files have it: its bytes as UTF-8, whatever the locale."""
+    if isinstance(path, str) and path.isascii():
+        return path
     return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def from_stored(text: str) -> str:
     """Return the path that `stored` gave the text of."""
-    return os.fsdecode(text.encode("utf-8", "surrogateescape"))
+    return text if text.isascii() else os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
 def exists(path: str | os.PathLike[str]) -> bool:

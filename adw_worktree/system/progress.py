@@ -12,10 +12,10 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING
 
 from adw_worktree.system.child_output import read_output
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.system.child_output import Child
 

@@ -1,8 +1,12 @@
-"""Text as a terminal can show it, and as a person can paste it."""
+"""Text as a terminal can show it, as a person can paste it, and as a sentence can hold it."""
 
 from __future__ import annotations
 
-import re
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NAMED = 3
 
 
 def encodable(text: str, encoding: str) -> str:
@@ -22,6 +26,8 @@ def pasteable(text: str) -> str:
 
     Else `printable` and the indentation of lines would change what is pasted.
     """
+    import re
+
     return re.sub(r"""\"'\"|(?<!\w)'[^']*'""", lambda at: _escaped(at[0]), text)
 
 
@@ -34,3 +40,9 @@ def _escaped(quoted: str) -> str:
 
 def _bytes(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode(errors="surrogateescape"))
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first few of the names, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

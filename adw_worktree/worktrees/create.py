@@ -30,6 +30,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch, track
 from adw_worktree.repo.git import Checkout
 from adw_worktree.repo.repository import admin_directory
+from adw_worktree.repo.sparse import checkout_here
 from adw_worktree.repo.worktrees import (
     add_worktree,
     check_out,
@@ -134,9 +135,9 @@ def _try_create(
     require_template(project)
     for admin, gone in stale_entries(project):
         if adw_id == gone.adw_id:
-            from adw_worktree.worktrees.create_undo import prune_entry
+            from adw_worktree.worktrees.without_tree import prune_entry
 
-            prune_entry(project, admin)  # it would keep the path and the branch from use
+            prune_entry(project, admin, gone)  # it would keep the path and the branch from use
     token = os.urandom(16).hex()
     with creating(project.pool, token, lambda: wish.pr is None or drop_fetched(project, token)):
         plan = plan_creation(project, adw_id, wish, token)
@@ -266,7 +267,9 @@ def _add(
     spare = _place_spare(project, plan, output) if project.settings.spares else None
     if spare is None:
         target = plan.branch or plan.commit
-        add_worktree(project.repo, project.settings, plan.path, target, detach=plan.branch is None)
+        here = checkout_here(project.repo)  # whose sparse checkout git passes on
+        detach = plan.branch is None
+        add_worktree(project.repo, project.settings, plan.path, target, detach, here=here)
     admin = admin_directory(plan.path)
     if admin is None:
         raise GitFailed(f"git made no worktree at {plan.path}", hint="adw-worktree doctor")
@@ -280,12 +283,13 @@ def _add(
 def _place_spare(project: Project, plan: Plan, output: int | None) -> Spare | None:
     """Have a spare be the worktree of `plan`; None, with nothing there, if that cannot be."""
     from adw_worktree.worktrees import spares
+    from adw_worktree.worktrees.spare_place import place
 
     with spares.taken(project, plan.path, plan.commit) as spare:
         if spare is None:
             return None
         try:
-            checkout = Checkout(spares.place(project, spare, plan.path), plan.path)
+            checkout = Checkout(place(project, spare.name, plan.path), plan.path)
         except OSError:
             return None
     try:

@@ -101,7 +101,8 @@ def is_filled(pool: Pool, lease: Lease) -> bool:
 def abandoned(pool: Pool) -> list[Lease]:
     """Return the pending leases whose `create` is dead."""
     found = []
-    for lease in pool.leases().values():
+    pending = [lease for lease in pool.leases().values() if lease.state == "pending"]
+    for lease in pending:
         with suppress(LockTimeout), taken_over(pool, lease) as dead:
             if dead:
                 found.append(lease)

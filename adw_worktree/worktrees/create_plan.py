@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from shlex import quote
 
-from adw_worktree.errors import BranchUnusable, GitFailed, SettingsError, UsageError
+from adw_worktree.errors import (
+    BranchUnusable,
+    GitFailed,
+    PathOccupied,
+    SettingsError,
+    UsageError,
+)
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.git import run_git
-from adw_worktree.repo.refs import head_branch, is_branch_name, resolve_commit, resolve_objects
-from adw_worktree.repo.repository import admin_directory, worktrees_of
+from adw_worktree.repo.in_use import use_of
+from adw_worktree.repo.refs import (
+    base_names,
+    head_branch,
+    is_branch_name,
+    resolve_commit,
+    resolve_objects,
+)
+from adw_worktree.repo.remotes import may_have_branches, preferred_remote, remote_ref, remotes
+from adw_worktree.repo.repository import admin_directory, worktree_of_admin
 from adw_worktree.settings import places
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -108,12 +121,15 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
             hint="choose another with --branch",
         )
     base = wish.base or project.settings.base
-    of_remotes = [] if wish.base or wish.pr or branch is None else _remote_branches(project, branch)
-    asked = [f"refs/heads/{branch or ''}", base, *of_remotes]
-    present, there, *remote = _look_up(project, home, asked)
-    if branch is not None and present is not None:
+    named = base_names(base)
+    is_named = wish.base is not None or wish.pr is not None
+    of_remotes = {} if is_named or branch is None else _remote_refs(project, branch)
+    present, *found = _look_up(project, home, [f"refs/heads/{branch or ''}", *named, *of_remotes])
+    bases, pushed = found[: len(named)], zip(of_remotes.items(), found[len(named) :], strict=True)
+    if branch is not None:
         _check_branch_free(project, branch)
-        if wish.base is not None or wish.pr is not None:
+    if branch is not None and present is not None:
+        if is_named:
             raise BranchUnusable(
                 f"branch {branch} exists; --from and --pr are for a new one",
                 hint="leave them out to check it out, or choose another with --branch",
@@ -121,12 +137,13 @@ def _start(project: Project, branch: str | None, wish: Wish, token: str) -> tupl
         return branch, _usable(project, present, branch), False
     if wish.pr is not None:
         fetched = _fetch_request(project, wish.pr, token)
-        found = _look_up(project, home, [fetched])[0]
+        start = _look_up(project, home, [fetched])[0]
         base = f"#{wish.pr}"
-        return base, _usable(project, found or Start(fetched), base), branch is not None
-    found_at = [(ref, one) for ref, one in zip(of_remotes, remote, strict=True) if one is not None]
-    if found_at and (len(found_at) == 1 or found_at[0][0] == of_remotes[0]):
-        base, there = found_at[0]  # somebody has pushed it: that is the branch that is meant
+        return base, _usable(project, start or Start(fetched), base), branch is not None
+    there = next((one for one in bases if one is not None), None)
+    on_remotes = {remote: (ref, one) for (ref, remote), one in pushed if one is not None}
+    if on_remotes:  # somebody has pushed it: that is the branch that is meant
+        base, there = _pushed(project, str(branch), on_remotes)
     if there is None or base.startswith("-"):
         raise _no_commit(project, wish.base, home)
     return base, _usable(project, there, base), branch is not None
@@ -151,20 +168,6 @@ def _no_commit(project: Project, asked: str | None, home: Path) -> BranchUnusabl
     )
 
 
-def _remote_branches(project: Project, branch: str) -> list[str]:
-    """Return where a remote's branch of that name would be, the preferred remote's first.
-
-    Of others, those that have a directory, as a clone has; so that git need not be asked.
-    """
-    preferred = project.settings.remote or "origin"
-    try:
-        names = sorted(os.listdir(project.repo.common_dir / "refs" / "remotes"))
-    except OSError:
-        names = []
-    others = [name for name in names if name != preferred]
-    return [f"refs/remotes/{name}/{branch}" for name in (preferred, *others)]
-
-
 class Start(NamedTuple):
     """A commit to start from."""
 
@@ -182,23 +185,57 @@ def _look_up(project: Project, home: Path, revisions: list[str]) -> list[Start |
     return [Start(commit, file is not None) if commit else None for commit, file in pairs]
 
 
+def _remote_refs(project: Project, branch: str) -> dict[str, str]:
+    """Return the refs that a branch of that name has where it was pushed, and their remotes."""
+    if not may_have_branches(project.repo):
+        return {}
+    return {remote_ref(name, branch): name for name in remotes(project.repo)}
+
+
+def _pushed(
+    project: Project, branch: str, on_remotes: dict[str, tuple[str, Start]]
+) -> tuple[str, Start]:
+    """Return the ref and commit of a branch that was pushed, from the remote that is preferred.
+
+    Raises BranchUnusable if more than one has it, and none is: any of them could be meant.
+    """
+    if len(on_remotes) == 1:
+        return next(iter(on_remotes.values()))
+    preferred = preferred_remote(project.repo, project.settings.remote)
+    if preferred in on_remotes:
+        return on_remotes[preferred]
+    first, *others = sorted(on_remotes)
+    raise BranchUnusable(
+        f"branch {branch} is on more than one remote: {', '.join([first, *others])}",
+        hint=f"choose with --from {quote(f'{first}/{branch}')}, or for good with the setting "
+        "remote or git's checkout.defaultRemote",
+    )
+
+
 def _check_branch_free(project: Project, branch: str) -> None:
-    entries = worktrees_of(project.repo)
-    for entry in entries:
-        if entry.branch != branch:
-            continue
-        if entry is entries[0]:
-            raise BranchUnusable(
-                f"branch {branch} is checked out in the main worktree {entry.path}",
-                hint="choose another branch with --branch",
-            )
-        leases = project.pool.leases().values()
-        names = [one.adw_id for one in leases if one.path == str(entry.path)]
+    use = use_of(project.repo, branch)
+    if use is None:
+        return
+    main = "the main worktree " if use.worktree == project.repo.main else ""
+    other = "choose another branch with --branch"
+    if not use.checked_out:
+        from adw_worktree.repo.unfinished import unfinished
+
+        what = unfinished(use.git_directory) or "something"
         raise BranchUnusable(
-            f"branch {branch} already has a worktree at {entry.path}",
-            hint=f"adw-worktree remove {quote(names[0] if names else str(entry.path))}, "
-            "or choose another branch with --branch",
+            f"branch {branch} is in use: {what} of it is in progress in {main}{use.worktree}",
+            hint=f"finish or abort that, or {other}",
         )
+    if main:
+        raise BranchUnusable(f"branch {branch} is checked out in {main}{use.worktree}", hint=other)
+    leases = project.pool.leases().values()
+    names = [one.adw_id for one in leases if one.path == str(use.worktree)]
+    adopted = not names and exists(use.worktree)
+    raise BranchUnusable(
+        f"branch {branch} already has a worktree at {use.worktree}",
+        hint=f"adw-worktree {'adopt' if adopted else 'remove'} "
+        f"{quote(names[0] if names else str(use.worktree))}, or {other}",
+    )
 
 
 def free_path(
@@ -216,8 +253,21 @@ def free_path(
         raise UsageError(f"the path {path} lies inside git's own directory", hint=other)
     if any(character in str(path) for character in "\n\r\0"):
         raise UsageError(f"the path {str(path)!r} has a line break in it", hint=other)
+    _require_no_worktree(project, path, other)
     places.require_vacant(path, other)
     return path
+
+
+def _require_no_worktree(project: Project, path: Path, other: str) -> None:
+    """Raise PathOccupied if a worktree without a lease is at `path`: that can be taken in."""
+    admin = admin_directory(path)
+    if admin is None or admin.parent != project.repo.admin_root or worktree_of_admin(admin) != path:
+        return
+    if all(one.admin_id != admin.name for one in project.pool.leases().values()):
+        raise PathOccupied(
+            f"{path} is a worktree already",
+            hint=f"adw-worktree adopt {quote(str(path))}, or {other}",
+        )
 
 
 def _usable(project: Project, start: Start, base: str) -> str:
@@ -257,21 +307,19 @@ def _fetch_request(project: Project, number: int, token: str) -> str:
 
 
 def _remote(project: Project) -> str:
-    names = run_git(["remote"], project.repo.checkout).stdout.split("\n")[:-1]
-    if project.settings.remote is not None:
-        # A name, as the setting says: an address could be one at which git runs a program.
-        if project.settings.remote in names:
-            return project.settings.remote
+    names, wanted = remotes(project.repo), project.settings.remote
+    # A name, as the setting says: an address could be one at which git runs a program.
+    if wanted is not None and wanted not in names:
         raise GitFailed(
-            f"{project.repo.home} has no remote called {project.settings.remote!r}",
-            hint=f"git remote add {quote(project.settings.remote)} URL, or choose another "
-            "with the setting remote",
+            f"{project.repo.home} has no remote called {wanted!r}",
+            hint=f"git remote add {quote(wanted)} URL, or choose another with the setting remote",
         )
     if not names:
         raise GitFailed(
             f"{project.repo.home} has no remote to fetch from", hint="git remote add origin URL"
         )
-    return "origin" if "origin" in names else names[0]
+    preferred = preferred_remote(project.repo, wanted)
+    return preferred if preferred in names else names[0]
 
 
 def drop_fetched(project: Project, token: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a dead `create`, or a worktree deleted by hand, leaves behind: how it is undone, or pruned.
+"""What a dead `create` leaves behind, and how it is undone.
 
 What holds here: one undo serves a `create` that failed, one that was interrupted and one whose
 process died. It may run any number of times, and destroys only what `create` itself made.
@@ -24,7 +24,6 @@ from adw_worktree.repo.repository import (
     list_worktrees,
     worktree_of_admin,
 )
-from adw_worktree.repo.work import is_pruning_safe
 from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
@@ -35,24 +34,10 @@ from adw_worktree.worktrees.files.own_files import own_files, work_in
 from adw_worktree.worktrees.remove_steps import remove_empty_parent
 
 _ADDED_FIRST = frozenset(
-    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "ORIG_HEAD"}
+    {"locked", "gitdir", "HEAD", "HEAD.lock", "commondir", "logs", "refs", "reftable", "ORIG_HEAD"}
 )
 """What `git worktree add --no-checkout` has made before it takes its own mark, `locked`, away."""
 _SETTLED_SECONDS = 2.0
-
-
-def prune_entry(project: Project, admin: Path) -> bool:
-    """Take a stale entry out of git's list, if nothing is lost with it. Raises GitFailed."""
-    return is_pruning_safe(project.repo, admin) and prune_safe_entry(project, admin)
-
-
-def prune_safe_entry(project: Project, admin: Path) -> bool:
-    """Take a stale entry that was found safe out of git's list. Raises GitFailed."""
-    worktree = worktree_of_admin(admin)
-    if worktree is None or exists(worktree):
-        return False
-    remove_worktree(project.repo, worktree, force=True)
-    return True
 
 
 def undo_creation(project: Project, lease: Lease, made_parents: list[Path] | None = None) -> None:
@@ -212,7 +197,8 @@ def _discard_branch(project: Project, lease: Lease) -> None:
 
 
 def _dead_lock(project: Project) -> str:
-    refs = project.repo.common_dir / "refs"
+    tables = project.repo.common_dir / "reftable"
+    refs = tables if exists(tables) else project.repo.common_dir / "refs"
     return f"look for a .lock file that a dead git left under {refs}, remove it, and repeat"
 
 

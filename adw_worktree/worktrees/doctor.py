@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from shlex import quote
 
 from adw_worktree.errors import AdwError
@@ -10,12 +12,13 @@ from adw_worktree.integrations.git_hooks import status
 from adw_worktree.pool.holders import Holding, clashes, exhausted
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.other_ledgers import lives
-from adw_worktree.pool.status import WINDING_DOWN, pool_state, status_of
-from adw_worktree.project import Project, unheeded_ledger
+from adw_worktree.pool.status import WINDING_DOWN, PoolState, machine_state, pool_state, status_of
+from adw_worktree.project import Project, machine_pool, unheeded_ledger
 from adw_worktree.repo.find import is_bare
 from adw_worktree.repo.git import git_version
 from adw_worktree.repo.git_errors import too_old
 from adw_worktree.settings.approvals import commands_digest, is_trusted
+from adw_worktree.settings.model import Settings
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees import trash
@@ -38,18 +41,39 @@ def examine(project: Project) -> list[Problem]:
     problems: list[Problem] = []
     looks = (_git, _place, _leases, _shared, _pool, _hooks, _trust, _ignored, _trash)
     for look in looks:
-        try:
-            problems += look(project)
-        except AdwError as exc:
-            problems.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
-        except OSError as exc:
-            message = f"{exc.filename} cannot be looked into: {exc.strerror}"
-            problems.append(Problem("file-unusable", message, f"make {exc.filename} readable"))
+        problems += _problems(partial(look, project))
     return list(dict.fromkeys(problems))  # several looks stumble over one thing
 
 
+def examine_machine(directory: Path) -> list[Problem]:
+    """Return what is wrong with git and with the pool, seen from outside of any repository."""
+
+    def look_at_pool() -> Iterator[Problem]:
+        pool = machine_pool()
+        yield from _pool_as_seen(machine_state(pool), pool.settings)
+
+    problems = [*_problems(partial(_git_in, directory)), *_problems(look_at_pool)]
+    return list(dict.fromkeys(problems))
+
+
+def _problems(look: Callable[[], Iterator[Problem]]) -> list[Problem]:
+    found: list[Problem] = []
+    try:
+        found.extend(look())
+    except AdwError as exc:
+        found.append(Problem(exc.code, exc.message, exc.hint or "see the message"))
+    except OSError as exc:
+        message = f"{exc.filename} cannot be looked into: {exc.strerror}"
+        found.append(Problem("file-unusable", message, f"make {exc.filename} readable"))
+    return found
+
+
 def _git(project: Project) -> Iterator[Problem]:
-    old = too_old(git_version(project.repo.home))
+    return _git_in(project.repo.home)
+
+
+def _git_in(directory: Path) -> Iterator[Problem]:
+    old = too_old(git_version(directory))
     if old is not None:
         yield Problem("git-too-old", old, "install git 2.36 or later and put it on PATH")
 
@@ -129,10 +153,13 @@ def _leases(project: Project) -> Iterator[Problem]:
 
 
 def _pool(project: Project) -> Iterator[Problem]:
-    state = pool_state(project.pool)
+    return _pool_as_seen(pool_state(project.pool), project.settings)
+
+
+def _pool_as_seen(state: PoolState, settings: Settings) -> Iterator[Problem]:
     status_now = status_of(state)
     if status_now["available"] == 0:
-        full = exhausted(project.settings, [*state.own, *state.others], {})
+        full = exhausted(settings, [*state.own, *state.others], {})
         fix = full.hint or "adw-worktree status"
         yield Problem("pool-exhausted", f"none of the {state.total} slots is free", fix)
     for one in status_now["blocked"]:
@@ -149,17 +176,17 @@ def _pool(project: Project) -> Iterator[Problem]:
 
 def _hooks(project: Project) -> Iterator[Problem]:
     states = status(project.repo)
-    if all(one.state in ("absent", "foreign") for one in states):
+    if all(one.state in ("absent", "foreign", "left") for one in states):
         return  # hooks are a convenience: not to have them is no problem
     for one in states:
-        if one.state == "refused":
+        if one.state in ("refused", "left"):
             continue  # said when they were installed; nothing here can mend it
         if one.state == "damaged":
             message = f"{one.path} needs a person: {one.note}"
             fix = f"mend {one.path} by hand, then: adw-worktree hooks install"
             yield Problem("hook-damaged", message, fix)
         elif one.state != "installed":
-            message = f"the {one.event} hook is {one.state}"
+            message = f"the {one.event} hook is {one.state}{f': {one.note}' if one.note else ''}"
             yield Problem("hook-missing", message, "adw-worktree hooks install")
 
 

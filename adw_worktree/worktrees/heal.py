@@ -6,7 +6,7 @@ What holds here: a repository in order is only looked at; what mends is imported
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adw_worktree.errors import AdwError, FileUnusable, LockTimeout, WorktreeUnavailable
@@ -21,12 +21,15 @@ from adw_worktree.project import Project
 from adw_worktree.repo.repository import SPARE, admin_directories, worktree_of_admin
 from adw_worktree.system.atomic import discard_leftover
 from adw_worktree.system.named_tuple import NamedTuple
-from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.create_lock import clear_leftovers, is_noted, taken_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.worktrees.trash import Way
+
+_ON_ITS_WAY = (".lock", ".removing", ".restoring", ".deleting")
+"""How a name in the trash ends while the entry is moved."""
 
 
 class Healed(NamedTuple):
@@ -40,6 +43,8 @@ class Healed(NamedTuple):
     """Those whose removal was interrupted, and is finished now."""
     failed: dict[str, AdwError]
     """Why the work of a dead `create` cannot be undone yet, by the token of its lease."""
+    found: list[tuple[Lease, Finding]]
+    """The leases that stay, and what became of their worktrees."""
 
 
 def heal(project: Project) -> Healed:
@@ -74,8 +79,9 @@ def heal(project: Project) -> Healed:
         _noted(project, "what a create left cannot be cleared yet", exc)
     admins = list(admin_directories(project.repo.admin_root))
     _tidy_spares(project, admins)
-    _discard_leftovers(project, admins)
-    return Healed(project.pool.release_gone(), undone, kept, removed, failed)
+    sweep = project.pool.release_gone()
+    _discard_leftovers(project, admins, sweep.kept)
+    return Healed(sweep.released, undone, kept, removed, failed, sweep.kept)
 
 
 def _noted(project: Project, what: str, exc: AdwError | OSError) -> AdwError:
@@ -128,7 +134,7 @@ def _finish_rename(project: Project) -> None:
 
 def _finish_moves(project: Project) -> list[Lease]:
     """Finish what is half-way into the trash or out of it; return the leases released."""
-    if not is_dir(project.repo.tool_dir / "trash"):
+    if not _is_moving(project.repo.tool_dir / "trash"):
         return []
     from adw_worktree.worktrees import trash
 
@@ -143,6 +149,16 @@ def _finish_moves(project: Project) -> list[Lease]:
     except (AdwError, OSError) as exc:
         _noted(project, "what was interrupted in the trash cannot go on yet", exc)
     return removed
+
+
+def _is_moving(trash: Path) -> bool:
+    """Return whether something in the trash is not at rest, or cannot be known to be."""
+    try:
+        return any(name.endswith(_ON_ITS_WAY) for name in os.listdir(trash))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _finish_move(project: Project, name: str, way: Way) -> list[Lease]:
@@ -193,7 +209,9 @@ def _has_content(file: Path) -> bool:
         return False
 
 
-def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
+def _discard_leftovers(
+    project: Project, admins: Sequence[Path], found: Sequence[tuple[Lease, Finding]]
+) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
     exclude = os.path.realpath(repo.common_dir / "info" / "exclude")
@@ -209,8 +227,21 @@ def _discard_leftovers(project: Project, admins: Sequence[Path]) -> None:
                for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
     places += [repo.home / CLAUDE_FILE, repo.home / AGENTS_FILE]
     places += [repo.tool_dir / CLAUDE_BEFORE]
-    for admin in admins:
-        worktree = worktree_of_admin(admin)
-        places += [admin / RECEIPT, *([worktree / project.settings.env_file] if worktree else [])]
     for place in [*places, *registry.leftovers(state)]:
         discard_leftover(place)
+    at = places_by_admin(found)
+    for admin in admins:
+        worktree = at.get(admin.name) or worktree_of_admin(admin)
+        for folder, name in ((admin, RECEIPT), (worktree, project.settings.env_file)):
+            # Of a thousand worktrees none has one: that is all that is asked of most.
+            if folder is not None and os.access(f"{folder}/.{name}.tmp", os.F_OK):
+                discard_leftover(folder / name)
+
+
+def places_by_admin(found: Iterable[tuple[Lease, Finding]]) -> dict[str, Path]:
+    """Return where the worktrees are that live, by git's names of their admin directories."""
+    return {
+        lease.admin_id: finding.path
+        for lease, finding in found
+        if lease.admin_id is not None and finding.path and finding.verdict == "alive"
+    }

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.verdict import Finding, standing_of
 from adw_worktree.project import Project
-from adw_worktree.repo.repository import admin_directories, worktree_of_admin, worktrees_of
+from adw_worktree.repo.repository import (
+    WorktreeEntry,
+    admin_directories,
+    worktree_of_admin,
+    worktrees_of,
+)
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import exists
 from adw_worktree.system.ports import Listener, listeners
+from adw_worktree.worktrees.heal import places_by_admin
 
 
 class Row(NamedTuple):
     """One worktree, one lease, or both."""
 
     state: str
-    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen), `unmanaged`."""
+    """`active`, `pending`, `reserved` (no worktree), `unknown` (not to be seen); without a lease
+    `unmanaged`, or `gone` (git lists it, and there is no directory)."""
     path: Path | None
     branch: str | None
     lease: Lease | None = None
@@ -29,42 +37,81 @@ class Row(NamedTuple):
     locked: bool = False
 
 
-def rows(project: Project) -> list[Row]:
-    """Return every worktree of the repository and every lease without one, by slot."""
+def rows(project: Project, found: Sequence[tuple[Lease, Finding]] = ()) -> list[Row]:
+    """Return every worktree of the repository and every lease without one, by slot.
+
+    `found` is what the pass before it saw: those worktrees are not looked at again.
+    """
     leases = project.pool.leases()
+    findings = {lease.token: (lease, finding) for lease, finding in found}
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
-    listed = worktrees_of(project.repo)
-    entries = [entry for entry in listed if not project.repo.is_spare(entry.path)]
+    entries = worktrees_of(project.repo)
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
-    # Not by their `.git` files: one may be lost, or a copy of another worktree's.
-    names = {worktree_of_admin(one): one.name for one in admin_directories(project.repo.admin_root)}
-    found = []
-    for entry in entries:
-        lease = of_admin.pop(names.get(entry.path, ""), None)
-        main = entry == entries[0]
-        if lease is None:
-            if not (main and entry.bare) and not _is_pending(entry.path, leases.values()):
-                locked = entry.locked is not None
-                found.append(Row("unmanaged", entry.path, entry.branch, main=main, locked=locked))
+    of_path = {lease.path for lease in leases.values()}
+    names = _names(project, entries[1:], found)
+    shown = []
+    for number, entry in enumerate(entries):
+        if project.repo.is_spare(entry.path):
             continue
-        found.append(_row(project, lease, heard, entry.branch))
-    shown = {row.lease.adw_id for row in found if row.lease}
-    hidden = [lease for lease in leases.values() if lease.adw_id not in shown]
-    found += [_row(project, lease, heard, lease.branch) for lease in hidden]
-    return sorted(found, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
+        lease = of_admin.pop(names.get(entry.path, ""), None)
+        main = number == 0
+        if lease is not None:
+            finding = _finding(project, lease, findings)
+            shown.append(_row(project, lease, finding, heard, entry.branch))
+        elif not (main and entry.bare) and str(entry.path) not in of_path:
+            shown.append(_without_lease(entry, main))
+    listed = {row.lease.adw_id for row in shown if row.lease}
+    for lease in leases.values():
+        if lease.adw_id not in listed:
+            finding = _finding(project, lease, findings)
+            shown.append(_row(project, lease, finding, heard, lease.branch))
+    return sorted(shown, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
 
 
-def _is_pending(path: Path, leases: Iterable[Lease]) -> bool:
-    return any(lease.path == str(path) for lease in leases)
+def _names(
+    project: Project, linked: Iterable[WorktreeEntry], found: Iterable[tuple[Lease, Finding]]
+) -> dict[Path | None, str]:
+    """Return git's names of the admin directories, by the worktrees that they name.
+
+    Not by the worktrees' `.git` files: one may be lost, or a copy of another worktree's.
+    """
+    names: dict[Path | None, str] = {}
+    names.update((path, admin) for admin, path in places_by_admin(found).items())
+    if any(entry.path not in names for entry in linked):
+        admins = admin_directories(project.repo.admin_root)
+        names.update((worktree_of_admin(admin), admin.name) for admin in admins)
+    return names
+
+
+def _finding(
+    project: Project, lease: Lease, findings: Mapping[str, tuple[Lease, Finding]]
+) -> Finding:
+    seen, finding = findings.get(lease.token, (None, None))
+    return finding if finding is not None and seen == lease else project.pool.finding(lease)
+
+
+def _without_lease(entry: WorktreeEntry, main: bool) -> Row:
+    locked = entry.locked is not None
+    if main or _may_be_there(entry.path):
+        return Row("unmanaged", entry.path, entry.branch, main=main, locked=locked)
+    finding = Finding("gone", "git lists it, and there is no directory", entry.path)
+    return Row("gone", entry.path, entry.branch, finding=finding, locked=locked)
+
+
+def _may_be_there(worktree: Path) -> bool:
+    try:
+        return exists(worktree)
+    except OSError:
+        return True
 
 
 def _row(
     project: Project,
     lease: Lease,
+    finding: Finding,
     heard: dict[int, list[Listener]],
     branch: str | None,
 ) -> Row:
-    finding = project.pool.finding(lease)
     standing = standing_of(lease, finding, project.repo.common_dir)
     by_service = {name: heard[port] for name, port in lease.ports.items() if heard.get(port)}
     return Row(

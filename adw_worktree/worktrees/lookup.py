@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from operator import attrgetter
 from pathlib import Path
+from shlex import quote
 
 from adw_worktree.adw_id import LAST, check_adw_id
 from adw_worktree.errors import AdwError, UnknownAdw
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases
-from adw_worktree.project import Project, open_project, project_of
+from adw_worktree.project import Project, machine_pool, open_project, project_of
 from adw_worktree.repo.find import repository_at
 from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.heal import heal
@@ -38,6 +39,12 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
     if adw_id is not None:
         if adw_id in leases:
             return leases[adw_id]
+        other = _unmanaged(project, adw_id, leases)
+        if other is not None:
+            raise UnknownAdw(
+                f"the worktree {other} has no slot, and is no ADW yet",
+                hint=f"adw-worktree adopt {quote(str(other))}",
+            )
         meant = _meant(adw_id, leases)
         if meant is None:
             check_adw_id(adw_id)
@@ -49,10 +56,19 @@ def require_lease(project: Project, adw_id: str | None, directory: Path) -> Leas
     current = project.current_lease(leases)
     if current is not None:
         return current
-    raise UnknownAdw(
-        f"{directory} is in no worktree that has a slot",
-        hint="name the ADW, or go into its worktree",
-    )
+    here = project.repo.worktree
+    hint = "name the ADW, or go into its worktree"
+    if here not in (None, project.repo.main):
+        hint = f"adw-worktree adopt {quote(str(here))}, or name the ADW"
+    raise UnknownAdw(f"{directory} is in no worktree that has a slot", hint=hint)
+
+
+def _unmanaged(project: Project, name: str, leases: Leases) -> Path | None:
+    """Return the worktree without a lease whose directory or branch is called `name`."""
+    from adw_worktree.worktrees.adopt import unmanaged
+
+    entry = unmanaged(project, name, leases)
+    return entry.path if entry is not None else None
 
 
 def _meant(name: str, leases: Leases) -> str | None:
@@ -81,11 +97,14 @@ def require_path(project: Project, lease: Lease) -> Path:
     return finding.path
 
 
-def other_projects(project: Project, notes: list[str]) -> list[Project]:
-    """Return the other projects of the registry; add to `notes` those that cannot be opened."""
+def other_projects(project: Project | None, notes: list[str]) -> list[Project]:
+    """Return the other projects of the registry, all of them if there is no `project`; add to
+    `notes` those that cannot be opened."""
+    own = project.repo.common_dir if project else None
+    pool = project.pool if project else machine_pool()
     found = []
-    for entry in sorted(project.pool.neighbours(), key=attrgetter("common_dir")):
-        if entry.common_dir == project.repo.common_dir or not is_dir(entry.common_dir):
+    for entry in sorted(pool.neighbours(), key=attrgetter("common_dir")):
+        if entry.common_dir == own or not is_dir(entry.common_dir):
             continue
         try:
             found.append(project_of(repository_at(entry.common_dir)))

@@ -6,42 +6,32 @@ and applies. A lease is released only if its worktree is gone; what cannot be re
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
-from adw_worktree.pool.env_header import load_header
 from adw_worktree.pool.holders import Holding
-from adw_worktree.pool.lease import Lease, clash, ports_of
-from adw_worktree.pool.ledger import Leases, lease_of_env_file, names_slot, tied
-from adw_worktree.pool.receipts import load_receipt, write_receipt
+from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.ledger import Leases, names_slot
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
-from adw_worktree.repo.repository import admin_directory, list_worktrees, worktree_of_admin
-from adw_worktree.repo.work import are_pruning_safe
-from adw_worktree.system.atomic import write_atomically
-from adw_worktree.system.faults import reached
-from adw_worktree.system.paths import is_dir
+from adw_worktree.repo.repository import worktree_of_admin
+from adw_worktree.repo.work import held_by_entries
 from adw_worktree.worktrees import spares, trash
 from adw_worktree.worktrees.create_lock import abandoned
-from adw_worktree.worktrees.create_undo import prune_safe_entry
-from adw_worktree.worktrees.files.exclude import ensure_excluded
-from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.heal import heal, stale_entries
+from adw_worktree.worktrees.linked import look
 from adw_worktree.worktrees.reconcile_plan import (
     Action,
     Reconciled,
-    Seen,
     plan_reconciliation,
 )
+from adw_worktree.worktrees.reconcile_steps import apply_actions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeVar
-
-    from adw_worktree.worktrees.reconcile_plan import Kind
 
     T = TypeVar("T")
 
@@ -80,17 +70,18 @@ def reconcile(
         *_prune_actions(project),
     ]
     result = Reconciled([], [], [], [], [])
-    for action in actions:
-        if dry_run:
+    if dry_run:
+        for action in actions:
             result.file(action)
-            continue
-        try:
-            result.file(apply_action(project, action))
-        except AdwError as exc:
-            result.failed.append((action, exc))
-        except OSError as exc:
-            place = action.path or action.adw_id
-            result.failed.append((action, FileUnusable.because(f"{place} cannot be mended", exc)))
+    else:
+        for action, failure in apply_actions(project, actions):
+            if failure is None:
+                result.file(action)
+                continue
+            if isinstance(failure, OSError):
+                place = action.path or action.adw_id
+                failure = FileUnusable.because(f"{place} cannot be mended", failure)
+            result.failed.append((action, failure))
     if not dry_run:
         heal(project)
         spares.tidy(project)
@@ -113,45 +104,29 @@ def _looked_into(project: Project, dry_run: bool, find: Callable[[], list[T]]) -
         return []
 
 
-def look(project: Project) -> list[Seen]:
-    """Return the linked worktrees whose directories are there."""
-    seen = []
-    admin_root = project.repo.admin_root
-    for entry in list_worktrees(project.repo.home):
-        admin = admin_directory(entry.path)
-        # A copy of a repository lists the worktrees of the original.
-        if admin is None or not is_dir(admin) or not _is_in(admin, admin_root):
-            continue
-        if worktree_of_admin(admin) != entry.path:
-            continue  # its `.git` file is a copy of another worktree's
-        if project.repo.is_spare(entry.path):
-            continue
-        receipt = load_receipt(admin)
-        told = receipt or lease_of_env_file(admin, project.settings)
-        header = load_header(entry.path / project.settings.env_file)
-        seen.append(Seen(entry.path, admin, entry.branch, header, told, receipt is not None))
-    return seen
-
-
-def _is_in(admin: Path, admin_root: Path) -> bool:
-    try:
-        return admin.parent.samefile(admin_root)
-    except FileNotFoundError:  # git removes the directory with the last worktree
-        return False
-
-
 def _losers(project: Project, leases: Leases) -> list[str]:
     """Return the ADW ids whose slot or port another repository's lease rightly has.
 
     Whose env file names the slot is right; if both do, or neither, who had it first. Either side
     comes to the same answer.
     """
-    others = [holding for holding in project.pool.elsewhere() if holding.lease.state == "active"]
-    return [
-        lease.adw_id
-        for lease in leases.values()
-        if any(clash(lease, other.lease) and _yields(project, lease, other) for other in others)
-    ]
+    rivals: dict[tuple[str, int], list[Holding]] = {}
+    for holding in project.pool.elsewhere():
+        if holding.lease.state == "active":
+            for held in _slot_and_ports(holding.lease):
+                rivals.setdefault(held, []).append(holding)
+
+    def loses(lease: Lease) -> bool:
+        others = chain.from_iterable(rivals.get(held, ()) for held in _slot_and_ports(lease))
+        return any(
+            lease.token != other.lease.token and _yields(project, lease, other) for other in others
+        )
+
+    return [lease.adw_id for lease in leases.values() if rivals and loses(lease)]
+
+
+def _slot_and_ports(lease: Lease) -> list[tuple[str, int]]:
+    return [("slot", lease.slot), *(("port", port) for port in lease.ports.values())]
 
 
 def _yields(project: Project, lease: Lease, other: Holding) -> bool:
@@ -163,12 +138,12 @@ def _yields(project: Project, lease: Lease, other: Holding) -> bool:
 
 def _prune_actions(project: Project) -> list[Action]:
     stale = stale_entries(project)
-    safe = are_pruning_safe(project.repo, [admin for admin, _ in stale])
+    held = held_by_entries(project.repo, [admin for admin, _ in stale])
     reason = "git still lists its worktree, which is gone"
     return [
         Action("prune", lease.adw_id, None, reason, worktree_of_admin(admin), lease)
-        for (admin, lease), is_safe in zip(stale, safe, strict=True)
-        if is_safe
+        for (admin, lease), only_there in zip(stale, held, strict=True)
+        if not only_there
     ]
 
 
@@ -182,87 +157,3 @@ def _finish_action(project: Project, name: str, way: trash.Way) -> Action:
     path = Path(entry.path) if entry else None
     adw_id = (entry.adw_id if entry else None) or name
     return Action("finish", adw_id, None, f"{way} it was interrupted", path)
-
-
-# ---- doing it ----------------------------------------------------------------------------------
-
-
-def apply_action(project: Project, action: Action) -> Action:
-    """Do what `action` says and return it as it was done. Raises AdwError, OSError."""
-    lease, seen = action.lease, action.seen
-    if action.kind in ("undo", "finish"):
-        failed = heal(project).failed
-        if lease is not None and lease.token in failed:
-            raise failed[lease.token]
-    if action.kind == "adopt" and seen is not None:
-        return _adopt(project, action, seen)
-    if lease is None or action.kind == "keep":
-        return action
-    if action.kind == "release":
-        project.pool.release(lease, doubtful=lease.has_worktree)
-    elif action.kind == "prune":
-        prune_safe_entry(project, project.repo.admin_root / str(lease.admin_id))
-    elif action.kind == "move" and action.path is not None:
-        _point_at(project.repo.admin_root / str(lease.admin_id), action.path)
-        reached("worktree-repair.before")
-        run_git(["worktree", "repair", "--", str(action.path)], project.repo.checkout)
-        reached("worktree-repair.after")
-        project.pool.update(lease._replace(path=str(action.path)))
-    elif action.kind == "reassign" and seen is not None:
-        return _reassign(project, action, lease, seen)
-    elif seen is not None:
-        _mend(project, action.kind, lease, seen)
-    return action
-
-
-def _point_at(admin: Path, worktree: Path) -> None:
-    """Name `worktree` in git's admin directory. Raises OSError, the old name whole.
-
-    `git worktree repair` empties the file before it writes: on a full disk it would stay empty, and
-    git would prune the worktree. It leaves a right one alone.
-    """
-    named = (admin / "gitdir").read_bytes()
-    if not named.strip() or named.startswith(b"/"):  # a relative one is left to git
-        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n")
-
-
-def _mend(project: Project, kind: Kind, lease: Lease, seen: Seen) -> None:
-    current = tied(lease, seen.path, seen.admin)._replace(branch=seen.branch)
-    if kind == "refresh":
-        project.pool.update(current)
-    elif kind == "receipt":
-        write_receipt(seen.admin, current)
-        project.pool.update(current)
-    elif kind == "env":
-        furnish(project, current, seen.path)
-
-
-def _adopt(project: Project, action: Action, seen: Seen) -> Action:
-    """Give the worktree a lease: the one it tells of, or a new one."""
-    if not is_dir(seen.admin):
-        return action._replace(kind="keep", reason="removed meanwhile")
-    told = seen.told if action.lease is not None else None
-    fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
-    lease = tied(told or fresh, seen.path, seen.admin)._replace(state="active", new_branch_at=None)
-    if told is not None and not told.ports:
-        lease = lease._replace(ports=ports_of(told.slot, project.settings.services))
-    adopted = project.pool.adopt(lease, keep_slot=told is not None)
-    if adopted.token != lease.token:
-        raise AdwError(
-            f"{seen.path} cannot be adopted: another lease is called {lease.adw_id}",
-            hint=f"adw-worktree release {lease.adw_id}, if that is a reservation not needed",
-        )
-    _settle(project, adopted, seen)
-    return action._replace(slot=adopted.slot, lease=adopted)
-
-
-def _reassign(project: Project, action: Action, lease: Lease, seen: Seen) -> Action:
-    moved = project.pool.reassign(tied(lease, seen.path, seen.admin))
-    _settle(project, moved, seen)
-    return action._replace(slot=moved.slot, lease=moved)
-
-
-def _settle(project: Project, lease: Lease, seen: Seen) -> None:
-    ensure_excluded(project, seen.path)
-    write_receipt(seen.admin, lease)
-    furnish(project, lease, seen.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import chain, count
 from pathlib import Path
 
 from adw_worktree.adw_id import check_adw_id, with_id_characters
@@ -149,11 +150,11 @@ def _plan_adoption(seen: Seen, names: set[str]) -> Action:
     if seen.told is not None and seen.told.adw_id not in names:
         reason = "its receipt or env file names a slot, but it had no lease"
         return Action("adopt", seen.told.adw_id, seen.told.slot, reason, seen.path, seen.told, seen)
-    adw_id = _free_name(seen.path.name, names)
+    adw_id = free_name(seen.path.name, names)
     return Action("adopt", adw_id, None, "made by plain git", seen.path, None, seen)
 
 
-def _free_name(directory: str, names: set[str]) -> str:
+def free_name(directory: str, names: set[str]) -> str:
     """Return an ADW id after the directory's name that no lease has."""
     stem = with_id_characters(directory).strip("._-")[:58] or "worktree"
     stem = stem.removesuffix(".lock").rstrip(".") or "worktree"
@@ -161,5 +162,5 @@ def _free_name(directory: str, names: set[str]) -> str:
         check_adw_id(stem)
     except InvalidAdwId:
         stem = "worktree"
-    candidates = [stem, *(f"{stem}-{number}" for number in range(2, len(names) + 3))]
+    candidates = chain([stem], (f"{stem}-{number}" for number in count(2)))
     return next(name for name in candidates if name not in names)

@@ -18,11 +18,10 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import RECEIPT
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import upstream_of
-from adw_worktree.repo.integrated import is_integrated
+from adw_worktree.repo.integrated import is_begun, is_integrated
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.repo.repository import WorktreeEntry, admin_directory, worktrees_of
-from adw_worktree.repo.work import Uncommitted, own_admin
-from adw_worktree.repo.worktrees import remove_worktree
+from adw_worktree.repo.work import Uncommitted, held_by_entry, own_admin
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
@@ -42,7 +41,7 @@ from adw_worktree.worktrees.remove_checks import (
     require_consent,
     unavailable,
 )
-from adw_worktree.worktrees.remove_steps import Retired, drop_doomed, remove_empty_parent, retire
+from adw_worktree.worktrees.remove_steps import Retired, retire
 from adw_worktree.worktrees.remove_target import find_target, place_of
 from adw_worktree.worktrees.user_hooks import run_hooks
 
@@ -145,15 +144,8 @@ def merged(project: Project, *, output: int | None = None) -> list[str]:
 def _is_merged(project: Project, lease: Lease) -> bool:
     branch = str(lease.branch)
     # One that was only made is integrated, too: somebody may be about to begin.
-    worked_on = _lines(project.repo.common_dir / "logs" / "refs" / "heads" / branch) > 1
-    return worked_on and is_integrated(project.repo, branch, project.settings.base)
-
-
-def _lines(file: Path) -> int:
-    try:
-        return file.read_bytes().count(b"\n")
-    except OSError:
-        return 0
+    base = project.settings.base
+    return is_begun(project.repo, branch, base) and is_integrated(project.repo, branch, base)
 
 
 def _remove(
@@ -214,12 +206,9 @@ def _drop_entry(
     project: Project, lease: Lease | None, entry: WorktreeEntry, consent: Consent
 ) -> Retired:
     """Take a worktree whose directory is missing off git's list."""
-    described = _describe(project, lease, entry, consent, kept=False)
-    remove_worktree(project.repo, entry.path, force=True, unlock=consent.unlock)
-    remove_empty_parent(project, entry.path)
-    if lease is not None:
-        project.pool.release(lease)
-    return Retired(described, drop_doomed(project, described))
+    held = held_by_entry(project.repo, own_admin(project.repo, entry.path))
+    kept = bool(held) and project.settings.trash_days > 0
+    return retire(project, _describe(project, lease, entry, consent, kept), lease)
 
 
 def _describe(

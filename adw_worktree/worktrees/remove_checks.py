@@ -210,6 +210,8 @@ def way_out(
         back = "adw-worktree reconcile"
     elif finding.path is not None and is_dir(finding.path) and is_dir(admin):
         back = f"git -C {quote(str(project.repo.home))} worktree repair"
+    elif finding.path is not None and is_dir(finding.path):
+        back = f"take what you need out of {quote(str(finding.path))}: git has no entry of it now"
     else:
         back = f"bring {quote(str(finding.path or lease.path))} back"
     return f"{back}, or to give it up: adw-worktree remove {again}"

@@ -18,7 +18,7 @@ from adw_worktree.project import Project
 from adw_worktree.repo.branches import drop_branch
 from adw_worktree.repo.refs import branch_commit, head_branch
 from adw_worktree.repo.repository import admin_directory
-from adw_worktree.repo.worktrees import git_lock
+from adw_worktree.repo.worktrees import git_lock, stop_monitor
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
@@ -40,6 +40,7 @@ class Retired(NamedTuple):
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     """Take away the worktree that `entry` describes, and release `lease`.
 
+    Of one whose directory is missing, git's entry is taken away alone.
     Raises GitFailed with everything as it was, if it cannot be moved.
     """
     repo = project.repo
@@ -49,13 +50,15 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
         try:
             directory.mkdir(mode=0o700, parents=True)
             reached("trash.directory")
+            stop_monitor(worktree, admin)
             trash.save(directory, entry)
             if entry.kept:
                 trash.protect(repo, entry)
             with git_lock(repo, project.settings):
                 admin.rename(directory / _ADMIN)
                 reached("retire.admin")
-            _move_tree(worktree, directory, entry)
+            if exists(worktree):
+                _move_tree(worktree, directory, entry)
         except BaseException as exc:
             if is_dir(directory):  # or it was what could not be made
                 _take_back(directory, worktree, admin, entry)
@@ -92,7 +95,7 @@ def finish_retiring(project: Project, name: str) -> Lease | None:
     _copy_aside(worktree, directory, entry)
     leases = project.pool.leases().values()
     lease = next((one for one in leases if one.token == entry.token), None)
-    if head_branch(directory / _ADMIN) != entry.branch:
+    if head_branch(directory / _ADMIN, project.repo.common_dir) != entry.branch:
         entry = entry._replace(branch_dropped_at=None)  # no worktree of that branch was removed
     _settle(project, entry, lease, directory)
     return lease
@@ -104,7 +107,8 @@ def _settle(project: Project, entry: Entry, lease: Lease | None, directory: Path
     with suppress(OSError):
         repo.admin_root.rmdir()  # as git does after the last one
         reached("retire.admin-root")
-    remove_empty_parent(project, Path(entry.path))
+    if exists(directory / _TREE) or not entry.kept:  # or it may be moved back there
+        remove_empty_parent(project, Path(entry.path))
     if lease is not None:
         _release(project, lease, entry)
     dropped = drop_doomed(project, entry)

@@ -187,11 +187,11 @@ def _new_place(
     if why is not None:
         return None, [f"the directory stays at {path}: {why}"]
     target = free_path(project, note.new, branch, None, "choose another id")
-    for gone, _ in stale_entries(project):
+    for gone, lease in stale_entries(project):
         if worktree_of_admin(gone) == target:
-            from adw_worktree.worktrees.create_undo import prune_entry
+            from adw_worktree.worktrees.without_tree import prune_entry
 
-            prune_entry(project, gone)  # as for a `create` of that id
+            prune_entry(project, gone, lease)  # as for a `create` of that id
     _check_listed(list_worktrees(project.repo.home), path, target)
     return target, []
 

@@ -29,7 +29,12 @@ from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import head_branch, resolve_objects
-from adw_worktree.repo.repository import admin_directory, worktree_of_admin
+from adw_worktree.repo.repository import (
+    admin_directory,
+    has_relative_way,
+    name_worktree,
+    worktree_of_admin,
+)
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
 from adw_worktree.system.atomic import discard_leftover, write_atomically
@@ -238,9 +243,7 @@ def _move_directory(project: Project, admin: Path, source: Path, target: Path) -
             os.rename(source, target)
             reached("rename.moved")
         if worktree_of_admin(admin) != target:
-            link = target / ".git"
-            named = link if _is_absolute(admin) else os.path.relpath(link, admin)
-            write_atomically(admin / "gitdir", os.fsencode(named) + b"\n")
+            name_worktree(admin, target, relative=has_relative_way(admin))
         for name in ("gitdir", "locked"):
             discard_leftover(admin / name)
         if _is_marked(admin):
@@ -252,7 +255,7 @@ def stays(project: Project, admin: Path, source: Path, target: Path) -> str | No
     """Return why the directory cannot be moved although it should; None if it can."""
     if exists(admin / "modules"):
         return "it has submodules, which know their places"
-    if not _is_absolute(admin) and source.parent != target.parent:
+    if has_relative_way(admin) and source.parent != target.parent:
         return "git's way to it is a relative one"
     inside = mounts_in(source)
     if inside:
@@ -261,11 +264,6 @@ def stays(project: Project, admin: Path, source: Path, target: Path) -> str | No
     if place.stat().st_dev != source.stat().st_dev:
         return f"{place} is on another file system"
     return None
-
-
-def _is_absolute(admin: Path) -> bool:
-    """Whether git's way to the worktree is; a relative one is possible since git 2.48."""
-    return (admin / "gitdir").read_bytes().startswith(b"/")
 
 
 def _mark(admin: Path) -> None:

@@ -32,8 +32,9 @@ from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import RECEIPT, write_receipt
 from adw_worktree.project import Project, require_inside
 from adw_worktree.repo.branches import make_branch, set_upstream
-from adw_worktree.repo.refs import branch_commit
-from adw_worktree.repo.repository import admin_directory, list_worktrees
+from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.repo.refs import branch_commit, has_reftable, head_branch
+from adw_worktree.repo.repository import admin_directory, has_relative_way, list_worktrees
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.settings import places
 from adw_worktree.system.atomic import write_atomically
@@ -47,6 +48,13 @@ from adw_worktree.worktrees.files.furnish import furnish
 from adw_worktree.worktrees.files.variables import require_template
 from adw_worktree.worktrees.remove_steps import aside_of, copy_across
 from adw_worktree.worktrees.trash import Entry
+from adw_worktree.worktrees.without_tree import (
+    fill,
+    is_back,
+    is_without_tree,
+    place_directory,
+    take_back,
+)
 
 _TREE, _ADMIN = "tree", "admin"
 
@@ -80,6 +88,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
         _check_same_place(entry, target)
     with trash.taken(project.repo, entry.name, project.settings.lock_timeout):
         _require_kept(project, entry)
+        treeless = is_without_tree(project, entry)
         directory = trash.place(project.repo, entry.name, "restoring")
         trash.place(project.repo, entry.name).rename(directory)
         reached("restore.begun")
@@ -87,7 +96,7 @@ def restore(project: Project, name: str, *, as_id: str | None = None) -> Restore
             trash.save(directory, target)
             return _bring_back(project, target, directory)
         except BaseException as exc:
-            _put_back(project, entry, target, directory)
+            _put_back(project, entry, target, directory, treeless=treeless)
             if isinstance(exc, OSError):
                 raise FileUnusable.because(f"{path} cannot be restored", exc) from exc
             raise
@@ -123,9 +132,11 @@ def finish_restoring(project: Project, name: str) -> None:
 
 def _find(project: Project, name: str) -> Entry:
     kept = trash.kept_entries(project.repo)
-    for entry in kept:
-        if name in (entry.adw_id, entry.name):
-            return entry
+    found = [entry for entry in kept if name in (entry.adw_id, entry.name)]
+    # Where there are several, the latest that has files.
+    found.sort(key=lambda entry: is_without_tree(project, entry))
+    if found:
+        return found[0]
     hint = "adw-worktree restore (lists what is kept)"
     with suppress(InvalidAdwId):
         hint += f", or for a branch that stayed: adw-worktree create {check_adw_id(name)}"
@@ -158,7 +169,8 @@ def _check_free(project: Project, name: str, entry: Entry, adw_id: str, path: Pa
     if present is not None and present.has_worktree:
         again = " again" if adw_id == entry.adw_id else ""
         raise WorktreeUnavailable(f"{adw_id} has a worktree{again}, at {present.path}", hint=other)
-    places.require_vacant(path, other)
+    if not is_back(project, entry, path):
+        places.require_vacant(path, other)
 
 
 def _free_admin_id(project: Project, entry: Entry, path: Path) -> str:
@@ -195,6 +207,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         with git_lock(repo, project.settings):
             (directory / _ADMIN).rename(admin)
             reached("restore.admin")
+    notes += _detach_in_reftable(project, entry, admin)
     lease = _lease(project, entry, worktree, admin)
     if project.settings.postgres is not None:
         from adw_worktree.worktrees.database import ensure_database
@@ -202,6 +215,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         lease = ensure_database(project, lease)
         project.pool.update(lease)
     write_receipt(admin, lease)
+    notes += fill(directory, worktree, admin)
     notes += furnish(project, lease, worktree)
     trash.forget(repo, entry, "restoring")
     return Restored(lease, worktree / project.settings.env_file, notes)
@@ -212,22 +226,54 @@ def _prepare_admin(project: Project, entry: Entry, admin: Path) -> list[str]:
     # Without the receipt nobody takes it for a worktree of ours that vanished, and prunes it.
     (admin / RECEIPT).unlink(missing_ok=True)
     reached("restore.receipt")
-    _write(admin / "gitdir", f"{entry.path}/.git\n")
+    _lead_to(admin, Path(entry.path), project.repo.admin_root / entry.admin_id)
     if entry.branch is None or entry.commit is None:
         return []
     if entry.branch_dropped_at is not None:
         _make_branch_again(project, entry, entry.branch, entry.branch_dropped_at)
-    at = branch_commit(project.repo.home, entry.branch)
-    taken = any(one.branch == entry.branch for one in list_worktrees(project.repo.home))
-    if at == entry.commit and not taken:
+    if has_reftable(admin):
+        return []  # git changes HEAD there, once it knows the place
+    why = _detached_because(project, entry)
+    if why is None:
         return []
     # Its index and files belong to this commit: on another they would show as changes.
     _write(admin / "HEAD", f"{entry.commit}\n")
-    why = "has another worktree" if taken else "has moved on, or is gone"
-    return [
+    return [_told_of_detaching(entry, why)]
+
+
+def _detach_in_reftable(project: Project, entry: Entry, admin: Path) -> list[str]:
+    """Take HEAD off a branch that moved on or has another worktree, where HEAD is no file."""
+    if not has_reftable(admin) or entry.branch is None or entry.commit is None:
+        return []
+    why = _detached_because(project, entry)
+    if why is None or head_branch(admin) is None:
+        return []
+    run_git(["update-ref", "--no-deref", "HEAD", entry.commit], Checkout(admin, Path(entry.path)))
+    return [_told_of_detaching(entry, why)]
+
+
+def _detached_because(project: Project, entry: Entry) -> str | None:
+    """Return why the worktree cannot be on its branch again; None if it can."""
+    listed = list_worktrees(project.repo.home)
+    if any(one.branch == entry.branch and one.path != Path(entry.path) for one in listed):
+        return "has another worktree"
+    moved = branch_commit(project.repo.home, str(entry.branch)) != entry.commit
+    return "has moved on, or is gone" if moved else None
+
+
+def _told_of_detaching(entry: Entry, why: str) -> str:
+    assert entry.commit is not None
+    return (
         f"branch {entry.branch} {why}; the worktree is detached at {entry.commit[:12]}, to go on "
         f"from there: git -C {quote(entry.path)} switch -c NEW_BRANCH"
-    ]
+    )
+
+
+def _lead_to(admin: Path, worktree: Path, final: Path) -> None:
+    """Have the admin directory, which is to be `final`, name the worktree, as it was named."""
+    link = worktree / ".git"
+    named = os.path.relpath(link, final) if has_relative_way(admin) else link
+    _write(admin / "gitdir", f"{named}\n")
 
 
 def _make_branch_again(project: Project, entry: Entry, branch: str, commit: str) -> None:
@@ -247,8 +293,11 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
         os.rename(aside, worktree)
     trash.delete(aside)
     if not exists(tree):
+        place_directory(directory, worktree, admin)
         return
-    _write(tree / ".git", f"gitdir: {admin}\n")
+    relative = has_relative_way(directory / _ADMIN)
+    named = os.path.relpath(admin, worktree) if relative else admin
+    _write(tree / ".git", f"gitdir: {named}\n")
     if admin_directory(worktree) == admin:
         trash.delete(tree)  # it was copied, and whole, before an interruption
         return
@@ -293,7 +342,9 @@ def _token(entry: Entry) -> str:
     return whole[0] if whole else os.urandom(16).hex()
 
 
-def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) -> None:
+def _put_back(
+    project: Project, entry: Entry, target: Entry, directory: Path, *, treeless: bool
+) -> None:
     """Undo what `restore` did so far, so that the entry lies in the trash as before."""
     repo, worktree = project.repo, Path(target.path)
     admin = repo.admin_root / target.admin_id
@@ -303,7 +354,9 @@ def _put_back(project: Project, entry: Entry, target: Entry, directory: Path) ->
         with git_lock(repo, project.settings):
             admin.rename(directory / _ADMIN)
             reached("restore.admin-back")
-    if not exists(directory / _TREE) and exists(worktree):
+    if treeless:
+        take_back(directory, worktree)
+    elif not exists(directory / _TREE) and exists(worktree):
         try:
             os.rename(worktree, directory / _TREE)
             reached("restore.tree-back")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from adw_worktree.pool.lease import Lease
     from adw_worktree.project import Project
     from adw_worktree.system.ports import Listener
+    from adw_worktree.worktrees.adopt import Adopted
     from adw_worktree.worktrees.create import Created
     from adw_worktree.worktrees.listing import Row
     from adw_worktree.worktrees.lock import Locked
@@ -39,6 +40,12 @@ def created(made: Created) -> Document:
         "env_file": str(made.env_file),
         "database": made.lease.database,
     }
+
+
+def adopted(done: Adopted) -> Document:
+    """Return the document of `adopt`."""
+    return {"adopted": done.adopted, **_worktree_of(done.lease), "env_file": str(done.env_file),
+            "database": done.lease.database}  # fmt: skip
 
 
 def restored(back: Restored) -> Document:

@@ -20,12 +20,12 @@ from pathlib import Path
 from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
-from adw_worktree.repo.refs import resolve_commit
+from adw_worktree.repo.refs import resolve_base
 from adw_worktree.repo.repository import SPARE, Repository, admin_directories, worktree_of_admin
+from adw_worktree.repo.sparse import are_equally_sparse, checkout_here
 from adw_worktree.repo.worktrees import (
     add_worktree,
     check_out,
-    git_lock,
     is_checked_out,
     remove_worktree,
     settle_index,
@@ -74,10 +74,16 @@ def ready(repo: Repository) -> list[Spare]:
 
 
 def fresh(project: Project) -> list[Spare]:
-    """Return the spares that are at the base, prepared as the settings say now."""
-    commit = resolve_commit(project.repo.home, project.settings.base)
-    wanted = (commit, prepare_digest(project))
-    return [spare for spare in ready(project.repo) if (spare.commit, spare.prepared) == wanted]
+    """Return the spares that are at the base, with the files and prepared as is set now."""
+    repo = project.repo
+    wanted = (resolve_base(repo.home, project.settings.base), prepare_digest(project))
+    found = [spare for spare in ready(repo) if (spare.commit, spare.prepared) == wanted]
+    return [spare for spare in found if _has_files_of(repo, spare, repo.common_dir)]
+
+
+def _has_files_of(repo: Repository, spare: Spare, git_directory: Path) -> bool:
+    """Whether the spare is as sparse as the worktree of that git directory."""
+    return are_equally_sparse(repo.admin_root / spare.name, git_directory)
 
 
 def is_filling(project: Project) -> bool:
@@ -93,37 +99,21 @@ def is_filling(project: Project) -> bool:
 def taken(project: Project, path: Path, commit: str) -> Iterator[Spare | None]:
     """Claim the spare nearest to `commit`, to be placed at `path`; None if there is none.
 
-    One that is not placed by the end of the block is swept away later.
+    Only one with the files that git would give a worktree which is made from here. One that is not
+    placed by the end of the block is swept away later.
     """
     repo, digest = project.repo, prepare_digest(project)
     nearest = sorted(ready(repo), key=lambda one: (one.commit != commit, one.prepared != digest))
+    here = checkout_here(repo).git_directory
     for spare in nearest if _is_movable(repo, path) else []:
+        if not _has_files_of(repo, spare, here):
+            continue
         with _locked(lock_of(repo, spare.name)) as ours:
             if ours and _unlink(_record(repo, spare.name)):
                 reached("spare.claimed")
                 yield spare
                 return
     yield None
-
-
-def place(project: Project, spare: Spare, path: Path) -> Path:
-    """Move a claimed spare to `path`; return its admin directory.
-
-    Git is told first, so that whoever undoes a half-made worktree at `path` finds it in git's
-    list. Raises OSError, with the spare where it was.
-    """
-    admin, tree = project.repo.admin_root / spare.name, project.repo.spares_dir / spare.name
-    with git_lock(project.repo, project.settings):
-        write_atomically(admin / "gitdir", os.fsencode(path / ".git") + b"\n")
-        try:
-            os.rename(tree, path)
-            reached("spare.placed")
-        except OSError:
-            write_atomically(admin / "gitdir", os.fsencode(tree / ".git") + b"\n")
-            raise
-        (admin / "locked").unlink(missing_ok=True)
-        reached("spare.unlocked")
-    return admin
 
 
 def attach(
@@ -199,8 +189,10 @@ def _fill(project: Project, output: int | None) -> Filled:
     if obstacle is not None:
         dropped += sum(remove(project, spare.name) for spare in ready(repo))
         return Filled(dropped=dropped, note=obstacle)
-    commit = str(resolve_commit(repo.home, project.settings.base))
+    commit = str(resolve_base(repo.home, project.settings.base))
     digest = prepare_digest(project)
+    unlike = [one for one in ready(repo) if not _has_files_of(repo, one, repo.common_dir)]
+    dropped += sum(remove(project, spare.name) for spare in unlike)
     dropped += sum(remove(project, spare.name) for spare in ready(repo)[wanted:])
     stale = [one for one in ready(repo) if (one.commit, one.prepared) != (commit, digest)]
     refreshed = sum(_refresh(project, spare, commit, digest, output) for spare in stale)
@@ -214,9 +206,10 @@ def _fill(project: Project, output: int | None) -> Filled:
 def _obstacle(project: Project) -> str | None:
     """Return why there can be no spares, or None."""
     base, home = project.settings.base, project.repo.home
-    if resolve_commit(home, base) is None:
+    commit = resolve_base(home, base)
+    if commit is None:
         return f"the setting base is {base}, which names no commit: change it, or fetch that"
-    listed = run_git(["ls-tree", "--name-only", base, "--", ".gitmodules"], home)
+    listed = run_git(["ls-tree", "--name-only", commit, "--", ".gitmodules"], home)
     if project.settings.submodules and listed.stdout:
         return "worktrees with submodules cannot be moved"
     return None

@@ -22,8 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adw_worktree.adw_id import can_name, check_adw_id
-from adw_worktree.errors import AdwError, FileUnusable, GitFailed, InvalidAdwId
-from adw_worktree.repo.git import Checkout, run_git
+from adw_worktree.errors import AdwError, FileUnusable, InvalidAdwId
+from adw_worktree.repo.git import run_git
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system import background, deleting
 from adw_worktree.system.atomic import write_atomically
@@ -46,7 +46,6 @@ _EXPIRED = "expired"
 # An entry goes only if it was too old in two passes this far apart: a clock that was wrong for an
 # hour empties nothing.
 _SECOND_LOOK = timedelta(days=1)
-_IDENTITY = ("-c", "user.name=adw-worktree", "-c", "user.email=adw-worktree@localhost")
 
 
 class Entry(NamedTuple):
@@ -228,13 +227,15 @@ def drop_stray_locks(repo: Repository) -> None:
 
 
 def protect(repo: Repository, entry: Entry) -> None:
-    """Keep the entry's commit, and what is staged on top of it, from git's collection.
+    """Keep what only the worktree names from git's collection, while git still has its entry.
 
-    Raises GitFailed if that cannot be.
+    Raises GitFailed, OSError if that cannot be.
     """
-    if entry.commit is None:
+    from adw_worktree.worktrees.trash_objects import holding_commit
+
+    kept = holding_commit(repo, repo.admin_root / entry.admin_id, entry.commit)
+    if kept is None:
         return
-    kept = _staged(repo, entry.commit, entry.admin_id) or entry.commit
     reached("trash-ref.before")
     run_git(["update-ref", _ref(entry.name), kept], repo.checkout, shielded=True)
     reached("trash-ref.after")
@@ -359,16 +360,3 @@ def _is_expired(entry: Entry, directory: Path, days: float) -> bool:
 
 def _ref(name: str) -> str:
     return f"refs/adw-worktree/trash/{name}"
-
-
-def _staged(repo: Repository, commit: str, admin_id: str) -> str | None:
-    """Return a commit of what is staged; None if nothing is, or conflicts keep git from it."""
-    try:
-        tree = run_git(["write-tree"], Checkout(repo.admin_root / admin_id)).stdout.strip()
-        if tree == run_git(["rev-parse", f"{commit}^{{tree}}"], repo.home).stdout.strip():
-            return None
-        message = ["-m", "what was staged in a removed worktree"]
-        made = run_git([*_IDENTITY, "commit-tree", *message, "-p", commit, tree], repo.checkout)
-    except GitFailed:
-        return None
-    return made.stdout.strip()

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adw_worktree import __version__
-from adw_worktree.cli.main import COMMANDS, build_parser
-from adw_worktree.cli.parser import Parser
+from adw_worktree.cli.command_table import COMMANDS
+from adw_worktree.cli.parser import Parser, build_parser
 from adw_worktree.cli.topics import TOPICS, Block, Lines, Rows
 
 

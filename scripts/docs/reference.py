@@ -17,8 +17,8 @@ from adw_worktree import errors
 from adw_worktree.adw_id import _ADW_ID
 from adw_worktree.documents.table import DOCUMENTS
 from adw_worktree.documents.table import schema as documents_schema
-from adw_worktree.pool import document as schema
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
+from adw_worktree.pool.lease_record import lease_record
 from adw_worktree.settings import check as settings_check
 from adw_worktree.settings.model import Settings
 from adw_worktree.settings.rules import WRITERS
@@ -151,7 +151,7 @@ def settings_schema() -> dict[str, Any]:
 
 def ledger_schema() -> dict[str, Any]:
     """Return the JSON Schema of a ledger."""
-    record = schema._record().model_json_schema()
+    record = lease_record().model_json_schema()
     record.pop("title")
     told = _docstrings(Lease)
     for name, one in record["properties"].items():

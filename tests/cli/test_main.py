@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from adw_worktree.cli.main import _ISSUES, COMMANDS
+from adw_worktree.cli.command_table import COMMANDS
+from adw_worktree.cli.main import _ISSUES
 from adw_worktree.cli.mistyped import OTHER_NAMES
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw, user_hook
@@ -56,6 +57,7 @@ def test_unknown_command_suggests_the_near_one(adw: Adw) -> None:
     ("typed", "said", "hint"),
     [
         ("delet a", "'delet' is not a command", "delete --help"),
+        ("rnu a -- ls", "'rnu' is not a command", "run --help"),
         ("remove a --froce", "unrecognized arguments: --froce", "remove a --force"),
         ("list --al", "unrecognized arguments: --al", "list --all"),
         ("create a --brnch=b", "unrecognized arguments: --brnch=b", "create a --branch=b"),
@@ -119,7 +121,7 @@ def test_json_keys_of_every_command(adw: Adw) -> None:
         ("path", "a"): {"adw_id", "path"},
         ("hooks", "status"): {"action", "hooks"},
         ("doctor",): {"problems"},
-        ("trust",): {"trusted", "commands", "variables"},
+        ("trust",): {"trusted", "commands", "variables", "approved"},
         ("restore",): {"kept"},
         ("remove", "a"): {
             "removed", "adw_id", "path", "released", "branch_deleted", "database_dropped",

@@ -418,3 +418,149 @@ def test_plain_worktree_add_is_adopted_if_the_setting_asks(adw: Adw) -> None:
     settle((adw.directory.parent / "plain" / ".env.ports").exists, "no env file was written")
     settle(lambda: leased(adw) == {"plain"}, "it has no lease")
     assert git("status", "--porcelain", cwd=adw.directory.parent / "plain") == ""
+
+
+# ---- other tools that have hooks ---------------------------------------------------------------
+
+LFS_HOOK = b"""#!/bin/sh
+command -v git-lfs >/dev/null 2>&1 || { echo >&2 "\\nThis repository is configured for Git LFS but 'git-lfs' was not found on your path. If you no longer wish to use Git LFS, remove this hook by deleting the 'EVENT' file in the hooks directory (set by 'core.hookspath'; usually '.git/hooks').\\n"; exit 2; }
+git lfs EVENT "$@"
+"""  # noqa: E501
+LFS_EVENTS = ("post-checkout", "post-commit", "post-merge")
+
+
+def install_lfs(repo: Path) -> list[str]:
+    """Do as `git lfs install` does; return the hooks over which it refuses."""
+    git("config", "filter.lfs.clean", "git-lfs clean -- %f", cwd=repo)
+    refused = []
+    for event in LFS_EVENTS:
+        path, own = repo / ".git" / "hooks" / event, LFS_HOOK.replace(b"EVENT", event.encode())
+        if path.exists() and path.read_bytes().strip() != own.strip():
+            refused.append(event)
+        else:
+            hook(repo, event, own)
+    return refused
+
+
+def states(repo: Path) -> dict[str, str]:
+    return {one.event: one.state for one in status(find_repository(repo))}
+
+
+def move_aside(repo: Path, event: str, ending: str = ".legacy") -> Path:
+    """Do as `pre-commit install` does; return where the hook that was there is now."""
+    path = repo / ".git" / "hooks" / event
+    moved = path.with_name(event + ending)
+    path.rename(moved)
+    hook(repo, event, b'#!/usr/bin/env bash\necho manager >>ran\nexec "$0.legacy" "$@"\n')
+    return moved
+
+
+def test_git_lfs_can_be_installed_again_after_our_hooks(repo: Path, command: list[str]) -> None:
+    """It refuses wherever a hook has one byte that is not its own."""
+    assert install_lfs(repo) == []
+    before = snapshot(repo / ".git" / "hooks")
+    install(find_repository(repo), command=command, use_config=False)
+    assert install_lfs(repo) == []
+    assert {states(repo)[event] for event in LFS_EVENTS} == {"left"}
+    assert states(repo)["reference-transaction"] == "installed"
+    uninstall(find_repository(repo))
+    assert snapshot(repo / ".git" / "hooks") == before
+
+
+def test_git_lfs_that_comes_after_our_hooks_gets_its_hooks_by_installing_ours_again(
+    adw: Adw, command: list[str]
+) -> None:
+    repo, found = adw.directory, find_repository(adw.directory)
+    install(found, command=command, use_config=False)
+    assert install_lfs(repo) == list(LFS_EVENTS)
+    assert {states(repo)[event] for event in LFS_EVENTS} == {"outdated"}
+    problems = adw.json("doctor", code=10)["problems"]
+    assert ["Git LFS" in one["message"] for one in problems] == [True] * 3
+    install(found, command=command, use_config=False)
+    assert install_lfs(repo) == []
+    assert adw.json("doctor")["problems"] == []
+
+
+def test_a_hook_that_git_lfs_overwrote_is_said_to_be_its_own(
+    repo: Path, command: list[str]
+) -> None:
+    install(find_repository(repo), command=command, use_config=False)
+    hook(repo, "post-checkout", LFS_HOOK.replace(b"EVENT", b"post-checkout"))
+    assert states(repo)["post-checkout"] == "left"
+
+
+def test_lines_of_git_lfs_that_were_joined_to_our_block_stay(
+    repo: Path, command: list[str]
+) -> None:
+    """As `git lfs update --manual` says."""
+    install(find_repository(repo), command=command, use_config=False)
+    path, own = repo / ".git" / "hooks" / "post-merge", LFS_HOOK.replace(b"EVENT", b"post-merge")
+    path.write_bytes(path.read_bytes() + own.partition(b"\n")[2])
+    assert states(repo)["post-merge"] == "outdated"
+    install(find_repository(repo), command=command, use_config=False)
+    assert path.read_bytes() == own
+
+
+def test_a_persons_hook_with_a_call_of_git_lfs_gets_our_block(
+    repo: Path, command: list[str]
+) -> None:
+    hook(repo, "post-merge", b'#!/bin/sh\nnpm ci\ngit lfs post-merge "$@"\n')
+    git("config", "filter.lfs.clean", "git-lfs clean -- %f", cwd=repo)
+    install(find_repository(repo), command=command, use_config=False)
+    assert states(repo)["post-merge"] == "installed"
+
+
+def test_our_hook_that_was_moved_aside_is_found_updated_and_taken_out(
+    repo: Path, command: list[str]
+) -> None:
+    """pre-commit runs it from there: what uninstall leaves goes on running."""
+    found = find_repository(repo)
+    install(found, command=command, use_config=False)
+    moved = move_aside(repo, "post-commit")
+    state = next(one for one in status(found) if one.event == "post-commit")
+    assert (state.state, state.how, state.path) == ("installed", "legacy", str(moved))
+    moved.write_bytes(moved.read_bytes().replace(b"the tool", b"the other tool"))
+    theirs = (repo / ".git" / "hooks" / "post-commit").read_bytes()
+    install(found, command=command, use_config=False)
+    assert states(repo)["post-commit"] == "installed"
+    assert b"the other tool" not in moved.read_bytes()
+    assert (repo / ".git" / "hooks" / "post-commit").read_bytes() == theirs
+    uninstall(found)
+    assert not moved.exists()
+    assert (repo / ".git" / "hooks" / "post-commit").read_bytes() == theirs
+
+
+def test_a_persons_hook_that_was_moved_aside_with_our_block_comes_back_as_it_was(
+    repo: Path, command: list[str]
+) -> None:
+    hook(repo, "post-commit", EXISTING["sh"])
+    install(find_repository(repo), command=command, use_config=False)
+    moved = move_aside(repo, "post-commit")
+    uninstall(find_repository(repo))
+    assert moved.read_bytes() == EXISTING["sh"]
+
+
+def test_the_hook_that_ours_runs_is_run_and_comes_back_after_ours_was_moved_aside(
+    repo: Path, command: list[str]
+) -> None:
+    hook(repo, "post-commit", EXISTING["python"])
+    install(find_repository(repo), command=command, use_config=False)
+    moved = move_aside(repo, "post-commit")
+    git("commit", "--quiet", "--allow-empty", "-m", "x", cwd=repo)
+    assert (repo / "ran").read_text() == "manager\nran\n"
+    assert states(repo)["post-commit"] == "installed"
+    uninstall(find_repository(repo))
+    git("commit", "--quiet", "--allow-empty", "-m", "y", cwd=repo)
+    assert (repo / "ran").read_text() == "manager\nran\n" * 2
+    assert moved.read_bytes() == EXISTING["python"]
+
+
+@pytest.mark.parametrize("ending", [".old", ".bak", ".replaced.githook"])
+def test_a_block_that_was_moved_aside_under_any_name_is_taken_out(
+    repo: Path, command: list[str], ending: str
+) -> None:
+    install(find_repository(repo), command=command, use_config=False)
+    moved = move_aside(repo, "post-commit", ending)
+    assert states(repo)["post-commit"] == "foreign"  # nobody says that it is run from there
+    uninstall(find_repository(repo))
+    assert not moved.exists()

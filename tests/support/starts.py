@@ -218,6 +218,13 @@ def with_disorder(adw: Adw) -> None:
     project.pool.release(project.pool.leases()["lost"])
 
 
+def with_entry_alone(adw: Adw) -> None:
+    """The trash has git's entry of a worktree whose directory was deleted."""
+    made(adw, "a")
+    subprocess.run(["rm", "-rf", str(adw.directory / "trees" / "a")], check=True)
+    adw("reconcile")
+
+
 def with_changes(adw: Adw) -> None:
     """Managed hooks are installed, and a worktree went."""
     made(adw, "a", "gone")

@@ -44,7 +44,7 @@ DOORS = {
     "platformdirs": {"settings.places"},
     "psutil": {"system.ports", "system.servers"},
     "psycopg": {"worktrees.postgres"},
-    "pydantic": {"pool.document", "settings.check"},
+    "pydantic": {"pool.document", "pool.lease_record", "settings.check"},
     "pydantic_core": {"settings.check"},
     "rich": {"cli.terminal.lines"},
     "watchdog": {"system.directory_watch"},

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adw_worktree.cli.main import build_parser
+from adw_worktree.cli.parser import build_parser
 from adw_worktree.errors import UsageError
 from adw_worktree.settings.check import Layer, checked
 from tests.support.checkout import CHECKOUT

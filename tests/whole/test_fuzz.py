@@ -45,6 +45,7 @@ from adw_worktree.pool.document import (
     encode_leases,
 )
 from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.lease_record import lease_record
 from adw_worktree.pool.receipts import RECEIPT, load_receipt, write_receipt
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.branches import drop_branch
@@ -57,7 +58,8 @@ from adw_worktree.repo.repository import (
     parse_worktrees,
     worktree_of_admin,
 )
-from adw_worktree.repo.work import _codes, uncommitted
+from adw_worktree.repo.status import codes_in
+from adw_worktree.repo.work import uncommitted
 from adw_worktree.settings import approvals as userhooks
 from adw_worktree.settings import check as settings_check
 from adw_worktree.settings.check import TAKES
@@ -390,7 +392,7 @@ def test_what_is_read_as_plain_is_what_pydantic_takes(entry: dict[str, Any]) -> 
     """There are two ways to read an entry, and one is quick."""
     plain = schema._is_plain("a", entry)
     try:
-        checked = schema._record().model_validate(entry)
+        checked = lease_record().model_validate(entry)
     except ValidationError:
         assert not plain
         return
@@ -556,7 +558,7 @@ def test_status_counts_what_is_there(tmp_path: Path, wanted: list[str]) -> None:
     status=st.text(st.sampled_from(["\0", " ", "?", "R", "C", "M", "A", "x", "\n"]), max_size=40)
 )
 def test_status_may_be_cut_short(status: str) -> None:
-    codes = _codes(status)
+    codes = codes_in(status)
     assert len(codes) <= len([item for item in status.split("\0") if item])
     assert bool(codes) == bool(status.strip("\0"))
 
@@ -744,9 +746,11 @@ class Life(RuleBasedStateMachine):
     @rule(adw_id=ids)
     def restore(self, adw_id: str) -> None:
         done = self.attempt(lambda: restore(self.project, adw_id))
-        assert done == (adw_id in self.trashed and adw_id not in self.trees)
+        assert done or adw_id not in self.trashed or adw_id in self.trees
+        assert not done or adw_id not in self.trees
         if done:
-            self.work[adw_id] = self.trashed.pop(adw_id)
+            if adw_id in self.trashed:  # else git's entry alone, of a directory that was deleted
+                self.work[adw_id] = self.trashed.pop(adw_id)
             self.trees.add(adw_id)
             self.reserved.discard(adw_id)
 

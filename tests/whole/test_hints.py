@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from adw_worktree.cli.command_table import COMMANDS
 from adw_worktree.cli.elsewhere import Elsewhere
-from adw_worktree.cli.main import COMMANDS, build_parser
+from adw_worktree.cli.parser import build_parser
 from adw_worktree.cli.topics import TOPICS
 from adw_worktree.errors import AdwError, UsageError
 from tests.support.checkout import CHECKOUT

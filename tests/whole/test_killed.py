@@ -49,6 +49,7 @@ from tests.support.starts import (
     with_damage,
     with_damaged_place,
     with_disorder,
+    with_entry_alone,
     with_expired_trash,
     with_failing_hook,
     with_foreign_hook,
@@ -188,6 +189,13 @@ SCENARIOS = {
         ("restore", "a"), with_trash_elsewhere, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
         work=True, fault="restore.admin=eio",
     ),
+    "restore-without-tree": Scenario(
+        ("restore", "a"), with_entry_alone, keeps=frozenset({"a"}), dirty=frozenset({"a"})
+    ),
+    "restore-without-tree-undone": Scenario(
+        ("restore", "a"), with_entry_alone, 3, keeps=frozenset({"a"}), dirty=frozenset({"a"}),
+        fault="restore.admin=eio",
+    ),
     "restore-discard": Scenario(
         ("restore", "a", "--discard"), with_trash, keeps=frozenset({"a"}), dirty=frozenset({"a"})
     ),
@@ -204,7 +212,8 @@ SCENARIOS = {
     ),
     "rename-reserved": Scenario(("rename", "a", "b"), with_reservation),
     "reconcile": Scenario(
-        ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone"
+        ("reconcile",), with_disorder, keeps=frozenset({"gone"}), adw_id="gone",
+        dirty=frozenset({"gone"}),
     ),
     "reconcile-lost-repository": Scenario(("reconcile",), with_lost_repository),
     "reserve": Scenario(("reserve", "a")),
@@ -222,7 +231,7 @@ SCENARIOS = {
     "hooks-uninstall-watch": Scenario(("hooks", "uninstall", "--watch"), with_watch_installed),
     "background": Scenario(
         ("reconcile", "--background"), with_changes, keeps=frozenset({"gone"}),
-        adw_id="gone",
+        adw_id="gone", dirty=frozenset({"gone"}),
     ),
     "trust": Scenario(("trust", "--yes"), with_requests, wish=Wish(hooks=False)),
 }  # fmt: skip

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from adw_worktree.worktrees.remove_checks import Consent
 from adw_worktree.worktrees.restore import discard, restore
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw
-from tests.support.machine import settle
+from tests.support.machine import bound, settle
 from tests.support.repositories import git, make_repo
 
 DOCS = CHECKOUT / "docs" / "reliability.md"
@@ -94,14 +95,211 @@ def in_a_rebase(repo: Path, tree: Path) -> None:
     git("rebase", "main", cwd=tree, check=False)
 
 
+def in_a_bisection(repo: Path, tree: Path) -> None:
+    commit(repo, "meanwhile")
+    git("merge", "--quiet", "main", cwd=tree)
+    git("bisect", "start", "HEAD", "HEAD~1", cwd=tree)
+    git("bisect", "reset", "HEAD", cwd=tree)
+    git("bisect", "start", cwd=tree)
+
+
+def in_an_am(repo: Path, tree: Path) -> None:
+    commit(repo, "README", "theirs\n")
+    patch = git("format-patch", "-1", "--stdout", cwd=repo)
+    (repo.parent / "patch").write_text(patch)
+    commit(tree, "README", "ours\n")
+    git("am", "--quiet", "../../../patch", cwd=tree, check=False)
+
+
+def in_a_row_of_cherry_picks(repo: Path, tree: Path) -> None:
+    """One was committed by hand, and the next waits: only `sequencer` tells."""
+    commit(repo, "README", "theirs\n")
+    commit(repo, "later")
+    commit(tree, "README", "ours\n")
+    git("cherry-pick", "main~1", "main", cwd=tree, check=False)
+    (tree / "README").write_text("both\n")
+    git("add", "README", cwd=tree)
+    git("commit", "--quiet", "-m", "both", cwd=tree)
+    assert git("status", "--porcelain", cwd=tree) == ""
+
+
+def resolved_in_part(repo: Path, tree: Path) -> None:
+    """What is staged of a conflict is in no tree that git can write."""
+    for name in ("README", "other"):
+        commit(repo, name, f"{name}: theirs\n")
+        commit(tree, name, f"{name}: ours\n")
+    git("merge", "main", cwd=tree, check=False)
+    (tree / "README").write_text("resolved\n")
+    git("add", "README", cwd=tree)
+    (tree / "README").write_text("and changed\n")
+
+
+def rebasing_with_an_autostash(repo: Path, tree: Path) -> None:
+    (tree / "README").write_text("changed\n")
+    commit(repo, "work", "theirs\n")
+    commit(tree, "work", "ours\n")
+    git("rebase", "--autostash", "main", cwd=tree, check=False)
+
+
+def with_refs_of_its_own(repo: Path, tree: Path) -> None:
+    git("checkout", "--quiet", "--detach", cwd=tree)
+    commit(tree, "marked")
+    git("update-ref", "refs/worktree/mark", "HEAD", cwd=tree)
+    git("tag", "-a", "-m", "about it", "passing", "HEAD", cwd=tree)
+    git("update-ref", "refs/worktree/tagged", "refs/tags/passing^{}", cwd=tree)
+    git("tag", "-d", "passing", cwd=tree)
+    git("checkout", "--quiet", "a", cwd=tree)
+
+
+def marked(tree: Path, flag: str) -> None:
+    git("update-index", flag, "README", cwd=tree)
+    (tree / "README").write_text("mine\n")
+    assert git("status", "--porcelain", cwd=tree) == ""
+
+
+def changed_behind_skip_worktree(repo: Path, tree: Path) -> None:
+    marked(tree, "--skip-worktree")
+
+
+def changed_behind_assume_unchanged(repo: Path, tree: Path) -> None:
+    marked(tree, "--assume-unchanged")
+
+
+def sparse(repo: Path, tree: Path) -> None:
+    (repo / "sub").mkdir()
+    commit(repo, "sub/file")
+    git("merge", "--quiet", "main", cwd=tree)
+    git("sparse-checkout", "set", "nothing", cwd=tree)
+    git("update-index", "--assume-unchanged", "README", cwd=tree)
+    assert not (tree / "sub").exists()
+
+
 def with_submodule(repo: Path, tree: Path) -> Path:
     git("config", "--global", "protocol.file.allow", "always", cwd=repo)
     part = make_repo(repo.parent / "part")
+    inner = make_repo(repo.parent / "inner")
+    git("submodule", "--quiet", "add", str(inner), "inner", cwd=part)
+    git("commit", "--quiet", "-m", "with an inner part", cwd=part)
+    git("tag", "released", cwd=part)
+    git("branch", "wip", cwd=part)
     git("submodule", "--quiet", "add", str(part), "lib", cwd=repo)
     git("commit", "--quiet", "-m", "with a part", cwd=repo)
     git("merge", "--quiet", "main", cwd=tree)
-    git("submodule", "--quiet", "update", "--init", cwd=tree)
+    git("submodule", "--quiet", "update", "--init", "--recursive", cwd=tree)
     return tree / "lib"
+
+
+def with_a_submodule(repo: Path, tree: Path) -> None:
+    with_submodule(repo, tree)
+
+
+def with_tags_of_a_remote_in_a_submodule(repo: Path, tree: Path) -> None:
+    """Those that are on no branch of the remote came with it all the same."""
+    lib = with_submodule(repo, tree)
+    part = repo.parent / "part"
+    git("checkout", "--quiet", "--detach", cwd=part)
+    commit(part, "release")
+    git("tag", "-a", "-m", "release", "v1", cwd=part)
+    git("checkout", "--quiet", "main", cwd=part)
+    git("fetch", "--quiet", "--tags", cwd=lib)
+    git("fetch", "--quiet", "--tags", cwd=repo / "lib")
+
+
+def stashed_in_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    (lib / "README").write_text("changed\n")
+    git("stash", "push", "--quiet", cwd=lib)
+
+
+def branched_in_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    git("checkout", "--quiet", "-b", "topic", cwd=lib)
+    commit(lib)
+    git("checkout", "--quiet", "--detach", "origin/main", cwd=lib)
+
+
+def tagged_in_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    commit(lib)
+    git("tag", "-a", "-m", "mine", "mine", cwd=lib)
+    git("checkout", "--quiet", "--detach", "origin/main", cwd=lib)
+
+
+def committed_in_an_inner_submodule(repo: Path, tree: Path) -> None:
+    inner = with_submodule(repo, tree) / "inner"
+    git("checkout", "--quiet", "-b", "topic", cwd=inner)
+    commit(inner)
+    git("checkout", "--quiet", "--detach", "origin/main", cwd=inner)
+
+
+def untracked_in_an_ignored_inner_submodule(repo: Path, tree: Path) -> None:
+    inner = with_submodule(repo, tree) / "inner"
+    git("config", "submodule.inner.ignore", "all", cwd=tree / "lib")
+    git("config", "--global", "status.showUntrackedFiles", "no", cwd=tree)
+    (inner / "new").write_text("new\n")
+    assert git("status", "--porcelain", "--ignore-submodules=none", cwd=tree) == ""
+
+
+def changed_behind_skip_worktree_in_a_submodule(repo: Path, tree: Path) -> None:
+    marked(with_submodule(repo, tree), "--skip-worktree")
+
+
+def in_a_merge_in_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    commit(repo.parent / "part", "later")
+    git("fetch", "--quiet", cwd=lib)
+    git("merge", "--quiet", "--no-commit", "--no-ff", "origin/main", cwd=lib)
+    git("reset", "--quiet", "--hard", cwd=lib, check=False)
+    (Path(git("rev-parse", "--absolute-git-dir", cwd=lib).strip()) / "MERGE_HEAD").write_text(
+        git("rev-parse", "origin/main", cwd=lib)
+    )
+
+
+def with_a_submodule_that_was_given_up(repo: Path, tree: Path) -> None:
+    stashed_in_a_submodule(repo, tree)
+    git("submodule", "--quiet", "deinit", "lib", cwd=tree)
+
+
+def untracked_in_a_submodule_that_is_not_checked_out(repo: Path, tree: Path) -> None:
+    with_submodule(repo, tree)
+    git("submodule", "--quiet", "deinit", "lib", cwd=tree)
+    (tree / "lib").mkdir(exist_ok=True)
+    (tree / "lib" / "notes").write_text("mine\n")
+
+
+def with_a_broken_submodule(repo: Path, tree: Path) -> None:
+    (with_submodule(repo, tree) / ".git").write_text("gitdir: ../nowhere\n")
+
+
+def with_a_worktree_of_a_submodule(repo: Path, tree: Path) -> None:
+    lib = with_submodule(repo, tree)
+    git("worktree", "add", "--quiet", "--detach", str(repo.parent / "out"), cwd=lib)
+
+
+def with_an_embedded_repository(repo: Path, tree: Path) -> None:
+    make_repo(repo / "vendor")
+    git("add", "vendor", cwd=repo)
+    git("commit", "--quiet", "-m", "embedded", cwd=repo)
+    git("merge", "--quiet", "main", cwd=tree)
+    git("clone", "--quiet", "../../vendor", "vendor", cwd=tree)
+    git("checkout", "--quiet", "-b", "topic", cwd=tree / "vendor")
+    commit(tree / "vendor")
+    git("checkout", "--quiet", "main", cwd=tree / "vendor")
+    assert git("status", "--porcelain", cwd=tree) == ""
+
+
+MOUNTS = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_mounted() -> Iterator[None]:
+    yield
+    MOUNTS.close()
+
+
+def with_something_mounted_inside(repo: Path, tree: Path) -> None:
+    ignored_files_only(repo, tree)
+    MOUNTS.enter_context(bound(make_repo(repo.parent / "precious"), tree / "data.log"))
 
 
 def changed_in_a_submodule(repo: Path, tree: Path) -> None:
@@ -116,33 +314,11 @@ def committed_in_a_submodule(repo: Path, tree: Path) -> None:
     git("merge", "--quiet", "a", cwd=repo)
 
 
-def stashed_in_a_submodule(repo: Path, tree: Path) -> None:
-    lib = with_submodule(repo, tree)
-    (lib / "README").write_text("stashed\n")
-    git("stash", "push", "--quiet", cwd=lib)
-
-
 def committed_in_a_submodule_that_was_taken_out(repo: Path, tree: Path) -> None:
     lib = with_submodule(repo, tree)
     git("checkout", "--quiet", "-b", "mine", cwd=lib)
     commit(lib)
     git("submodule", "--quiet", "deinit", "--force", "lib", cwd=tree)
-
-
-def committed_in_a_submodule_of_a_submodule(repo: Path, tree: Path) -> None:
-    inner = make_repo(repo.parent / "inner")
-    lib = with_submodule(repo, tree)
-    git("submodule", "--quiet", "add", str(inner), "inner", cwd=lib)
-    git("commit", "--quiet", "-m", "with an inner part", cwd=lib)
-    git("push", "--quiet", "origin", "HEAD:refs/heads/inner", cwd=lib)
-    git("fetch", "--quiet", "origin", cwd=lib)
-    git("add", "lib", cwd=tree)
-    git("commit", "--quiet", "-m", "part moved", cwd=tree)
-    git("merge", "--quiet", "a", cwd=repo)
-    recorded = git("rev-parse", "HEAD", cwd=lib / "inner").strip()
-    git("checkout", "--quiet", "-b", "mine", cwd=lib / "inner")
-    commit(lib / "inner")
-    git("checkout", "--quiet", recorded, cwd=lib / "inner")
 
 
 def committed_in_a_repository_inside(repo: Path, tree: Path) -> None:
@@ -238,10 +414,18 @@ STATES: Mapping[str, Callable[[Path, Path], Any]] = {
     re.sub("_", " ", made.__name__): made
     for made in (
         clean, changed, untracked, staged, conflicted, in_a_rebase, changed_in_a_submodule,
-        committed_in_a_submodule, stashed_in_a_submodule,
-        committed_in_a_submodule_that_was_taken_out, committed_in_a_submodule_of_a_submodule,
-        committed_in_a_repository_inside, stash_made_there, unpushed, unmerged,
-        detached_with_commits, merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
+        committed_in_a_submodule, committed_in_a_submodule_that_was_taken_out,
+        committed_in_a_repository_inside,
+        in_a_bisection, in_an_am, in_a_row_of_cherry_picks, resolved_in_part, with_refs_of_its_own,
+        rebasing_with_an_autostash, changed_behind_skip_worktree, changed_behind_assume_unchanged,
+        sparse, with_a_submodule, with_tags_of_a_remote_in_a_submodule, stashed_in_a_submodule,
+        branched_in_a_submodule, tagged_in_a_submodule, committed_in_an_inner_submodule,
+        untracked_in_an_ignored_inner_submodule, changed_behind_skip_worktree_in_a_submodule,
+        in_a_merge_in_a_submodule, with_a_submodule_that_was_given_up,
+        untracked_in_a_submodule_that_is_not_checked_out, with_a_broken_submodule,
+        with_a_worktree_of_a_submodule, with_an_embedded_repository, with_something_mounted_inside,
+        stash_made_there, unpushed, unmerged, detached_with_commits,
+        merged, rebased, locked, ignored_files_only, with_a_worktree_inside,
         without_its_git_file, with_a_damaged_git_file, with_the_git_file_of_another,
     )
 } | {"squash-merged": squash_merged, "cherry-picked": cherry_picked}  # fmt: skip
@@ -266,24 +450,46 @@ def picture(tree: Path) -> dict[str, str | bytes]:
     admin = tree.parent.parent / ".git" / "worktrees" / "a"
     where = [f"--git-dir={admin}", f"--work-tree={tree}"]
     told = {
-        " ".join(question): git(*where, *question, cwd=tree, check=question[0] != "submodule")
+        " ".join(question): git(*where, *question, cwd=tree, check=False)
         for question in (
             ("status", "--porcelain=v2", "--branch", "--untracked-files=all"),
             ("diff", "--cached"),
-            ("ls-files", "--stage"),
+            ("ls-files", "--stage", "-v"),
+            ("for-each-ref",),
             ("log", "--format=%H", "-5"),
             ("stash", "list"),
             ("branch", "--format=%(refname) %(objectname)"),
             ("submodule", "status"),
         )
     }
-    inside = [*(tree / "lib").glob(".git"), *(admin / "modules").rglob("HEAD")]
-    for one in inside:
-        git_dir = one if one.is_dir() else one.parent
-        if (git_dir / "objects").is_dir():
-            asked = [f"--git-dir={git_dir}", f"--work-tree={git_dir}", "rev-list", "--all"]
-            told[str(git_dir)] = git(*asked, cwd=tree)
-    return {**files, **told}
+    return {**files, **told, **nested(tree), "state": waiting(tree)}
+
+
+def nested(tree: Path) -> dict[str, str]:
+    """Return what the repositories inside a worktree have, checked out or not."""
+    modules = tree.parent.parent / ".git" / "worktrees" / "a" / "modules"
+    places = {path.parent for path in tree.rglob(".git")} - {tree}
+    places |= {path.parent for path in modules.rglob("HEAD") if path.parent.name != "logs"}
+    questions = [("log", "--all", "--format=%H"), ("for-each-ref",), ("stash", "list"),
+                 ("ls-files", "--stage", "-v"), ("diff", "--no-ext-diff")]  # fmt: skip
+    return {
+        f"{question} in {place}": git(*question, cwd=place, check=False)
+        for place in places
+        for question in questions
+    }
+
+
+def waiting(tree: Path) -> str:
+    """Return the state of what waits for its user, with each object that it names whole."""
+    admin = tree.parent.parent / ".git" / "worktrees" / "a"
+    files = [path for kind in ("rebase-merge", "rebase-apply", "sequencer")
+             for path in (admin / kind).rglob("*") if path.is_file()]  # fmt: skip
+    files += [path for path in admin.glob("*HEAD") if path.name != "FETCH_HEAD"]
+    text = "".join(f"{path.name}: {path.read_text()}\n" for path in sorted(files))
+    for name in re.findall(r"\b[0-9a-f]{40}\b", text):
+        kind = git("cat-file", "-t", name, cwd=tree.parent.parent, check=False)
+        text += f"{name} is a {kind}"
+    return text
 
 
 class Scene:

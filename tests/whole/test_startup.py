@@ -22,14 +22,15 @@ def _names(text: str) -> set[str]:
 
 
 BASE = _names(
-    "_version cli.main cli.output cli.parser errors system.environment system.faults system.text"
+    "_version cli.command_table cli.main cli.output cli.plain errors system.environment "
+    "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.ledger pool.other_ledgers "
-    "pool.place pool.pool pool.receipts pool.registry pool.state_directory pool.unlisted "
-    "pool.verdict project repo.find repo.git repo.refs repo.repository settings.check "
-    "settings.load settings.model settings.places settings.rules system.atomic system.locks "
-    "system.memo system.paths system.ports system.records"
+    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record "
+    "pool.ledger pool.other_ledgers pool.pool pool.receipts pool.registry "
+    "pool.state_directory pool.verdict project repo.find repo.git repo.refs repo.repository "
+    "settings.check settings.load settings.model settings.places settings.rules system.atomic "
+    "system.locks system.memo system.paths system.ports system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -38,23 +39,25 @@ HEALS = OPENS | _names(
 """And look whether all is in order."""
 SHOWS_ENV = HEALS | _names("system.shipped worktrees.files.env_file worktrees.files.variables")
 FURNISHES = SHOWS_ENV | _names(
-    "repo.branches repo.worktrees system.mounts system.progress worktrees.files.exclude "
-    "worktrees.files.furnish"
+    "repo.branches repo.exclude_file repo.worktrees system.child_output system.mounts "
+    "system.progress worktrees.files.exclude worktrees.files.furnish worktrees.results"
 )
 CREATES = FURNISHES | _names(
-    "settings.approvals worktrees.create worktrees.create_plan worktrees.user_hooks"
+    "repo.in_use repo.remotes repo.sparse settings.approvals worktrees.create "
+    "worktrees.create_plan worktrees.last_used worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
-    "repo.branches repo.integrated repo.work repo.worktrees settings.approvals system.background "
-    "system.deleting system.mounts system.parallel system.progress system.servers worktrees.remove "
-    "worktrees.remove_checks worktrees.remove_several worktrees.remove_steps "
-    "worktrees.remove_target worktrees.results "
-    "worktrees.trash worktrees.user_hooks"
+    "cli.whereabouts repo.branches repo.index repo.integrated repo.nested repo.status "
+    "repo.unfinished repo.work repo.worktrees settings.approvals system.background "
+    "system.child_output system.deleting system.mounts system.parallel system.progress "
+    "system.servers worktrees.files.own_files worktrees.remove worktrees.remove_checks "
+    "worktrees.remove_several worktrees.remove_steps worktrees.remove_target "
+    "worktrees.results worktrees.trash worktrees.user_hooks"
 )
 
 LOADED = {
     "--version": BASE,
-    "--help": BASE - {"_version"},
+    "--help": BASE - {"_version"} | _names("cli.parser"),
     "help exit-codes": BASE - {"_version"}
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
@@ -70,39 +73,40 @@ LOADED = {
     "reserve r": HEALS
     | _names("cli.commands.reserve repo.exclude_file worktrees.files.exclude worktrees.results"),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
-    "create b": CREATES
-    | _names("cli.commands.create worktrees.last_used worktrees.nested_tests worktrees.results"),
-    "create a": CREATES
-    | _names("cli.commands.create worktrees.create_again worktrees.last_used worktrees.results"),
-    "remove b": REMOVES | _names("cli.commands.remove cli.whereabouts"),
+    "create b": CREATES | _names("cli.commands.create worktrees.nested_tests"),
+    "create a": CREATES | _names("cli.commands.create worktrees.create_again"),
+    "remove b": REMOVES | _names("cli.commands.remove"),
     "rename b c": FURNISHES
     | _names(
-        "cli.commands.rename cli.whereabouts repo.integrated repo.work settings.approvals "
-        "system.parallel worktrees.create_plan worktrees.lookup worktrees.remove_checks "
-        "worktrees.rename worktrees.rename_steps worktrees.results"
+        "cli.commands.rename cli.whereabouts repo.in_use repo.index repo.integrated "
+        "repo.nested repo.remotes repo.status repo.unfinished repo.work settings.approvals "
+        "system.parallel worktrees.create_plan worktrees.files.own_files worktrees.lookup "
+        "worktrees.remove_checks worktrees.rename worktrees.rename_steps"
     ),
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
-    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.whereabouts"),
-    "complete -- create x --from m": OPENS | _names("cli.completion"),
+    "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.parser"),
+    "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
     "finish b": REMOVES
     | _names(
-        "cli.commands.finish cli.commands.remove cli.whereabouts worktrees.finish.advance "
+        "cli.commands.finish cli.commands.remove repo.in_use worktrees.finish.advance "
         "worktrees.finish.finish worktrees.finish.merge worktrees.finish.result "
         "worktrees.finish.target worktrees.lookup"
     ),
     "restore": FURNISHES
     | _names(
         "cli.commands.restore system.background system.deleting worktrees.remove_steps "
-        "worktrees.restore worktrees.results worktrees.trash"
+        "worktrees.restore worktrees.trash worktrees.without_tree"
     ),
     "reconcile --background": HEALS | _names("cli.commands.reconcile worktrees.reconcile_pass"),
     "reconcile": FURNISHES
     | _names(
-        "cli.commands.reconcile repo.integrated repo.work settings.approvals system.background "
-        "system.deleting system.parallel worktrees.create_plan worktrees.create_undo "
-        "worktrees.lookup worktrees.prepare worktrees.reconcile worktrees.reconcile_pass "
-        "worktrees.reconcile_plan worktrees.remove_steps worktrees.results worktrees.spares "
-        "worktrees.trash worktrees.user_hooks"
+        "cli.commands.reconcile pool.claims repo.index repo.integrated repo.nested "
+        "repo.sparse repo.status repo.unfinished repo.work settings.approvals "
+        "system.background system.deleting system.parallel worktrees.adopt_together "
+        "worktrees.linked worktrees.lookup worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
+        "worktrees.remove_steps worktrees.spares worktrees.take_in worktrees.trash "
+        "worktrees.user_hooks worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
@@ -112,30 +116,35 @@ LOADED = {
     ),
     "spares status": OPENS
     | _names(
-        "cli.commands.spares repo.worktrees settings.approvals system.background system.deleting "
-        "system.mounts system.progress worktrees.prepare worktrees.spares worktrees.trash "
-        "worktrees.user_hooks"
+        "cli.commands.spares repo.sparse repo.worktrees settings.approvals system.background "
+        "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
+        "worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
         "cli.commands.trust settings.approvals system.shipped worktrees.files.env_file "
         "worktrees.files.variables"
     ),
-    "doctor": FURNISHES
+    "doctor": SHOWS_ENV
     | _names(
-        "cli.commands.doctor integrations.git_hooks pool.status repo.git_errors repo.integrated "
-        "repo.work settings.approvals system.background system.deleting system.parallel "
-        "worktrees.create_plan worktrees.create_undo worktrees.doctor worktrees.prepare "
-        "worktrees.reconcile worktrees.reconcile_plan worktrees.remove_steps worktrees.spares "
-        "worktrees.trash worktrees.user_hooks"
+        "cli.commands.doctor integrations.git_hooks pool.claims pool.status repo.branches "
+        "repo.exclude_file repo.git_errors repo.index repo.integrated repo.nested repo.sparse "
+        "repo.status repo.unfinished repo.work repo.worktrees settings.approvals "
+        "system.background system.child_output system.deleting system.mounts system.parallel "
+        "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
+        "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
+        "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
+        "worktrees.spares worktrees.take_in worktrees.trash worktrees.user_hooks "
+        "worktrees.without_tree"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
 
 RUNS_GIT = _names("list create remove rename finish reconcile hooks doctor spares")
 SLOW = _names(
-    "asyncio dataclasses decimal email filelock git hashlib http inspect logging platformdirs "
-    "psutil pydantic random rich secrets shutil socket ssl subprocess tempfile tomllib unittest"
+    "argparse asyncio dataclasses decimal email filelock gettext git hashlib http inspect logging "
+    "platformdirs psutil pydantic random rich secrets shutil socket ssl subprocess tempfile "
+    "tomllib typing unittest"
 )
 """Libraries that take a quarter of a bare Python's start, or more."""
 
@@ -177,6 +186,8 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
         "finish b",
     ):
         allowed |= {"socket"}  # to ask whether a port is free
+    if command in ("--help", "complete -- remove a"):
+        allowed |= {"argparse", "gettext"}  # to show what there is, or to find it
     if command == "--help" and sys.version_info >= (3, 14):
         allowed |= {"dataclasses", "inspect"}  # of argparse's colours
     assert names & SLOW == allowed

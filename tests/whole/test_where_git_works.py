@@ -70,7 +70,7 @@ def a_whole_life(adw: Adw, home: Path | None = None) -> None:
     assert branches(home) == before
     assert adw.json("status")["allocated"] == 0
     assert adw.json("reconcile", "--check")["ok"] is True
-    assert len(worktrees(home)) == 1
+    assert [one for one in worktrees(home) if "/spares/" not in one] == [str(home)]
 
 
 # ---- bare repositories that are not to be found -------------------------------------------------
@@ -224,3 +224,200 @@ def test_pool_of_a_program_in_another_locale_keeps_slots(tmp_path: Path, locale:
     assert held["allocated"] == 3 and len(held["elsewhere"]) == 1
     slots.add(Adw(home).json("reserve", "p")["slot"])
     assert len(slots) == 3
+
+
+# ---- relative paths, reftable, a daemon ---------------------------------------------------------
+
+
+@needs_git(2, 48)
+@pytest.mark.parametrize("count", ["0", "1"], ids=["without spares", "with spares"])
+def test_worktrees_with_relative_paths_stay_relative(
+    adw: Adw, settings: Path, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    """So that repository and worktrees can be moved, or mounted elsewhere, together."""
+    set_globally(settings, "worktree.useRelativePaths", "true")
+    monkeypatch.setenv("ADW_SPARES", count)
+    if count == "1":
+        adw("spares", "fill", "--wait")
+    tree = Path(adw.json("create", "a")["path"])
+    monkeypatch.setenv("ADW_SPARES", "0")
+
+    def require_relative() -> None:
+        assert (tree / ".git").read_text().startswith("gitdir: ../")
+        admin = Path(git("rev-parse", "--absolute-git-dir", cwd=tree).rstrip("\n"))
+        assert (admin / "gitdir").read_text().startswith("../")
+        assert git("rev-parse", "--show-toplevel", cwd=tree) == f"{tree}\n"
+
+    require_relative()
+    (tree / "left").write_text("left\n")
+    adw("remove", "a", "--force")
+    adw("restore", "a")
+    require_relative()
+    (tree / "left").unlink()
+    adw("rename", "a", "b")
+    tree = tree.with_name("b")
+    require_relative()
+    moved = adw.directory.rename(adw.directory.parent / "moved")
+    assert git("status", "--porcelain", cwd=moved / "trees" / "b") == ""
+    adw = Adw(moved)
+    assert adw.json("remove", "b", "-d")["branch_deleted"] == "b"
+
+
+@needs_git(2, 48)
+def test_spare_with_relative_paths_whose_creator_dies_is_undone(
+    adw: Adw, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its moves, git must find what is there, or nothing could be undone."""
+    set_globally(settings, "worktree.useRelativePaths", "true")
+    monkeypatch.setenv("ADW_SPARES", "1")
+    for point in ("spare.claimed", "spare.placed", "spare.unlocked", "spare.attached"):
+        adw("spares", "fill", "--wait")
+        adw("create", "a", code=-9, ADW_FAULT=f"{point}=kill")
+        adw("list")
+        adw("spares", "drop")
+        assert worktrees(adw.directory) == [str(adw.directory)], point
+        assert branches(adw.directory) == {"main"}
+    adw("spares", "fill", "--wait")
+    assert adw.json("create", "a")["created"] is True
+
+
+@pytest.fixture
+def reftable(tmp_path: Path) -> Adw:
+    home = tmp_path / "reftable"
+    git(
+        "init", "--quiet", "--ref-format=reftable", "--initial-branch=main", str(home), cwd=tmp_path
+    )
+    git("commit", "--quiet", "--allow-empty", "-m", "first", cwd=home)
+    return Adw(home)
+
+
+@needs_git(2, 45)
+@pytest.mark.parametrize("count", ["0", "1"], ids=["without spares", "with spares"])
+def test_whole_life_with_reftable(
+    reftable: Adw, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    """HEAD, branches and their logs are no files there."""
+    monkeypatch.setenv("ADW_SPARES", count)
+    a_whole_life(reftable)
+
+
+@needs_git(2, 45)
+def test_branches_with_reftable_are_seen(reftable: Adw) -> None:
+    home = reftable.directory
+    reftable("create", "only-made")
+    tree = Path(reftable.json("create", "worked-on")["path"])
+    assert (
+        "checked out"
+        in reftable.json("create", "x", "--branch", "main", code=4)["error"]["message"]
+    )
+    taken = reftable.json("create", "y", "--branch", "worked-on", code=4)["error"]
+    assert "already has a worktree" in taken["message"]
+    git("commit", "--quiet", "--allow-empty", "-m", "work", cwd=tree)
+    git("merge", "--quiet", "worked-on", cwd=home)
+    gone = reftable.json("remove", "--merged", "-d", "--yes")["removals"]
+    assert [one["adw_id"] for one in gone] == ["worked-on"]
+    assert branches(home) == {"main", "only-made"}
+    git("clone", "--quiet", "--ref-format=reftable", ".", "../clone", cwd=home)
+    clone = Adw(home.parent / "clone")
+    clone("create", "only-made")
+    tracked = git("rev-parse", "--abbrev-ref", "only-made@{upstream}", cwd=clone.directory)
+    assert tracked == "origin/only-made\n"
+    assert reftable.json("doctor", code=None)["ok"] is True
+
+
+@needs_git(2, 45)
+def test_worktree_with_reftable_comes_back_detached_if_its_branch_moved_on(reftable: Adw) -> None:
+    home = reftable.directory
+    tree = Path(reftable.json("create", "a")["path"])
+    (tree / "left").write_text("left\n")
+    at = git("rev-parse", "HEAD", cwd=tree)
+    reftable("remove", "a", "--force")
+    git("worktree", "add", "--quiet", "../other", "a", cwd=home)
+    git("commit", "--quiet", "--allow-empty", "-m", "on", cwd=home.parent / "other")
+    assert "branch a has another worktree" in reftable("restore", "a").stderr
+    assert git("status", "--porcelain", "--branch", cwd=tree) == "## HEAD (no branch)\n?? left\n"
+    assert git("rev-parse", "HEAD", cwd=tree) == at
+    work(tree)
+    lost = git("rev-parse", "HEAD", cwd=tree).strip()
+    refused = reftable.json("remove", "a", "--force", code=7)["error"]
+    assert lost[:12] in refused["message"]
+    subprocess.run(["rm", "-rf", str(tree)], check=True)
+    reftable("reconcile")
+    git("cat-file", "-e", lost, cwd=home)
+    kept = git("worktree", "list", "--porcelain", cwd=home)
+    assert lost in kept  # the last name of a commit on no branch
+
+
+@needs_git(2, 54)
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for its socket")
+def test_daemon_that_watches_a_worktree_ends_with_it(adw: Adw) -> None:
+    git("config", "core.fsmonitor", "true", cwd=adw.directory)
+    tree = Path(adw.json("create", "a")["path"])
+    git("status", cwd=tree)
+    asked = ["fsmonitor--daemon", "status"]
+    if "is watching" not in git(*asked, cwd=tree, check=False):
+        pytest.skip("git has no daemon here")
+    socket = next((adw.directory / ".git" / "worktrees").iterdir()) / "fsmonitor--daemon.ipc"
+    assert str(socket) in Path("/proc/net/unix").read_text()
+    adw("remove", "a")
+    assert "fsmonitor--daemon.ipc" not in Path("/proc/net/unix").read_text().replace(
+        str(adw.directory / ".git" / "fsmonitor--daemon.ipc"), ""
+    )
+    git("fsmonitor--daemon", "stop", cwd=adw.directory, check=False)
+
+
+# ---- sparse checkouts ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wide(adw: Adw) -> Adw:
+    """Return the command line of a repository with two directories."""
+    for name in ("one", "two"):
+        (adw.directory / name).mkdir()
+        (adw.directory / name / "file").write_text("x\n")
+    git("add", ".", cwd=adw.directory)
+    git("commit", "--quiet", "-m", "directories", cwd=adw.directory)
+    return adw
+
+
+def directories(tree: Path) -> set[str]:
+    assert git("status", "--porcelain", cwd=tree) == ""
+    return {name for name in ("one", "two") if (tree / name).exists()}
+
+
+def made(adw: Adw, adw_id: str, cwd: Path | None = None) -> set[str]:
+    return directories(Path(adw.json("create", adw_id, cwd=cwd)["path"]))
+
+
+@pytest.mark.parametrize("count", ["0", "1"], ids=["without spares", "with spares"])
+def test_worktree_is_as_sparse_as_the_main_one(
+    wide: Adw, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    """A spare that was made before the patterns changed has other files."""
+    monkeypatch.setenv("ADW_SPARES", count)
+    wanted = {"all": {"one", "two"}, "one": {"one"}, "two": {"two"}}
+    for number, (name, files) in enumerate([*wanted.items(), *wanted.items()]):
+        if count == "1":
+            wide("spares", "fill", "--wait")
+        how = ["disable"] if name == "all" else ["set", name]
+        git("sparse-checkout", *how, cwd=wide.directory)
+        assert made(wide, f"stale{number}") == files
+        if count == "1":
+            wide("spares", "fill", "--wait")
+            assert all(one["fresh"] for one in wide.json("spares", "status")["spares"])
+        assert made(wide, f"fresh{number}") == files
+
+
+@pytest.mark.parametrize("count", ["0", "1"], ids=["without spares", "with spares"])
+def test_worktree_is_as_sparse_as_the_one_that_it_is_made_from(
+    wide: Adw, monkeypatch: pytest.MonkeyPatch, count: str
+) -> None:
+    """As with `git worktree add`."""
+    monkeypatch.setenv("ADW_SPARES", count)
+    tree = Path(wide.json("create", "a")["path"])
+    git("sparse-checkout", "set", "one", cwd=tree)
+    if count == "1":
+        wide("spares", "fill", "--wait")
+    assert made(wide, "b", cwd=tree) == {"one"}
+    assert made(wide, "c") == {"one", "two"}
+    assert made(wide, "d", cwd=tree / "one") == {"one"}

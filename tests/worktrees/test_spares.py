@@ -12,6 +12,7 @@ import pytest
 
 from adw_worktree.project import open_project
 from adw_worktree.worktrees import spares
+from adw_worktree.worktrees.spare_place import place
 from tests.support.command_line import Adw, user_hook
 from tests.support.machine import settle
 from tests.support.repositories import anywhere, branches, git, worktrees
@@ -284,7 +285,7 @@ def test_spare_in_the_hands_of_a_creator_is_not_swept_away(ready: Adw) -> None:
         assert spare is not None
         spares.tidy(project)
         assert (project.repo.spares_dir / spare.name).is_dir()
-        spares.place(project, spare, tree)
+        place(project, spare.name, tree)
     assert (tree / "file7").exists()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from shlex import quote
 
 from adw_worktree.cli.output import Outcome
 from adw_worktree.worktrees.last_used import lead_shell, note_visit, shell_file
 from adw_worktree.worktrees.lookup import find_lease, require_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, Namespace
 from binascii import crc32
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from adw_worktree.system.paths import is_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from typing import Any
 
 EPILOG = """\

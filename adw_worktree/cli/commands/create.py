@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -19,6 +18,7 @@ from adw_worktree.worktrees.last_used import lead_shell, note_visit, shell_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from typing import NoReturn
 
 EPILOG = """\

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.output import Outcome
-from adw_worktree.project import open_project
+from adw_worktree.project import project_around
 from adw_worktree.system.text import pasteable
-from adw_worktree.worktrees.doctor import Problem, examine
+from adw_worktree.worktrees.doctor import Problem, examine, examine_machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:
@@ -22,12 +24,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
-    problems = examine(project)
+    project = project_around(args.directory)
+    problems = examine(project) if project else examine_machine(args.directory)
     data = {
         "problems": [{"code": one.code, "message": one.message, "fix": one.fix} for one in problems]
     }
-    return Outcome(data, _text(problems), project.notices, 10 if problems else 0)
+    return Outcome(data, _text(problems), project.notices if project else [], 10 if problems else 0)
 
 
 def _text(problems: list[Problem]) -> str:

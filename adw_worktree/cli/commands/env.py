@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
 from shlex import quote
 
 from adw_worktree.cli.output import Outcome
 from adw_worktree.worktrees.files.variables import variables as variables_of
 from adw_worktree.worktrees.lookup import find_lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

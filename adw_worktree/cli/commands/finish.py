@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from adw_worktree.cli.commands.remove import as_text, notes_of
@@ -13,6 +12,10 @@ from adw_worktree.worktrees import results
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
 from adw_worktree.worktrees.finish.result import finished
 from adw_worktree.worktrees.lookup import find_lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

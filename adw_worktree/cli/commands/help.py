@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from adw_worktree.cli.output import Outcome
 from adw_worktree.cli.topics import TOPICS, Block, Lines, Rows
 from adw_worktree.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:
@@ -32,15 +35,17 @@ def run(args: Namespace) -> Outcome:
 
 
 def _text(args: Namespace) -> str:
-    if args.topic is None:
-        rows = Rows([(name, topic.summary) for name, topic in TOPICS.items()])
-        overview = _described(args.parser_of(None))
-        return f"{overview}\n\ntopics, for `adw-worktree help TOPIC`:\n{shown([rows])}"
     if args.topic in TOPICS:
         return shown(TOPICS[args.topic].blocks())
-    commands = args.parser_of(None).commands.choices
+    from adw_worktree.cli.parser import parser_of
+
+    if args.topic is None:
+        rows = Rows([(name, topic.summary) for name, topic in TOPICS.items()])
+        overview = _described(parser_of(None))
+        return f"{overview}\n\ntopics, for `adw-worktree help TOPIC`:\n{shown([rows])}"
+    commands = parser_of(None).commands.choices
     if args.topic in commands:
-        return _described(args.parser_of(args.topic))
+        return _described(parser_of(args.topic))
     from difflib import get_close_matches
 
     near = get_close_matches(args.topic, [*TOPICS, *commands], n=1)

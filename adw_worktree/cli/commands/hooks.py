@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import SettingsError, UsageError
 from adw_worktree.integrations.git_hooks import HookState, install, status, uninstall
 from adw_worktree.integrations.stamp import observe, remove_stamp, write_stamp
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project, open_project, project_around
 from adw_worktree.settings.places import state_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:
@@ -46,8 +49,10 @@ def run(args: Namespace) -> Outcome:
     notes: list[str] = []
     of_repository = not args.watch or args.claude or args.agents_md or args.action == "status"
     if of_repository:
-        project = open_project(args.directory)
-        rows, notes = _of_repository(project, args), project.notices
+        look = args.action == "status"
+        project = project_around(args.directory) if look else open_project(args.directory)
+        if project is not None:
+            rows, notes = _of_repository(project, args), project.notices
     if args.watch or args.action == "status":
         rows += _watch(args.action, notes)
     shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",

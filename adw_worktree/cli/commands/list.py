@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, table
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project, project_of_command
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.listing import Row, rows
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
 EPILOG = """\
 examples:
   adw-worktree list
-  adw-worktree list --all     # of every repository on this machine
+  adw-worktree list --all     # of every repository on this machine, from anywhere
   adw-worktree list --json | jq '.worktrees[] | select(.state == "active") | .path'
 
 on a terminal:
@@ -29,9 +32,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
+    project = project_of_command(args.directory, "list", every=args.all)
     notes: list[str] = []
-    found = [(project, row) for row in _rows(project, notes)]
+    found = [(project, row) for row in _rows(project, notes)] if project else []
     if args.all:
         from adw_worktree.worktrees.lookup import other_projects
 
@@ -49,8 +52,7 @@ def _drawn(found: list[tuple[Project, Row]], by_repository: bool, terminal: Term
 
 
 def _rows(project: Project, notes: list[str]) -> list[Row]:
-    heal(project)
-    found = rows(project)
+    found = rows(project, heal(project).found)
     notes += project.notices
     return found
 

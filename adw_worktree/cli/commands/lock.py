@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.output import Outcome
 from adw_worktree.project import Project
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.lock import Locked, lock
 from adw_worktree.worktrees.lookup import find_lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

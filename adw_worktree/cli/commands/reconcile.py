@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
 from contextlib import suppress
 from datetime import timedelta
 
 from adw_worktree.cli.output import Outcome, table
+from adw_worktree.cli.plain import HIDDEN
 from adw_worktree.errors import AdwError, UsageError
-from adw_worktree.project import open_project
+from adw_worktree.project import machine_pool, open_project, project_of_command
 from adw_worktree.system.faults import reached
 from adw_worktree.worktrees.reconcile_pass import background_pass, full_pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+
     from adw_worktree.worktrees.reconcile_plan import Action, Reconciled
 
 EPILOG = """\
@@ -21,6 +23,7 @@ examples:
   adw-worktree reconcile
   adw-worktree reconcile --dry-run
   adw-worktree reconcile --check            # exit 10 if there is something to do
+  adw-worktree reconcile --all              # every repository, from anywhere
   adw-worktree reconcile --max-age 24       # and release old reservations"""
 
 _MAX_HOURS = 24 * 36500
@@ -39,8 +42,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every repository on the machine")
     # What managed hooks call: quiet, and never a failure.
-    parser.add_argument("--background", action="store_true", help=SUPPRESS)
-    parser.add_argument("--wait-gone", metavar="ADMIN", help=SUPPRESS)
+    parser.add_argument("--background", action="store_true", help=HIDDEN)
+    parser.add_argument("--wait-gone", metavar="ADMIN", help=HIDDEN)
 
 
 def run(args: Namespace) -> Outcome:
@@ -54,12 +57,15 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.worktrees import results
     from adw_worktree.worktrees.lookup import other_projects
 
-    project = open_project(args.directory)
+    project = project_of_command(args.directory, "reconcile", every=args.all)
     notes: list[str] = []
-    projects = [project, *(other_projects(project, notes) if args.all else [])]
+    projects = [project] if project else []
+    projects += other_projects(project, notes) if args.all else []
     max_age = timedelta(hours=args.max_age) if args.max_age is not None else None
     dry_run = args.dry_run or args.check
     passes = [(one, full_pass(one, dry_run=dry_run, max_age=max_age)) for one in projects]
+    if not projects and not dry_run:
+        machine_pool().forget_lost()
     for one, _ in passes:
         notes += one.notices
     failures = [failure for _, done in passes for failure in done.failed]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.output import Outcome
 from adw_worktree.errors import WorktreeUnavailable
 from adw_worktree.project import open_project
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.lookup import require_lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from adw_worktree.adw_id import LAST
@@ -19,6 +18,10 @@ from adw_worktree.worktrees.heal import heal
 from adw_worktree.worktrees.remove import Removed, merged, remove
 from adw_worktree.worktrees.remove_checks import Consent
 from adw_worktree.worktrees.remove_several import RemovalPlan, plan_removals, remove_several
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from adw_worktree.cli.output import Outcome
@@ -11,6 +10,10 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.lookup import find_lease
 from adw_worktree.worktrees.rename import Renamed, rename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome
 from adw_worktree.project import open_project
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.heal import heal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import UsageError
@@ -14,7 +12,7 @@ from adw_worktree.worktrees.restore import discard, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    pass
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

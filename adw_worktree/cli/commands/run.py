@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from shlex import quote
 
@@ -11,6 +10,10 @@ from adw_worktree.errors import UsageError
 from adw_worktree.system.exec_command import become
 from adw_worktree.worktrees.files.variables import variables
 from adw_worktree.worktrees.lookup import find_lease, require_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

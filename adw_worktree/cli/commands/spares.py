@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome, table
 from adw_worktree.errors import AdwError, UsageError
@@ -12,6 +11,10 @@ from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system import background
 from adw_worktree.worktrees import spares
 from adw_worktree.worktrees.user_hooks import PREPARE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

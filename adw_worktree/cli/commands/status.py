@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gc
-from argparse import ArgumentParser, Namespace
 from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, can_draw, table
 from adw_worktree.errors import UsageError
+from adw_worktree.pool.pool import Pool
 from adw_worktree.pool.state_directory import doubtful_slots
-from adw_worktree.pool.status import PoolState, pool_state, status_of
-from adw_worktree.project import Project, open_project
+from adw_worktree.pool.status import PoolState, machine_state, pool_state, status_of
+from adw_worktree.project import machine_pool, project_around
 from adw_worktree.system.ports import listeners
 from adw_worktree.worktrees.heal import heal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
     from typing import Any
 
 EPILOG = """\
@@ -34,12 +35,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     if args.watch:
         return _watch(args)
-    project = open_project(args.directory)
-    heal(project)
-    state = pool_state(project.pool)
+    project = project_around(args.directory)
+    if project is None:
+        pool = machine_pool()
+        state = machine_state(pool)
+    else:
+        heal(project)
+        pool = project.pool
+        state = pool_state(pool)
     status = status_of(state)
-    drawn = partial(_drawn, project, state)
-    return Outcome(status, _text(status), project.notices, drawn=drawn)
+    notices = project.notices if project else []
+    return Outcome(status, _text(status), notices, drawn=partial(_drawn, pool, state))
 
 
 def _watch(args: Namespace) -> Outcome:
@@ -50,18 +56,18 @@ def _watch(args: Namespace) -> Outcome:
     from adw_worktree.cli.terminal.pool_live import watch_pool
 
     gc.enable()  # switched off for commands that are over soon
-    project = open_project(args.directory)
+    project = project_around(args.directory)
     watch_pool(project)
-    return Outcome({}, notes=list(dict.fromkeys(project.notices)))
+    return Outcome({}, notes=list(dict.fromkeys(project.notices if project else [])))
 
 
-def _drawn(project: Project, state: PoolState, terminal: Terminal) -> str:
+def _drawn(pool: Pool, state: PoolState, terminal: Terminal) -> str:
     from adw_worktree.cli.terminal.lines import drawn
     from adw_worktree.cli.terminal.pool_view import leased_ports, pool_view
 
     heard = listeners(leased_ports(state))
-    doubtful = doubtful_slots(project.state_dir) if project.state_dir else set()
-    return drawn(pool_view(state, heard, doubtful, project.settings.services, terminal), terminal)
+    doubtful = doubtful_slots(pool.state_dir) if pool.state_dir else set()
+    return drawn(pool_view(state, heard, doubtful, pool.settings.services, terminal), terminal)
 
 
 def _text(status: dict[str, Any]) -> str:

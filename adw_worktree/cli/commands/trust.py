@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from shlex import quote
 
-from adw_worktree.cli.output import Outcome, ask, can_ask
+from adw_worktree.cli.output import Outcome, ask, can_ask, table
 from adw_worktree.errors import UsageError
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project, open_project, project_around
 from adw_worktree.settings.approvals import (
+    approving,
     commands_digest,
     is_trusted,
     revoke,
@@ -15,15 +16,22 @@ from adw_worktree.settings.approvals import (
     trust,
 )
 from adw_worktree.settings.model import Settings
+from adw_worktree.settings.places import state_directory
 from adw_worktree.system.text import printable
 from adw_worktree.worktrees.files.env_file import further_lines
 from adw_worktree.worktrees.files.variables import requested_template
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
 
 EPILOG = """\
 examples:
   adw-worktree trust              # show the commands, and ask
   adw-worktree trust --yes        # approve them as they stand now
   adw-worktree trust --revoke
+  adw-worktree -C / trust         # outside of a repository: which have an approval
 
 Approved is this exact text; a change of it has to be approved again."""
 
@@ -34,7 +42,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    project = open_project(args.directory)
+    project = open_project(args.directory) if args.yes or args.revoke else None
+    project = project or project_around(args.directory)
+    if project is None:
+        return _approved()
     commands = requested_commands(project.settings)
     digest = commands_digest(project.settings)
     template = requested_template(project)
@@ -46,20 +57,37 @@ def run(args: Namespace) -> Outcome:
     if args.revoke:
         revoked = revoke(*where, lock_timeout=timeout)
         text = "the approval was taken back" if revoked else "nothing was approved"
-        return Outcome(
-            {"trusted": False, "commands": commands, "variables": lines}, text, project.notices
-        )
+        return Outcome(_data(False, commands, lines), text, project.notices)
     if not digests:
         text = "the repository's settings ask for no commands"
-        return Outcome({"trusted": True, "commands": {}, "variables": []}, text, project.notices)
+        return Outcome(_data(True, {}, []), text, project.notices)
     asked = "\n".join(part for part in (describe(commands), _variables(lines)) if part)
     unknown = [one for one in digests if not is_trusted(*where, one)]
     if unknown and not args.yes:
         _ask(project, asked, as_json=args.json)
     for one in unknown:
         trust(*where, one, lock_timeout=timeout)
-    data = {"trusted": True, "commands": commands, "variables": lines}
-    return Outcome(data, f"approved:\n{asked}", project.notices)
+    return Outcome(_data(True, commands, lines), f"approved:\n{asked}", project.notices)
+
+
+def _approved() -> Outcome:
+    """List, outside of any repository, those for which something is approved."""
+    data = _data(True, {}, [])
+    rows = [[place, f"adw-worktree -C {quote(place)} trust --revoke"] for place in data["approved"]]
+    text = table(["APPROVED", "TO TAKE IT BACK"], rows) if rows else "nothing is approved"
+    return Outcome(data, text)
+
+
+def _data(
+    trusted: bool, commands: dict[str, list[str | list[str]]], variables: list[str]
+) -> dict[str, Any]:
+    places = approving(state_directory())
+    return {
+        "trusted": trusted,
+        "commands": commands,
+        "variables": variables,
+        "approved": [str(one.parent if one.name == ".git" else one) for one in places],
+    }
 
 
 def requested_commands(settings: Settings) -> dict[str, list[str | list[str]]]:

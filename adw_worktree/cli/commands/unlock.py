@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-
 from adw_worktree.cli.commands.lock import outcome
 from adw_worktree.cli.output import Outcome
 from adw_worktree.worktrees.lock import unlock
 from adw_worktree.worktrees.lookup import find_lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
-from argparse import ArgumentParser, Namespace
 
 from adw_worktree.cli.output import Outcome, print_event, print_notice
 from adw_worktree.settings.places import state_directory
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.watch import Released, Trouble, Watching, watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
 
 EPILOG = """\
 examples:

@@ -10,7 +10,13 @@ from pathlib import Path
 from adw_worktree.cli.terminal.lines import Line, Span
 from adw_worktree.system.ports import Listener
 
-_STATES = {"pending": "yellow", "unknown": "bold red", "blocked": "red", "unmanaged": "dim"}
+_STATES = {
+    "pending": "yellow",
+    "unknown": "bold red",
+    "blocked": "red",
+    "unmanaged": "dim",
+    "gone": "dim",
+}
 
 
 def ports_cell(ports: Collection[int], held: Collection[int], mark: Span) -> Line:

@@ -16,7 +16,7 @@ from adw_worktree.cli.terminal.cells import (
 )
 from adw_worktree.cli.terminal.lines import Column, Line, Signs, Span, cut, drawn, signs, table
 from adw_worktree.project import Project
-from adw_worktree.repo.refs import resolve_commit
+from adw_worktree.repo.refs import resolve_base
 from adw_worktree.repo.summary import Glance, glance
 from adw_worktree.system.parallel import side_by_side
 from adw_worktree.worktrees.listing import Row
@@ -49,7 +49,7 @@ def list_view(found: Sequence[tuple[Project, Row]], by_repository: bool, termina
     """
     marks = signs(terminal)
     homes = {project.repo.home: project.settings.base for project, _ in found}
-    bases = {home: resolve_commit(home, base) for home, base in homes.items()}
+    bases = {home: resolve_base(home, base) for home, base in homes.items()}
     looks = [_Look(_place(row), bases[project.repo.home]) for project, row in found]
     glances = side_by_side(_seen, looks, output=2)
     rows = [_cells(row, seen, marks) for (_, row), seen in zip(found, glances, strict=True)]

@@ -22,8 +22,8 @@ from adw_worktree.errors import AdwError, LedgerError
 from adw_worktree.pool import registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.lease import ports_of
-from adw_worktree.pool.status import blocked_by, held_elsewhere, pool_holders
-from adw_worktree.project import Project, without_rebuilding
+from adw_worktree.pool.status import blocked_by, held_elsewhere, machine_holders, pool_holders
+from adw_worktree.project import Project, machine_pool, without_rebuilding
 from adw_worktree.system.paths import is_file
 from adw_worktree.system.ports import listeners
 from adw_worktree.worktrees.heal import heal
@@ -33,8 +33,10 @@ _LISTENERS_SECONDS = 3.0
 _AGE_SECONDS = 60
 
 
-def watch_pool(project: Project) -> None:
-    """Show the pool until `q` is typed. Raises AdwError if it cannot be seen to begin with."""
+def watch_pool(project: Project | None) -> None:
+    """Show the pool until `q` is typed, from outside of any repository if there is no project.
+
+    Raises AdwError if it cannot be seen to begin with."""
     sight = _Sight(project)
     shown: object = None
     with full_screen() as screen:
@@ -55,10 +57,16 @@ class _Sight:
     trouble: tuple[str, ...] = ()
     """Why it could not be looked at since, and what to do."""
 
-    def __init__(self, project: Project) -> None:
-        heal(project)
-        self._project = without_rebuilding(project)
-        self._state = pool_holders(project.pool)
+    def __init__(self, project: Project | None) -> None:
+        self._project = project
+        if project is None:
+            self._pool = machine_pool()
+            self._state = machine_holders(self._pool)
+        else:
+            heal(project)
+            self._project = without_rebuilding(project)
+            self._pool = self._project.pool
+            self._state = pool_holders(project.pool)
         self._places = self._telling()
         self._look()
 
@@ -71,7 +79,7 @@ class _Sight:
         """Return the view of it, and what a person should know below, in as many lines as fit."""
         told = [line for said in self.trouble for line in wrap(said, max(1, size.columns))]
         room = max(0, size.lines - len(told) - 2)
-        seen = self._state, self._heard, self._doubtful, self._project.settings.services, size
+        seen = self._state, self._heard, self._doubtful, self._pool.settings.services, size
         lines = pool_view(*seen)
         if len(lines) > room:
             lines = pool_view(*seen, short=True)
@@ -101,7 +109,9 @@ class _Sight:
         project = self._project
         # Before the look: what changes meanwhile is looked at again.
         self._seen: list[tuple[int, int]] | None = _times(self._places)
-        if is_file(project.pool.ledger.path):
+        if project is None:
+            self._state = self._state._replace(others=held_elsewhere(self._pool))
+        elif is_file(project.pool.ledger.path):
             heal(project)
             self._state = pool_holders(project.pool)
         elif self._state.own:
@@ -112,7 +122,7 @@ class _Sight:
         else:  # it never had one
             self._state = self._state._replace(others=held_elsewhere(project.pool))
         self._doubtful = (
-            statedir.doubtful_slots(project.state_dir) if project.state_dir else set[int]()
+            statedir.doubtful_slots(self._pool.state_dir) if self._pool.state_dir else set[int]()
         )
         places = self._telling()
         if places != self._places:
@@ -121,18 +131,18 @@ class _Sight:
 
     def _telling(self) -> list[Path]:
         """Return the files and directories whose times tell that the pool may have changed."""
-        project = self._project
-        places = {project.pool.ledger.path, project.repo.admin_root}
+        project, state_dir = self._project, self._pool.state_dir
+        places = {project.pool.ledger.path, project.repo.admin_root} if project else set()
         for one in [*self._state.own, *self._state.others]:
             places.add(one.ledger)
             places |= {Path(one.lease.path).parent} if one.lease.path else set()
             places |= {one.common_dir / "worktrees"} if one.common_dir else set()
-        if project.state_dir is not None:
-            places |= {registry.ledgers(project.state_dir), project.state_dir / "doubtful.json"}
+        if state_dir is not None:
+            places |= {registry.ledgers(state_dir), state_dir / "doubtful.json"}
         return sorted(places)
 
     def _listen(self) -> None:
-        settings, state = self._project.settings, self._state
+        settings, state = self._pool.settings, self._state
         taken = {one.lease.slot for one in [*state.own, *state.others]}
         free = {
             slot: list(ports_of(slot, settings.services).values())

@@ -34,10 +34,10 @@ _UNSAFE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 _UNQUOTED = r"(?!=)(?:[A-Za-z0-9_./+,=@%-]|:(?!=))*"
 # No `$` in single quotes: python-dotenv and dotenv-expand (Vite) expand it there too. No backslash:
 # sh keeps it, the others read an escape.
-_SINGLE = rf"'(?P<single>[^'$\\{_UNSAFE}]*)'"
-_DOUBLE = rf'"(?P<double>[^"$`\\{_UNSAFE}]*)"'
+_SINGLE = r"'(?P<single>[^'$\\]*)'"
+_DOUBLE = r'"(?P<double>[^"$`\\]*)"'
 # direnv looks for the start of a value of several lines in comments too: after the first = or :.
-_COMMENT = rf"#(?![^=:]*[=:][ ]*['\"])[^{_UNSAFE}]*"
+_COMMENT = r"#(?![^=:]*[=:][ ]*['\"]).*"
 # A blank line is empty: `node --env-file` takes spaces for the start of the next line's name.
 _LINE = rf"|{_COMMENT}|(?P<name>{VARIABLE})=(?:(?P<plain>{_UNQUOTED})|{_SINGLE}|{_DOUBLE})"
 _HINT = (
@@ -46,10 +46,9 @@ _HINT = (
 )
 
 # Read-only in a shell, not what was assigned when they are read again, or (BASH_ENV) run.
-_SHELL_OWN = (
-    r"_|E?UID|PPID|SHELLOPTS|BASH\w*|EPOCH\w*|S?RANDOM|SECONDS|LINENO|OPTIND|DIRSTACK|FUNCNAME|"
-    r"GROUPS|HISTCMD"
-)
+_SHELL_OWN = {"_", "UID", "EUID", "PPID", "SHELLOPTS", "RANDOM", "SRANDOM", "SECONDS", "LINENO",
+              "OPTIND", "DIRSTACK", "FUNCNAME", "GROUPS", "HISTCMD"}  # fmt: skip
+_SHELL_PREFIXES = ("BASH", "EPOCH")
 
 # `${…}` is no placeholder of ours; the line it stands in decides whether it may stay.
 _TOKEN = r"\$\{[^{}]*\}|\{\{|\}\}|\{(?P<name>[^{}]*)\}|[{}]"
@@ -68,7 +67,7 @@ PLACEHOLDERS: Mapping[str, str] = {
 """What a template may have in braces, and what stands there then."""
 
 # Several lines each, so they stand alone on theirs.
-_BLOCK = r"[ ]*\{(header|service_ports)\}"
+_BLOCKS = {"{header}": "header", "{service_ports}": "service_ports"}
 # What a template may set without anybody's approval: names and values that load no code.
 _HARMLESS = (
     r"ADW_ID|ADW_SLOT|VITE_BACKEND_URL|COMPOSE_PROJECT_NAME"
@@ -167,8 +166,8 @@ def compose_project(repo_name: str, lease: Lease) -> str:
 
 def _expand(line: str, table: Mapping[str, str], where: str) -> list[str]:
     """Return what a line of the template becomes; a value with a line feed stays in its line."""
-    if block := re.fullmatch(_BLOCK, line):
-        return table[block[1]].split("\n")
+    if block := _BLOCKS.get(line.lstrip(" ")):
+        return table[block].split("\n")
     expanded = re.sub(_TOKEN, lambda token: _value(token, table, where), line)
     # What a name or a quote is, the template alone says: a branch may be called 'x' or PATH=/x.
     if _shape(expanded) != _shape(line):
@@ -191,7 +190,7 @@ def _value(token: re.Match[str], table: Mapping[str, str], where: str) -> str:
         raise SettingsError(f"{where}: a {text} that belongs to no placeholder", hint=known)
     if name not in table:
         raise SettingsError(f"{where}: unknown placeholder {{{_shown(name)[1:-1]}}}", hint=known)
-    if re.fullmatch(_BLOCK, text):
+    if text in _BLOCKS:
         raise SettingsError(
             f"{where}: {{{name}}} is several lines, and something stands beside it",
             hint=f"put {{{name}}} on a line of its own",
@@ -220,9 +219,10 @@ def further_lines(template: str) -> list[str]:
     lines = []
     for line in template.split("\n"):
         name, equals, value = line.partition("=")
+        if not equals or line.startswith("#"):
+            continue
         known = re.fullmatch(_HARMLESS, name)
-        harmless = known is not None and (not known["port"] or re.fullmatch(_NUMBER, value))
-        if equals and not line.startswith("#") and not harmless:
+        if known is None or (known["port"] and not re.fullmatch(_NUMBER, value)):
             lines.append(line)
     return lines
 
@@ -241,13 +241,13 @@ def parse_variables(text: str) -> dict[str, str]:
 def _collect(variables: dict[str, str], line: str, where: str, required: Mapping[str, str]) -> None:
     """Add the variable of `line`, if it has one, unless it is there or contradicts `required`."""
     found = re.fullmatch(_LINE, line)
-    if found is None:
+    if found is None or not _is_safe(line):
         raise SettingsError(f"{where} is not safe to write: {_shown(line)}", hint=_HINT)
     name = found["name"]
     if name is None:
         return
     value = next(text for text in found.group("plain", "single", "double") if text is not None)
-    if re.fullmatch(_SHELL_OWN, name):
+    if name in _SHELL_OWN or name.startswith(_SHELL_PREFIXES):
         raise SettingsError(f"{where}: {name} belongs to the shell", hint="choose another name")
     if name in variables:
         raise SettingsError(f"{where}: {name} is set a second time", hint="leave one of them out")
@@ -257,6 +257,14 @@ def _collect(variables: dict[str, str], line: str, where: str, required: Mapping
             hint="leave the line out; it is added",
         )
     variables[name] = value
+
+
+def _is_safe(line: str) -> bool:
+    """Return whether every reader takes each character of `line` for a part of it.
+
+    All that is printable is safe, and nearly every line is; the pattern takes long to be compiled.
+    """
+    return line.isprintable() or re.search(f"[{_UNSAFE}]", line) is None
 
 
 def write(worktree: Path, name: str, text: str) -> Path:

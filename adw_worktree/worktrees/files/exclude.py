@@ -21,14 +21,14 @@ Patterns = dict[str, bool]
 """Whether git is to ignore what matches a pattern, or we no longer have it do that."""
 
 
-def ensure_excluded(project: Project, worktree: Path | None) -> None:
-    """Make git ignore the ledger, the env files and the directory that holds `worktree`.
+def ensure_excluded(project: Project, *worktrees: Path | None) -> None:
+    """Make git ignore the ledger, the env files and the directories that hold `worktrees`.
 
     Called before any of them is written. Without a worktree, the ledger and the env files.
     Writes only when a pattern is missing. A path with a line break gets no pattern: it would be
     several. Raises LedgerError if the file cannot be written.
     """
-    _ensure(project, _patterns(project, worktree))
+    _ensure(project, _patterns(project, worktrees))
 
 
 def exclude_names(project: Project, names: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ def is_shown(checkout: Checkout, name: str) -> bool:
 # ---- patterns ----------------------------------------------------------------------------------
 
 
-def _patterns(project: Project, worktree: Path | None) -> Patterns:
+def _patterns(project: Project, worktrees: Iterable[Path | None]) -> Patterns:
     """Return the patterns, each anchored to the top: it is meant for one place."""
     env_file = _literal(project.settings.env_file)
     patterns = {f"/{env_file}": True, env_file: False}  # at any depth, as earlier versions had it
@@ -118,25 +118,25 @@ def _patterns(project: Project, worktree: Path | None) -> Patterns:
         return patterns
     if ledger.is_relative_to(main):
         patterns[f"/{_literal(ledger.relative_to(main).as_posix())}*"] = True
-    if worktree is not None and worktree.is_relative_to(main):
-        patterns |= _patterns_of(project, main, worktree)
-    return patterns
+    inside = {one for one in worktrees if one is not None and one.is_relative_to(main)}
+    return patterns | _patterns_of(project, main, inside)
 
 
-def _patterns_of(project: Project, main: Path, worktree: Path) -> Patterns:
-    """Return those for a worktree inside the main one.
+def _patterns_of(project: Project, main: Path, worktrees: set[Path]) -> Patterns:
+    """Return those for worktrees inside the main one.
 
     By default all worktrees lie in one directory of ours. It may be the project's own, too, and a
     setting or flag may put them among a person's files: there each is named by itself.
     """
-    directory = worktree.parent
-    if project.settings.worktree_path is not None or directory != project.trees:
-        return {_directory(main, worktree): True}
-    whole = _directory(main, directory)
-    if _is_all_ours(project, main, directory, whole):
-        return {whole: True}
-    named = {path for path, is_ours in _content(directory) if is_ours} | {worktree}
-    return {whole: False, **{_directory(main, path): True for path in sorted(named)}}
+    trees = project.trees if project.settings.worktree_path is None else None
+    named = {one for one in worktrees if one.parent != trees}
+    patterns: Patterns = {}
+    if trees is not None and named != worktrees:
+        whole = _directory(main, trees)
+        patterns[whole] = _is_all_ours(project, main, trees, whole)
+        if not patterns[whole]:
+            named = worktrees | {path for path, is_ours in _content(trees) if is_ours}
+    return patterns | {_directory(main, path): True for path in sorted(named)}
 
 
 def _is_all_ours(project: Project, main: Path, directory: Path, whole: str) -> bool:

@@ -18,7 +18,8 @@ from adw_worktree.repo.refs import branch_commit
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
 from adw_worktree.system.paths import is_file, is_symlink
-from adw_worktree.worktrees.finish.merge import Merged, named
+from adw_worktree.system.text import named
+from adw_worktree.worktrees.finish.merge import Merged
 from adw_worktree.worktrees.finish.target import checked_out_at, require_still
 
 # What the person's settings could make of a fast-forward. A merge overwrites ignored files, too.

@@ -18,6 +18,7 @@ from adw_worktree.repo.refs import is_ancestor, resolve_commit
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.text import named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     Way = Literal["fast-forward", "merge", "squash", "rebase"]
 
 _FALSE = ("false", "no", "off", "0")
-_NAMED_FILES = 3
 _REFUSED = "Not committing merge; use 'git commit' to complete the merge."
 """What git says after a hook that refused. There is nothing for a person to complete."""
 _OPTIONS = ("-c", "rerere.enabled=false",  # what it records here is missed where it is resolved
@@ -240,9 +240,3 @@ def _raise_failure(
     if said:
         failure.add_note(said)
     raise failure
-
-
-def named(files: Sequence[str]) -> str:
-    """Return the first few of the files, and how many more there are."""
-    more = len(files) - _NAMED_FILES
-    return ", ".join(files[:_NAMED_FILES]) + (f" and {more} more" if more > 0 else "")

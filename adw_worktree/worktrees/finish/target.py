@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from adw_worktree.errors import BranchUnusable, DirtyWorktree, WorktreeUnavailable
 from adw_worktree.project import Project
-from adw_worktree.repo.git import Checkout, run_git
-from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name
+from adw_worktree.repo.git import Checkout
+from adw_worktree.repo.in_use import is_worked_on
+from adw_worktree.repo.refs import branch_commit, head_branch, is_branch_name, named_ref
 from adw_worktree.repo.repository import admin_directories, worktrees_of
-from adw_worktree.repo.work import require_linked, unfinished
+from adw_worktree.repo.unfinished import unfinished
+from adw_worktree.repo.work import require_linked
 from adw_worktree.system.paths import is_dir
 
 _CHOOSE = "choose a local branch with --into"
@@ -37,13 +37,14 @@ def _default_target(project: Project) -> str:
         if on is None:
             raise BranchUnusable(f"{home} is on no branch to merge into", hint=_CHOOSE)
         return on
-    command = ["rev-parse", "--symbolic-full-name", "--end-of-options", base]
-    told = run_git(command, home, check=False).stdout.removesuffix("\n")
-    ref = told.rpartition("\n")[2]
+    ref = named_ref(home, base) or ""
     if ref.startswith("refs/heads/"):
         return ref.removeprefix("refs/heads/")
-    if ref.startswith("refs/remotes/"):
-        return ref.split("/", 3)[-1]
+    from adw_worktree.repo.remotes import branch_on_remote, remotes
+
+    on_remote = branch_on_remote(ref, remotes(project.repo))
+    if on_remote is not None:
+        return on_remote
     raise BranchUnusable(f"the setting base is {base}, which is no branch", hint=_CHOOSE)
 
 
@@ -54,7 +55,7 @@ def require_still(project: Project, branch: str) -> None:
     """
     repo = project.repo
     for directory in (repo.common_dir, *admin_directories(repo.admin_root)):
-        if _is_worked_on(directory, branch):
+        if is_worked_on(directory, branch):
             raise DirtyWorktree(
                 f"{unfinished(directory)} of branch {branch} is in progress ({directory})",
                 hint="finish or abort it, then repeat",
@@ -68,23 +69,6 @@ def require_still(project: Project, branch: str) -> None:
             f"{operation} is in progress in {place.directory}, where {branch} is checked out",
             hint="finish or abort it, then repeat",
         )
-
-
-def _is_worked_on(git_directory: Path, branch: str) -> bool:
-    """Whether a rebase or bisection has taken the branch off HEAD for as long as it lasts."""
-    ref = f"refs/heads/{branch}"
-    for name, wanted in (
-        ("rebase-merge/head-name", ref),
-        ("rebase-apply/head-name", ref),
-        ("BISECT_START", branch),
-    ):
-        try:
-            text = (git_directory / name).read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError:
-            continue
-        if text.rstrip("\n") == wanted:
-            return True
-    return False
 
 
 def checked_out_at(project: Project, branch: str) -> Checkout | None:
