@@ -290,3 +290,19 @@ def require_standing(leases: Leases, lease: Lease) -> Lease:
             f"the lease of {lease.adw_id} was released meanwhile", hint="adw-worktree reconcile"
         )
     return present
+
+
+def replace_standing(leases: Leases, changed: Iterable[Lease]) -> UnknownAdw | None:
+    """Replace leases by those of the same tokens in `changed`, keeping ids, slots and ports.
+
+    Returns the error for one that stands no more.
+    """
+    lost: UnknownAdw | None = None
+    for lease in changed:
+        try:
+            adw_id, slot, ports, *_ = require_standing(leases, lease)
+        except UnknownAdw as exc:
+            lost = exc
+        else:
+            leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
+    return lost

@@ -6,6 +6,7 @@ with; nothing of another repository is rebuilt or set aside from here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -92,3 +93,33 @@ def lives(holding: Holding) -> bool:
     if home is None:
         return True
     return holding.lease.state == "pending" or judge(holding.lease, home, None).verdict != "gone"
+
+
+def register(
+    state_dir: Path,
+    ledger: Path,
+    common_dir: Path,
+    leases: Mapping[str, Lease],
+    before: registry.Entry | None,
+) -> None:
+    """Tell the registry where this ledger is and what it holds, in place of `before`.
+
+    The machine lock is held. Raises LedgerError.
+    """
+    entry = registry.new_entry(ledger, common_dir, leases)
+    registry.record(state_dir, entry, before)
+    file = registry.file_of(state_dir, entry)
+    for other in registry.entries(state_dir, registry.entry_file(state_dir, ledger, common_dir)):
+        if is_own(other, ledger, common_dir) and registry.file_of(state_dir, other) != file:
+            registry.forget(state_dir, other)
+
+
+def copied_reservations(
+    leases: Mapping[str, Lease], elsewhere: Callable[[], list[Holding]]
+) -> list[Lease]:
+    """Return the reservations that another ledger of the machine has, too."""
+    reserved = [
+        lease for lease in leases.values() if lease.path is None and lease.state != "pending"
+    ]
+    tokens = {holding.lease.token for holding in elsewhere()} if reserved else set()
+    return [lease for lease in reserved if lease.token in tokens]

@@ -11,22 +11,28 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-from adw_worktree.errors import AdwIdTaken, LedgerError, UnknownAdw
-from adw_worktree.pool import registry
+from adw_worktree.errors import AdwIdTaken, LedgerError
+from adw_worktree.pool import other_ledgers, registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import (
     Holding,
-    another_slot,
     exhausted,
     free_slots,
     is_aged,
     require_available,
 )
 from adw_worktree.pool.lease import Lease, ports_of
-from adw_worktree.pool.ledger import Leases, Ledger, require_standing, slots_of, standing
-from adw_worktree.pool.other_ledgers import forget_lost, holdings_of, is_own, other_ledger
+from adw_worktree.pool.ledger import (
+    Leases,
+    Ledger,
+    replace_standing,
+    require_standing,
+    slots_of,
+    standing,
+)
 from adw_worktree.pool.unlisted import forgotten_slots, undisputed, unlisted_leases
 from adw_worktree.pool.verdict import Finding, Sweep, judge
 from adw_worktree.settings.model import Settings
@@ -92,8 +98,10 @@ class Pool(NamedTuple):
         """
         found = []
         for entry in self.neighbours():
-            if not is_own(entry, self.ledger.path, self.common_dir):
-                found += holdings_of(entry, self.settings, living=living, forgotten=forgotten)
+            if not other_ledgers.is_own(entry, self.ledger.path, self.common_dir):
+                found += other_ledgers.holdings_of(
+                    entry, self.settings, living=living, forgotten=forgotten
+                )
         return found
 
     def finding(self, lease: Lease) -> Finding:
@@ -102,19 +110,6 @@ class Pool(NamedTuple):
             return Finding("unknown", "reserved without a worktree")
         env_file = None if self.foreign else self.settings.env_file
         return judge(lease, self.common_dir, env_file)
-
-    def require_slot(self, lease: Lease, wanted: int | None, *, making: bool) -> None:
-        """Raise unless `lease` has the slot that is asked for: any, if that is None.
-
-        `making` says that a worktree was asked for. Raises UsageError with how to have that slot,
-        SlotUnavailable if it is not to be had.
-        """
-        if wanted in (None, lease.slot):
-            return
-        others = self.leases()
-        others.pop(lease.adw_id, None)
-        require_available(wanted, self.settings, self._holdings(others, {lease.token}))
-        raise another_slot(lease, wanted, making=making)
 
     # ---- changing ------------------------------------------------------------------------
 
@@ -140,7 +135,7 @@ class Pool(NamedTuple):
                 slot = next(self._offers(leases, own))
             else:
                 slot = wanted
-                require_available(slot, self.settings, self._holdings(leases, own))
+                require_available(slot, self.settings, self.holdings(leases, own))
             draft = draft or Lease(
                 adw_id, slot, {}, datetime.now(UTC), "active", os.urandom(16).hex()
             )
@@ -190,16 +185,9 @@ class Pool(NamedTuple):
 
         Raises UnknownAdw if one of those very leases stands no more; the others are replaced.
         """
-        lost: UnknownAdw | None = None
         with self.ledger.locked() as ledger:
             leases = ledger.load()
-            for lease in changed:
-                try:
-                    adw_id, slot, ports, *_ = require_standing(leases, lease)
-                except UnknownAdw as exc:
-                    lost = exc
-                else:
-                    leases[adw_id] = lease._replace(adw_id=adw_id, slot=slot, ports=ports)
+            lost = replace_standing(leases, changed)
             ledger.commit(leases)
         if lost is not None:
             raise lost
@@ -287,13 +275,7 @@ class Pool(NamedTuple):
         """Tell the registry where this ledger is and what it holds, in place of `before`."""
         if self.state_dir is None or self.common_dir is None:
             return
-        entry = registry.new_entry(self.ledger.path, self.common_dir, leases)
-        registry.record(self.state_dir, entry, before)
-        file = registry.file_of(self.state_dir, entry)
-        for other in self.neighbours():
-            own = is_own(other, self.ledger.path, self.common_dir)
-            if own and registry.file_of(self.state_dir, other) != file:
-                registry.forget(self.state_dir, other)
+        other_ledgers.register(self.state_dir, self.ledger.path, self.common_dir, leases, before)
 
     def _entry_file(self) -> Path | None:
         if self.state_dir is None or self.common_dir is None:
@@ -309,14 +291,14 @@ class Pool(NamedTuple):
         yield from self._free_slots(leases, tokens)
         self._release_gone_elsewhere()
         yield from self._free_slots(leases, tokens)
-        raise exhausted(self.settings, self._holdings(leases))
+        raise exhausted(self.settings, self.holdings(leases))
 
     def _free_slots(self, leases: Leases, tokens: Collection[str]) -> Iterator[int]:
         doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
-        holdings = self._holdings(leases, tokens, forgotten=doubtful)
+        holdings = self.holdings(leases, tokens, forgotten=doubtful)
         return free_slots(self.settings, [holding.lease for holding in holdings], doubtful)
 
-    def _holdings(
+    def holdings(
         self, leases: Leases, tokens: Collection[str] = (), *, forgotten: set[int] | None = None
     ) -> list[Holding]:
         """Return who holds what on this machine, but for the worktrees of `tokens`."""
@@ -333,7 +315,7 @@ class Pool(NamedTuple):
         Not a slot that somebody else has by now: `reconcile` settles that.
         """
         lost = self._lost(leases, tokens)
-        held = [holding.lease for holding in self._holdings(leases)] if lost else []
+        held = [holding.lease for holding in self.holdings(leases)] if lost else []
         leases |= undisputed(lost, leases, held)
 
     def _release_gone(self, leases: Leases) -> Sweep:
@@ -366,13 +348,13 @@ class Pool(NamedTuple):
         if self.state_dir is None:
             return
         for entry in self.neighbours():
-            if is_own(entry, self.ledger.path, self.common_dir):
+            if other_ledgers.is_own(entry, self.ledger.path, self.common_dir):
                 continue
             located = registry.locate(entry)
             if located is None:
-                forget_lost(self.state_dir, entry)
+                other_ledgers.forget_lost(self.state_dir, entry)
             elif registry.is_there(located):
-                ledger = other_ledger(located, self.settings)
+                ledger = other_ledgers.other_ledger(located, self.settings)
                 other = self._replace(ledger=ledger, common_dir=located.common_dir, foreign=True)
                 # Another user's, or from a later version: its owner will release what is gone.
                 with suppress(LedgerError):
@@ -400,9 +382,8 @@ class Pool(NamedTuple):
 
         It may have been lost with the state directory, or a process killed before it said so.
         """
-        if self.state_dir is None or self.common_dir is None:
-            return True
-        return not leases if entry is None else registry.has_just(entry, leases)
+        alone = self.state_dir is None or self.common_dir is None
+        return alone or registry.has_just(entry, leases)
 
     def _copied(self, leases: Leases) -> list[Lease]:
         """Return the reservations that came with a copy of the repository that made them, and
@@ -413,12 +394,7 @@ class Pool(NamedTuple):
         own = self._entry_file()
         if own is None or os.path.lexists(own):
             return []
-        reserved = [
-            lease for lease in leases.values() if lease.path is None and lease.state != "pending"
-        ]
-        others = self.elsewhere(living=True) if reserved else []
-        tokens = {holding.lease.token for holding in others}
-        return [lease for lease in reserved if lease.token in tokens]
+        return other_ledgers.copied_reservations(leases, partial(self.elsewhere, living=True))
 
     def _own(self, leases: Iterable[Lease]) -> list[Holding]:
         return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases]

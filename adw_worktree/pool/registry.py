@@ -126,8 +126,10 @@ def new_entry(ledger: Path, common_dir: Path, leases: Mapping[str, Lease]) -> En
     return Entry(ledger, common_dir, found.st_dev, found.st_ino, identity, leases)
 
 
-def has_just(entry: Entry, leases: Mapping[str, Lease]) -> bool:
+def has_just(entry: Entry | None, leases: Mapping[str, Lease]) -> bool:
     """Whether the entry has the same ADWs with the same slots as `leases`."""
+    if entry is None:
+        return not leases
     if entry.leases == leases:
         return True
     of_entry, of_ledger = (

@@ -26,6 +26,7 @@ from adw_worktree.errors import (
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import write_receipt
+from adw_worktree.pool.wanted_slot import require_slot
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch, track
 from adw_worktree.repo.git import Checkout
@@ -93,7 +94,7 @@ def create(
             waited_for = present.token
             continue
         if present is not None:
-            project.pool.require_slot(present, wish.slot, making=True)
+            require_slot(project.pool, present, wish.slot, making=True)
         try:
             made = _try_create(project, adw_id, wish, present, output)
         except (BranchUnusable, PathOccupied):
@@ -113,7 +114,7 @@ def _again(project: Project, lease: Lease, wish: Wish) -> Created:
         from adw_worktree.worktrees.remove_checks import unavailable
 
         raise unavailable(project, lease, finding)
-    project.pool.require_slot(lease, wish.slot, making=True)
+    require_slot(project.pool, lease, wish.slot, making=True)
     held = lease._replace(path=str(finding.path))
     lease = _ensure_database(project, held)
     if lease != held:

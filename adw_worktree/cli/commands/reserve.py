@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adw_worktree.adw_id import check_adw_id
 from adw_worktree.cli.output import Outcome
+from adw_worktree.pool.wanted_slot import require_slot
 from adw_worktree.project import open_project
 from adw_worktree.worktrees import results
 from adw_worktree.worktrees.files.exclude import ensure_excluded
@@ -31,7 +32,7 @@ def run(args: Namespace) -> Outcome:
     ensure_excluded(project, None)
     before = project.pool.leases().get(args.adw_id)
     if before is not None:
-        project.pool.require_slot(before, args.slot, making=False)
+        require_slot(project.pool, before, args.slot, making=False)
     lease = project.pool.reserve(args.adw_id, wanted=args.slot)
     ports = ", ".join(f"{name} {port}" for name, port in lease.ports.items())
     text = f"{lease.adw_id} has slot {lease.slot}: {ports}"
