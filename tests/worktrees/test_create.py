@@ -150,7 +150,7 @@ def test_create_refuses_a_branch_that_has_a_worktree(adw: Adw) -> None:
         cwd=adw.directory,
     )
     refused = adw.json("create", "mine", code=4)["error"]
-    assert refused["hint"].startswith(f"adw-worktree remove '{adw.directory}/by hand', or ")
+    assert refused["hint"].startswith(f"adw-worktree adopt '{adw.directory}/by hand', or ")
 
 
 def test_create_detached(adw: Adw) -> None:
@@ -331,7 +331,8 @@ def test_telling_the_base_costs_at_most_one_git_command_more(adw: Adw, tmp_path:
         trace.mkdir()
         adw("create", f"a{number}", *words, GIT_TRACE2_EVENT=str(trace))
         started.append(len(list(trace.iterdir())))
-    assert started == [started[0], started[0], started[0] + 1]
+    assert max(started[:2]) == started[0]  # the first in a repository
+    assert started[2] <= started[0] + 1
 
 
 def test_create_from_a_bare_repository(repo: Path, tmp_path: Path) -> None:

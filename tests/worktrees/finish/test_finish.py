@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,11 +25,13 @@ from adw_worktree.project import open_project
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
-from adw_worktree.worktrees.finish.merge import Way
 from tests.support.command_line import Adw, user_hook
 from tests.support.machine import mounted, settle
 from tests.support.repositories import anywhere, branches, git, make_repo, worktrees
 from tests.support.stress_size import stress_size
+
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.finish.merge import Way
 
 WAYS = ["merge", "squash", "rebase"]
 NAMES = ["feat/x", "it's", 'a"b', "ü\u2028ö", "$(touch${IFS}ran)", "a;b&c"]
