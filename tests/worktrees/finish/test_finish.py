@@ -221,7 +221,8 @@ def test_without_a_way_it_is_a_fast_forward_if_it_can_be(adw: Adw) -> None:
     work = commit(tree, "one", "1\n")
     done = adw.json("finish", "a")
     assert set(done) == {
-        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit", "removed"
+        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit",
+        "commits", "removed"
     }  # fmt: skip
     assert (done["adw_id"], done["merged"], done["into"]) == ("a", True, "main")
     assert (done["way"], done["commit"]) == ("fast-forward", work)
