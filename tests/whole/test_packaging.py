@@ -43,6 +43,7 @@ FOLDERS = [
 ]
 FILES = [
     ".dockerignore",
+    ".git-blame-ignore-revs",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
