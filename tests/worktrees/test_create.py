@@ -10,11 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.command_line import Adw, user_hook
-from tests.support.machine import settle
+from tests.support.machine import settle, settle_stopped
 from tests.support.repositories import branches, git, make_repo, worktrees
 
 
@@ -497,7 +496,7 @@ def test_two_creates_of_one_id_make_one_worktree(adw: Adw) -> None:
 def test_create_that_another_of_the_same_id_overtakes_returns_its_worktree(adw: Adw) -> None:
     """It had looked for a lease before, and then found the branch with a worktree."""
     slow = adw.start("create", "a", "--json", ADW_FAULT="creator.locked=stop")
-    settle(lambda: psutil.Process(slow.pid).status() == psutil.STATUS_STOPPED, "it never stopped")
+    settle_stopped(slow)
     adw("create", "a")
     slow.send_signal(signal.SIGCONT)
     out, complained = slow.communicate(timeout=120)
