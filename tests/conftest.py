@@ -23,12 +23,16 @@ _REAL_HOME = Path.home()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what Hypothesis stores, with or without a database, out of the checkout."""
+    """Keep what Hypothesis stores out of the checkout, and its tests free of a deadline."""
+    from hypothesis import settings
     from hypothesis.configuration import set_hypothesis_home_dir
 
     directory = tempfile.TemporaryDirectory()
     config.add_cleanup(directory.cleanup)
     set_hypothesis_home_dir(directory.name)
+    # No test is held to a time: the machine may be busy with others.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,10 +54,18 @@ def standing_of(lease: Lease, finding: Finding, common_dir: Path | None) -> Stan
     if lease.path is None:
         return Standing("reserved", None)
     linked = common_dir is not None and lease.admin_id is not None
-    locked = linked and exists(f"{common_dir}/worktrees/{lease.admin_id}/locked")
+    locked = linked and _is_locked(f"{common_dir}/worktrees/{lease.admin_id}")
     state: LeaseState = "active" if finding.verdict == "alive" else "unknown"
     state = "pending" if lease.state == "pending" else state
     return Standing(state, finding.path or Path(lease.path), locked)
+
+
+def _is_locked(admin: str) -> bool:
+    """Whether git keeps the worktree of `admin` from being removed; no if that cannot be seen."""
+    try:
+        return exists(f"{admin}/locked")
+    except OSError:
+        return False
 
 
 class Sweep(NamedTuple):

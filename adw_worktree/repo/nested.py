@@ -180,7 +180,8 @@ def _work_in(nested: Nested) -> list[str]:
 
 def _own_commits(nested: Nested) -> Iterator[str]:
     """Yield the stash, and commits that no remote has, with the names of what they are on."""
-    checkout = Checkout(nested.git_directory)
+    # Its own setting of a worktree may lead to a directory that is not there any more.
+    checkout = Checkout(nested.git_directory, nested.git_directory)
     refs = ["for-each-ref", "--format=%(objectname) %(*objectname) %(refname)"]
     if run_git([*refs, "refs/stash"], checkout).stdout:
         yield f"a stash in {nested.path}"
@@ -204,7 +205,8 @@ def _commits_of(git_directory: Path | None) -> str:
     """Return what makes `git rev-list --stdin` leave out the commits of another repository."""
     if git_directory is None or not exists(git_directory / "HEAD"):
         return ""
-    told = run_git(["rev-parse", "--all", "HEAD"], Checkout(git_directory), check=False).stdout
+    there = Checkout(git_directory, git_directory)
+    told = run_git(["rev-parse", "--all", "HEAD"], there, check=False).stdout
     return "".join(f"^{word}\n" for word in told.split() if word != "HEAD")
 
 

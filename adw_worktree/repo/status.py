@@ -29,7 +29,9 @@ def is_as_committed(git_directory: Path) -> bool:
     if not exists(git_directory / "index"):
         return True
     command = ["diff-index", "--cached", "--quiet", "--ignore-submodules=none", "HEAD", "--"]
-    return run_git(command, Checkout(git_directory), check=False).returncode == 0
+    # Nothing is asked of files, and the worktree may be gone.
+    there = Checkout(git_directory, git_directory)
+    return run_git(command, there, check=False).returncode == 0
 
 
 def codes_in(status: str) -> list[str]:

@@ -84,8 +84,8 @@ def _parameters(text: str) -> Iterator[_Setting]:
         rest = rest[item.end() :]
         key, value = _unquoted(item[1]), None if item[3] is None else _unquoted(item[3])
         if item[2] is None:
-            key, equals, rest = key.partition("=")
-            value = rest if equals else None
+            key, equals, text = key.partition("=")
+            value = text if equals else None
         found.append(_Setting(key, value, item[0].strip(" ")))
     yield from found
 

@@ -54,13 +54,20 @@ def held(path: Path, timeout: float, what: str, *, way_out: str = "") -> Iterato
     except LedgerError as exc:
         exc.hint = f"{exc.hint}{way_out}"
         raise
+    with taken(lock.release, path):
+        yield
+
+
+@contextmanager
+def taken(release: Callable[[], None], path: Path) -> Iterator[None]:
+    """Keep the lock at `path`, which is acquired, for the block; `release` lets it go."""
     try:
         with suppress(OSError):
             os.utime(path)
         reached("lock.taken")
         yield
     finally:
-        lock.release()
+        release()
         reached("lock.released")
 
 

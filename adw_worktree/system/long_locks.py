@@ -8,14 +8,13 @@ watcher that is nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adw_worktree.system.faults import reached
-from adw_worktree.system.locks import Lock, make_directory, timed_out, turn_of, unusable
+from adw_worktree.system.locks import Lock, make_directory, taken, timed_out, turn_of, unusable
 
 if TYPE_CHECKING:
     from filelock import UnixFileLock
@@ -33,14 +32,8 @@ def held(path: Path, timeout: float, what: str) -> Iterator[None]:
         if turn_of(path) == turn:
             raise timed_out(path, timeout, what)
         turn = turn_of(path)
-    try:
-        with suppress(OSError):
-            os.utime(path)
-        reached("lock.taken")
+    with taken(lock.release, path):
         yield
-    finally:
-        lock.release()
-        reached("lock.released")
 
 
 def try_lock(path: Path) -> Lock | None:

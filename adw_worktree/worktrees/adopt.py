@@ -71,7 +71,9 @@ def unmanaged(project: Project, name: str, leases: Leases) -> WorktreeEntry | No
     None if there is no such one, or more than one.
     """
     found = _called(list_worktrees(project.repo.home), name, leases, project)
-    return found[0] if len(found) == 1 and exists(found[0].path) else None
+    if len(found) != 1 or not exists(found[0].path) or seen_at(project, found[0]) is None:
+        return None
+    return found[0]
 
 
 def _again(project: Project, lease: Lease, adw_id: str | None) -> Adopted:
@@ -117,10 +119,12 @@ def _find(project: Project, target: str, directory: Path, leases: Leases) -> Wor
     if exact and exact[0] == entries[0]:
         raise UsageError(
             f"{exact[0].path} is the main worktree, which has no slot",
-            hint="adw-worktree create ADW_ID makes a worktree with one",
+            hint="make a worktree with one: adw-worktree create ADW_ID",
         )
     if exact and project.repo.is_spare(exact[0].path):
-        raise UsageError(f"{exact[0].path} is a spare", hint="adw-worktree create ADW_ID takes it")
+        raise UsageError(
+            f"{exact[0].path} is a spare", hint="have it taken: adw-worktree create ADW_ID"
+        )
     called = [entry for entry in entries[1:] if target in (entry.path.name, entry.branch)]
     found = exact or _called(entries, target, leases, project) or called
     if len(found) > 1:

@@ -12,12 +12,12 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from adw_worktree.errors import AdwError, GitFailed
+from adw_worktree.errors import AdwError, GitFailed, WorktreeUnavailable
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import drop_branch
 from adw_worktree.repo.refs import branch_commit, head_branch
-from adw_worktree.repo.repository import admin_directory
+from adw_worktree.repo.repository import admin_directory, worktree_of_admin
 from adw_worktree.repo.worktrees import git_lock, stop_monitor
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -40,8 +40,8 @@ class Retired(NamedTuple):
 def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     """Take away the worktree that `entry` describes, and release `lease`.
 
-    Of one whose directory is missing, git's entry is taken away alone.
-    Raises GitFailed with everything as it was, if it cannot be moved.
+    Of one whose directory is missing, git's entry is taken away alone. Raises GitFailed if it
+    cannot be moved, WorktreeUnavailable if it has another place by now, with everything as it was.
     """
     repo = project.repo
     worktree, admin = Path(entry.path), repo.admin_root / entry.admin_id
@@ -55,6 +55,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
             if entry.kept:
                 trash.protect(repo, entry)
             with git_lock(repo, project.settings):
+                _require_unmoved(worktree, admin)
                 admin.rename(directory / _ADMIN)
                 reached("retire.admin")
             if exists(worktree):
@@ -70,6 +71,17 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
                 ) from exc
             raise
         return _settle(project, entry, lease, directory)
+
+
+def _require_unmoved(worktree: Path, admin: Path) -> None:
+    """Raise WorktreeUnavailable if the worktree was moved or taken away since one looked.
+
+    Only git's entry would go, and the files would stay where nothing knows them.
+    """
+    if worktree_of_admin(admin) != worktree:
+        raise WorktreeUnavailable(
+            f"the worktree {worktree} was moved or removed meanwhile", hint="adw-worktree list"
+        )
 
 
 def finish_retiring(project: Project, name: str) -> Lease | None:

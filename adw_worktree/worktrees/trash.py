@@ -255,7 +255,10 @@ def finish_deleting(repo: Repository, name: str, *, has_ref: bool = True) -> Non
     is tried again by `purge`. Raises OSError.
     """
     directory = place(repo, name, "deleting")
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return  # whoever deleted its files has just come to an end
     try:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 
@@ -75,3 +76,8 @@ def settle(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+
+
+def settle_stopped(process: subprocess.Popen[str]) -> None:
+    """Wait until the process has stopped itself."""
+    settle(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED, "it never stops")

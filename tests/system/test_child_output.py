@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adw_worktree.errors import GitFailed
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.settings.model import HookCommands, Settings
 from adw_worktree.system.child_output import communicate
 from adw_worktree.worktrees.user_hooks import run_hooks
@@ -116,4 +116,4 @@ def test_output_before_the_end_and_input_are_whole_although_a_process_was_left()
 
 def test_a_command_that_takes_too_long_is_told(repo: Path) -> None:
     with pytest.raises(GitFailed, match="took longer than 1 seconds"):
-        run_git(["-c", "alias.wait=!sleep 60", "wait"], repo, timeout=1)
+        run_git(["-c", "alias.wait=!sleep 60", "wait"], Checkout(repo / ".git", repo), timeout=1)

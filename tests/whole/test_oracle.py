@@ -26,7 +26,6 @@ from adw_worktree.repo.work import Uncommitted, uncommitted
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.finish.finish import Terms, finish
-from adw_worktree.worktrees.finish.merge import Way
 from adw_worktree.worktrees.reconcile import reconcile
 from adw_worktree.worktrees.remove import remove
 from adw_worktree.worktrees.remove_checks import Consent
@@ -34,6 +33,9 @@ from adw_worktree.worktrees.rename import rename
 from adw_worktree.worktrees.restore import restore
 from tests.support.repositories import git, make_repo
 from tests.support.stress_size import stress_size
+
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.finish.merge import Way
 
 if TYPE_CHECKING:
     from git import Commit, Repo

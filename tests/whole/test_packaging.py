@@ -43,6 +43,7 @@ FOLDERS = [
 ]
 FILES = [
     ".dockerignore",
+    ".git-blame-ignore-revs",
     ".gitignore",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -153,6 +154,7 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
         "psutil>=6",
         "pydantic>=2.7",
         "rich>=13",
+        "watchdog>=7.1",
     ]
     classifiers = metadata.get_all("Classifier", [])
     for version in ("3.11", "3.12", "3.13", "3.14"):

@@ -10,11 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.support.command_line import Adw, user_hook
-from tests.support.machine import settle
+from tests.support.machine import settle, settle_stopped
 from tests.support.repositories import branches, git, make_repo, worktrees
 
 
@@ -150,7 +149,7 @@ def test_create_refuses_a_branch_that_has_a_worktree(adw: Adw) -> None:
         cwd=adw.directory,
     )
     refused = adw.json("create", "mine", code=4)["error"]
-    assert refused["hint"].startswith(f"adw-worktree remove '{adw.directory}/by hand', or ")
+    assert refused["hint"].startswith(f"adw-worktree adopt '{adw.directory}/by hand', or ")
 
 
 def test_create_detached(adw: Adw) -> None:
@@ -331,7 +330,8 @@ def test_telling_the_base_costs_at_most_one_git_command_more(adw: Adw, tmp_path:
         trace.mkdir()
         adw("create", f"a{number}", *words, GIT_TRACE2_EVENT=str(trace))
         started.append(len(list(trace.iterdir())))
-    assert started == [started[0], started[0], started[0] + 1]
+    assert max(started[:2]) == started[0]  # the first in a repository
+    assert started[2] <= started[0] + 1
 
 
 def test_create_from_a_bare_repository(repo: Path, tmp_path: Path) -> None:
@@ -496,7 +496,7 @@ def test_two_creates_of_one_id_make_one_worktree(adw: Adw) -> None:
 def test_create_that_another_of_the_same_id_overtakes_returns_its_worktree(adw: Adw) -> None:
     """It had looked for a lease before, and then found the branch with a worktree."""
     slow = adw.start("create", "a", "--json", ADW_FAULT="creator.locked=stop")
-    settle(lambda: psutil.Process(slow.pid).status() == psutil.STATUS_STOPPED, "it never stopped")
+    settle_stopped(slow)
     adw("create", "a")
     slow.send_signal(signal.SIGCONT)
     out, complained = slow.communicate(timeout=120)

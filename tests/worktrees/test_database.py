@@ -598,7 +598,7 @@ def test_without_psycopg_it_says_what_to_install(adw: Adw, server: Server, tmp_p
     assert "undone" not in adw("create", "a", code=3, PYTHONPATH=str(tmp_path)).stderr
     failed = adw.json("create", "a", code=3, PYTHONPATH=str(tmp_path))["error"]
     assert failed["code"] == "library-missing"
-    assert failed["hint"].endswith("python -m pip install 'psycopg[binary]>=3.1.4'")
+    assert failed["hint"].endswith(" -m pip install 'psycopg[binary]>=3.1.4'")
     assert_nothing_was_made(adw, server)
 
 

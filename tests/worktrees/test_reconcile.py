@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from adw_worktree.project import open_project
+from adw_worktree.worktrees.trash import finish_deleting
 from tests.support.command_line import Adw
 from tests.support.machine import settle
 from tests.support.repositories import git, make_repo, worktrees
@@ -345,3 +347,8 @@ def test_files_that_are_being_deleted_are_nothing_to_mend(adw: Adw) -> None:
         os.close(descriptor)
     adw("reconcile")
     settle(lambda: not directory.exists(), "it was never deleted")
+
+
+def test_files_that_are_deleted_just_now_are_no_interruption(adw: Adw) -> None:
+    """Whoever found the directory, and opened it when it had gone, complained about the disk."""
+    finish_deleting(open_project(adw.directory).repo, "a-0123456789ab")

@@ -16,6 +16,7 @@ import pytest
 
 from adw_worktree.project import open_project
 from tests.support.command_line import Adw
+from tests.support.machine import settle_stopped
 from tests.support.repositories import branches, git, make_repo, worktrees
 from tests.support.starts import with_remote, with_submodule
 from tests.support.stress_size import stress_size
@@ -435,6 +436,20 @@ def test_rename_and_create_of_the_new_name_at_once(adw: Adw, _round: int) -> Non
     places = assert_agree(adw)
     name = "b" if renamed == 0 else "a"
     assert (Path(places[name]) / "new").read_text() == "new\n"
+
+
+def test_remove_leaves_alone_what_a_rename_moved_meanwhile(adw: Adw) -> None:
+    """It took git's entry away and left the files at their new place, unknown to anything."""
+    make(adw, "a")
+    removing = adw.start("remove", "a", "-f", "--json", ADW_FAULT="trash.directory=stop")
+    settle_stopped(removing)
+    adw("rename", "a", "b")
+    removing.send_signal(signal.SIGCONT)
+    answer, _ = removing.communicate(timeout=60)
+    assert removing.returncode == 7
+    assert "moved or removed meanwhile" in json.loads(answer)["error"]["message"]
+    assert (Path(assert_agree(adw)["b"]) / "new").read_text() == "new\n"
+    assert adw.json("restore")["kept"] == []
 
 
 @pytest.mark.parametrize("_round", range(stress_size(1, 20)))

@@ -40,7 +40,7 @@ def run(args: Namespace) -> Outcome:
     if target is None:
         if project.repo.worktree is None:
             raise UsageError(
-                f"{args.directory} is in no worktree", hint="adw-worktree adopt PATH names one"
+                f"{args.directory} is in no worktree", hint="name one: adw-worktree adopt PATH"
             )
         target = str(project.repo.worktree)
     done = adopt(project, target, args.adw_id, directory=args.directory)

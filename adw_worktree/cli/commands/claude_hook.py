@@ -46,10 +46,12 @@ def run(args: Namespace) -> Outcome:
 
 def _create(asked: dict[str, Any], directory: Path) -> Outcome:
     from adw_worktree.worktrees.create import create
+    from adw_worktree.worktrees.create_plan import Wish
 
     name = _text(asked, "name")
     project = open_project(directory / asked.get("cwd", "."))
-    made = create(project, adw_id_of(name), output=2)
+    # A session, or an agent of one, goes on from the commit that it is at.
+    made = create(project, adw_id_of(name), Wish(base="HEAD"), output=2)
     path = str(made.lease.path)
     ports = ", ".join(f"{service} {port}" for service, port in made.lease.ports.items())
     notes = [*project.notices, *made.notes, f"slot {made.lease.slot}: {ports}"]

@@ -294,7 +294,7 @@ def test_what_git_cannot_say_does_not_pass_for_clean(adw: Adw, shown: Open) -> N
     shutil.rmtree(adw.directory / "trees" / "vanished")
     terminal = shown("list", columns=200)
     assert re.search(r"unmanaged .* failed", row(terminal, "broken"))
-    assert re.search(r"unmanaged .* missing", row(terminal, "vanished"))
+    assert re.search(r"gone .* missing", row(terminal, "vanished"))
     assert not re.search(r"failed|missing", row(terminal, "(main)"))
     (adw.directory / ".git/index").write_text("garbage")
     assert "failed" in row(shown("list", columns=200), "(main)")

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,11 +25,13 @@ from adw_worktree.project import open_project
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
-from adw_worktree.worktrees.finish.merge import Way
 from tests.support.command_line import Adw, user_hook
 from tests.support.machine import mounted, settle
 from tests.support.repositories import anywhere, branches, git, make_repo, worktrees
 from tests.support.stress_size import stress_size
+
+if TYPE_CHECKING:
+    from adw_worktree.worktrees.finish.merge import Way
 
 WAYS = ["merge", "squash", "rebase"]
 NAMES = ["feat/x", "it's", 'a"b', "ü\u2028ö", "$(touch${IFS}ran)", "a;b&c"]
@@ -219,7 +221,8 @@ def test_without_a_way_it_is_a_fast_forward_if_it_can_be(adw: Adw) -> None:
     work = commit(tree, "one", "1\n")
     done = adw.json("finish", "a")
     assert set(done) == {
-        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit", "removed"
+        "schema_version", "ok", "adw_id", "merged", "into", "way", "commit",
+        "commits", "removed"
     }  # fmt: skip
     assert (done["adw_id"], done["merged"], done["into"]) == ("a", True, "main")
     assert (done["way"], done["commit"]) == ("fast-forward", work)
