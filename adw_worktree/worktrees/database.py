@@ -134,7 +134,11 @@ def _ensure(project: Project, server: Server, wish: Postgres, lease: Lease) -> s
     mark = Mark(lease.token, _repository(project), lease.adw_id)
     name = lease.database or _name(project, wish, lease)
     marked = server.marked()
-    found = next((one for one in marked if _is_of(one, lease, mark.repo)), None)
+    own = [one for one in marked if _is_of(one, lease, mark.repo)]
+    found = min(own, key=lambda one: one.rests, default=None)
+    if found is not None and not found.rests:
+        for copied in (one for one in own if one.rests):
+            server.drop(copied)  # of whoever made it, too, and came late
     if found is not None and not found.rests and is_plain_name(found.name):
         name = found.name  # where a person, or the ledger before it was lost, had it
     if found is None or found.name != name:

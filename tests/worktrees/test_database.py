@@ -246,6 +246,20 @@ def test_several_that_make_what_is_missing_make_it_once(adw: Adw, server: Server
     assert word(server, found[0]) == ["grown"]
 
 
+def test_the_copy_of_one_that_came_late_goes(adw: Adw, server: Server) -> None:
+    """It was taken for the worktree's database, which then stood in its way."""
+    name = str(made(adw).database)
+    write_word(server, name)
+    comments = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname"
+    [comment] = server.run(f"{comments} = '{name}'")
+    mark = dict(word.split("=") for word in comment.split()[1:])
+    late = f"adw_worktree_{mark['repo']}_{mark['token']}"
+    server.run(f'CREATE DATABASE "{late}" TEMPLATE "{SEEDED}"')
+    assert adw.json("create", "a")["database"] == name
+    assert server.databases() == {name}
+    assert word(server, name) == ["written"]
+
+
 # ---- nothing is left ---------------------------------------------------------------------------
 
 
