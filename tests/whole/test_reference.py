@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,16 @@ from tests.support.docblocks import PAGES, blocks
 SCHEMAS = CHECKOUT / "docs" / "schemas"
 
 
-def validator(name: str, part: str = "") -> Any:
+@cache
+def sound_schema(name: str) -> Any:
+    """Return the schema; that it is one takes a second to check."""
     schema = json.loads((SCHEMAS / f"{name}.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
+    return schema
+
+
+def validator(name: str, part: str = "") -> Any:
+    schema = sound_schema(name)
     if part:
         schema = {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
     return jsonschema.Draft202012Validator(schema)
