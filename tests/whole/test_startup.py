@@ -27,10 +27,11 @@ BASE = _names(
 )
 OPENS = BASE - {"_version"} | _names(
     "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record "
-    "pool.ledger pool.other_ledgers pool.pool pool.receipts pool.registry "
-    "pool.state_directory pool.verdict project repo.find repo.git repo.refs repo.repository "
-    "settings.check settings.load settings.model settings.places settings.rules system.atomic "
-    "system.locks system.memo system.paths system.ports system.records"
+    "pool.ledger pool.other_ledgers pool.place pool.pool pool.receipts pool.registry "
+    "pool.state_directory pool.unlisted pool.verdict project repo.find repo.git repo.refs "
+    "repo.repository settings.check settings.load settings.model settings.places "
+    "settings.rules system.atomic system.locks system.memo system.paths system.ports "
+    "system.records"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -43,8 +44,8 @@ FURNISHES = SHOWS_ENV | _names(
     "system.progress worktrees.files.exclude worktrees.files.furnish worktrees.results"
 )
 CREATES = FURNISHES | _names(
-    "repo.in_use repo.remotes repo.sparse settings.approvals worktrees.create "
-    "worktrees.create_plan worktrees.last_used worktrees.user_hooks"
+    "pool.wanted_slot repo.in_use repo.remotes repo.sparse settings.approvals "
+    "worktrees.create worktrees.create_plan worktrees.last_used worktrees.user_hooks"
 )
 REMOVES = SHOWS_ENV | _names(
     "cli.whereabouts repo.branches repo.index repo.integrated repo.nested repo.status "
@@ -71,7 +72,10 @@ LOADED = {
     "list": HEALS
     | _names("cli.commands.list system.child_output worktrees.listing worktrees.results"),
     "reserve r": HEALS
-    | _names("cli.commands.reserve repo.exclude_file worktrees.files.exclude worktrees.results"),
+    | _names(
+        "cli.commands.reserve pool.wanted_slot repo.exclude_file worktrees.files.exclude "
+        "worktrees.results"
+    ),
     "release r": HEALS | _names("cli.commands.release worktrees.lookup worktrees.results"),
     "create b": CREATES | _names("cli.commands.create worktrees.nested_tests"),
     "create a": CREATES | _names("cli.commands.create worktrees.create_again"),
