@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from adw_worktree.pool.holders import Holding, blocked_slots
+from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.pool import Pool
-from adw_worktree.pool.verdict import Finding, Standing, judge, standing_of
+from adw_worktree.pool.verdict import Finding, Seen, Standing, judge, standing_of
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.ports import Listener, listeners
@@ -32,9 +34,12 @@ class PoolState(NamedTuple):
     """As `status` shows it: one for each port that a process holds though nobody leases it."""
 
 
-def pool_state(pool: Pool) -> PoolState:
-    """Look at the pool, the machine over."""
-    state = pool_holders(pool)
+def pool_state(pool: Pool, found: Iterable[tuple[Lease, Finding]] = ()) -> PoolState:
+    """Look at the pool, the machine over.
+
+    `found` is what the pass before it saw: those worktrees are not looked at again.
+    """
+    state = pool_holders(pool, found)
     return state._replace(blocked=_blocked(pool.settings, [*state.own, *state.others]))
 
 
@@ -49,25 +54,27 @@ def machine_holders(pool: Pool) -> PoolState:
     return PoolState(pool.settings.slots, [], held_elsewhere(pool), [])
 
 
-def pool_holders(pool: Pool) -> PoolState:
+def pool_holders(pool: Pool, found: Iterable[tuple[Lease, Finding]] = ()) -> PoolState:
     """Return who holds what, and nothing as blocked: no port is looked at."""
-    own = [
-        _seen(Holding(lease, pool.ledger.path, pool.common_dir), pool.finding(lease))
-        for lease in pool.leases().values()
-    ]
+    seen = Seen(found)
+    own = []
+    for lease in pool.leases().values():
+        finding = seen.finding(lease) or pool.finding(lease)
+        standing = standing_of(lease, finding, pool.common_dir)
+        own.append(Holding(lease, pool.ledger.path, pool.common_dir, standing))
     return PoolState(pool.settings.slots, own, held_elsewhere(pool), [])
 
 
 def held_elsewhere(pool: Pool) -> list[Holding]:
     """Return what the other ledgers of this machine hold, and how it stands."""
     return [
-        _seen(one, judge(one.lease, one.common_dir, None)) if one.common_dir else one
+        one._replace(standing=_standing(one.lease, one.common_dir)) if one.common_dir else one
         for one in pool.elsewhere(living=True)
     ]
 
 
-def _seen(holding: Holding, finding: Finding) -> Holding:
-    return holding._replace(standing=standing_of(holding.lease, finding, holding.common_dir))
+def _standing(lease: Lease, common_dir: Path) -> Standing:
+    return standing_of(lease, judge(lease, common_dir, None), common_dir)
 
 
 def pool_status(pool: Pool) -> dict[str, Any]:

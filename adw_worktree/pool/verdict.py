@@ -7,6 +7,7 @@ mounted or cannot be read is `unknown`.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from adw_worktree.pool.env_header import vouches_for
@@ -75,6 +76,18 @@ class Sweep(NamedTuple):
     """The leases whose worktrees were gone, with the evidence."""
     kept: list[tuple[Lease, Finding]]
     """The others that have a worktree; those in the making are not looked at."""
+
+
+class Seen:
+    """What a look a moment ago has found of leases, so that none is looked at twice."""
+
+    def __init__(self, found: Iterable[tuple[Lease, Finding]]) -> None:
+        self._by_token = {lease.token: (lease, finding) for lease, finding in found}
+
+    def finding(self, lease: Lease) -> Finding | None:
+        """Return what was found of `lease`; None if it was another lease then, or none."""
+        before, finding = self._by_token.get(lease.token, (None, None))
+        return finding if before == lease else None
 
 
 def judge(lease: Lease, common_dir: Path, env_file: str | None = DEFAULT_ENV_FILE) -> Finding:

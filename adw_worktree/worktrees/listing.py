@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adw_worktree.pool.lease import Lease
-from adw_worktree.pool.verdict import Finding, standing_of
+from adw_worktree.pool.verdict import Finding, Seen, standing_of
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import (
     WorktreeEntry,
@@ -43,7 +43,7 @@ def rows(project: Project, found: Sequence[tuple[Lease, Finding]] = ()) -> list[
     `found` is what the pass before it saw: those worktrees are not looked at again.
     """
     leases = project.pool.leases()
-    findings = {lease.token: (lease, finding) for lease, finding in found}
+    seen = Seen(found)
     heard = listeners([port for lease in leases.values() for port in lease.ports.values()])
     entries = worktrees_of(project.repo)
     of_admin = {lease.admin_id: lease for lease in leases.values() if lease.admin_id is not None}
@@ -56,14 +56,14 @@ def rows(project: Project, found: Sequence[tuple[Lease, Finding]] = ()) -> list[
         lease = of_admin.pop(names.get(entry.path, ""), None)
         main = number == 0
         if lease is not None:
-            finding = _finding(project, lease, findings)
+            finding = seen.finding(lease) or project.pool.finding(lease)
             shown.append(_row(project, lease, finding, heard, entry.branch))
         elif not (main and entry.bare) and str(entry.path) not in of_path:
             shown.append(_without_lease(entry, main))
     listed = {row.lease.adw_id for row in shown if row.lease}
     for lease in leases.values():
         if lease.adw_id not in listed:
-            finding = _finding(project, lease, findings)
+            finding = seen.finding(lease) or project.pool.finding(lease)
             shown.append(_row(project, lease, finding, heard, lease.branch))
     return sorted(shown, key=lambda row: (not row.main, row.lease.slot if row.lease else 10_000))
 
@@ -81,13 +81,6 @@ def _names(
         admins = admin_directories(project.repo.admin_root)
         names.update((worktree_of_admin(admin), admin.name) for admin in admins)
     return names
-
-
-def _finding(
-    project: Project, lease: Lease, findings: Mapping[str, tuple[Lease, Finding]]
-) -> Finding:
-    seen, finding = findings.get(lease.token, (None, None))
-    return finding if finding is not None and seen == lease else project.pool.finding(lease)
 
 
 def _without_lease(entry: WorktreeEntry, main: bool) -> Row:

@@ -40,9 +40,9 @@ def run(args: Namespace) -> Outcome:
         pool = machine_pool()
         state = machine_state(pool)
     else:
-        heal(project)
+        found = heal(project).found
         pool = project.pool
-        state = pool_state(pool)
+        state = pool_state(pool, found)
     status = status_of(state)
     notices = project.notices if project else []
     return Outcome(status, _text(status), notices, drawn=partial(_drawn, pool, state))
