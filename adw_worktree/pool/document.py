@@ -52,6 +52,8 @@ _OPTIONAL = (
     "new_branch_at",
     "reserved",
 )
+_FURTHER = Lease._fields[-len(_OPTIONAL) :]
+"""The same as a lease has them, last: there may be thousands, and names take longer than places."""
 _NAMED = "\0".join([TOKEN, r"[^/\0]{1,255}", COMMIT, PATH, TEXT, DATABASE]) + (rf"(?:\0{SERVICE})*")
 
 
@@ -292,12 +294,11 @@ def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:
     if "services" in entry:
         ports |= entry["services"]
     state: State = entry["state"]
-    further: dict[str, Any] = {
-        name: from_stored(value) if isinstance(value, str) else value
-        for name, value in entry.items()
-        if name in _OPTIONAL
-    }
-    return Lease(adw_id, entry["slot"], ports, allocated_at, state, entry["token"], **further)
+    further: list[Any] = [
+        from_stored(value) if isinstance(value, str) else value
+        for value in map(entry.get, _FURTHER)
+    ]
+    return Lease(adw_id, entry["slot"], ports, allocated_at, state, entry["token"], *further)
 
 
 def _decode_older(document: Mapping[str, Any]) -> dict[str, Lease]:
