@@ -19,19 +19,12 @@ from operator import attrgetter, is_
 from adw_worktree.adw_id import can_name, check_adw_id
 from adw_worktree.errors import AdwError, LedgerTooNew
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
-from adw_worktree.pool.lease_record import (
-    COMMIT,
-    DATABASE,
-    PATH,
-    SERVICE,
-    TEXT,
-    TOKEN,
-    lease_record,
-)
+from adw_worktree.pool.lease_record import DATABASE_CHARACTERS, SERVICE, lease_record
 from adw_worktree.settings.model import DEFAULT_SERVICES
 from adw_worktree.system.memo import Memory, Recent
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import from_stored, stored
+from adw_worktree.system.text import HEX_DIGITS, is_made_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,8 +47,6 @@ _OPTIONAL = (
 )
 _FURTHER = Lease._fields[-len(_OPTIONAL) :]
 """The same as a lease has them, last: there may be thousands, and names take longer than places."""
-_NAMED = "\0".join([TOKEN, r"[^/\0]{1,255}", COMMIT, PATH, TEXT, DATABASE]) + (rf"(?:\0{SERVICE})*")
-
 
 # Reading a ledger again checks only what is new in it, and writing it encodes only that.
 _documents: Recent[dict[str, Lease]] = Recent(16_000_000)
@@ -252,27 +243,14 @@ def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
     """Whether every field is what this tool writes: then `lease_record` would take it, too."""
     try:
         check_adw_id(adw_id)
-        services, admin_id = entry.get("services", {}), entry.get("admin_id", "x")
+        services = entry.get("services", {})
         allocated_at = datetime.fromisoformat(entry["allocated_at"])
         allocated_at.astimezone(UTC)
         ports = [*(entry[name] for name in DEFAULT_SERVICES), *services.values()]
         numbers = [entry.get(name, 0) for name in ("device", "inode", "home_device")]
-        # One match for all of them: there may be thousands of leases.
-        texts = [
-            entry["token"],
-            admin_id,
-            entry.get("new_branch_at", "0" * 40),
-            entry.get("path", "/"),
-            entry.get("branch", "x"),
-            entry.get("database", "x"),
-            *services,
-        ]
-        named = "\0".join(texts)
         return (
-            named.count("\0") == len(texts) - 1
-            and re.fullmatch(_NAMED, named) is not None
-            and can_name(named.replace("\0", ""))
-            and admin_id not in (".", "..")
+            _has_plain_texts(entry)
+            and all(re.fullmatch(SERVICE, name) for name in services)
             and set(map(type, [entry["slot"], *numbers, *ports])) == {int}
             and 0 <= entry["slot"] <= 9999
             and 0 < min(ports) <= max(ports) < 65536
@@ -283,6 +261,31 @@ def _is_plain(adw_id: str, entry: Mapping[str, Any]) -> bool:
     except (AdwError, ArithmeticError, KeyError, TypeError, ValueError,
             AttributeError):  # fmt: skip
         return False
+
+
+def _has_plain_texts(entry: Mapping[str, Any]) -> bool:
+    """Whether what has to be text is, of its length and signs. Raises TypeError if it is none.
+
+    Without patterns: every command reads a lease, and compiling them takes longer than that.
+    """
+    token, commit = entry["token"], entry.get("new_branch_at", "0" * 40)
+    path, branch = entry.get("path", "/"), entry.get("branch", "x")
+    admin_id, database = entry.get("admin_id", "x"), entry.get("database", "x")
+    return (
+        can_name("".join([token, commit, path, branch, admin_id, database]))
+        and len(token) == 32
+        and is_made_of(HEX_DIGITS, token)
+        and 40 <= len(commit) <= 64
+        and is_made_of(HEX_DIGITS, commit)
+        and path.startswith("/")
+        and len(path) <= 4096
+        and 0 < len(branch) <= 4096
+        and 0 < len(admin_id) <= 255
+        and "/" not in admin_id
+        and admin_id not in (".", "..")
+        and 0 < len(database) <= 63
+        and is_made_of(DATABASE_CHARACTERS, database)
+    )
 
 
 def _believe(adw_id: str, entry: Mapping[str, Any]) -> Lease:

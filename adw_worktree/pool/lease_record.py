@@ -11,9 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-TOKEN = r"[0-9a-f]{32}"
-COMMIT = r"[0-9a-f]{40,64}"
 SERVICE = r"[a-z][a-z0-9-]{0,31}"
+DATABASE_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_"
 TEXT = r"[^\0]{1,4096}"
 PATH = r"/[^\0]{0,4095}"
 ADMIN_ID = r"(?!\.{1,2}\Z)[^/\0]{1,255}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from binascii import crc32
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -33,6 +32,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
+from adw_worktree.system.text import HEX_DIGITS, is_made_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -189,8 +189,13 @@ def forget(state_dir: Path, entry: Entry) -> None:
 
 def leftovers(state_dir: Path) -> list[Path]:
     """Return the entry files whose writer may have died: a temporary one lies beside them."""
-    found = ledgers(state_dir).glob(".*.json.tmp")
-    return [file.with_name(file.name.removeprefix(".").removesuffix(".tmp")) for file in found]
+    folder = ledgers(state_dir)
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    drafts = [name for name in names if name.startswith(".") and name.endswith(".json.tmp")]
+    return [folder / name.removeprefix(".").removesuffix(".tmp") for name in drafts]
 
 
 def is_there(entry: Entry) -> bool:
@@ -221,7 +226,7 @@ def identity_of(common_dir: Path) -> str:
         name = read_file(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
     except (OSError, ValueError):
         return ""
-    return name if re.fullmatch("[0-9a-f]{32}", name) else ""
+    return name if len(name) == 32 and is_made_of(HEX_DIGITS, name) else ""
 
 
 def ensure_identity(common_dir: Path) -> str:

@@ -8,7 +8,6 @@ search) is asked of git. Both give the same answer (tests/repo/test_find.py).
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from shlex import quote
 
@@ -25,10 +24,7 @@ from adw_worktree.system.paths import is_dir
 
 _GUIDES = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 _TRUE = ("true", "yes", "on", "1")
-_NOT_BARE = rb"(?m)^[ \t]*bare[ \t]*=[ \t]*false[ \t]*$"
-# Settings that change what a repository is, or that this reading does not know to be harmless.
 _ELSEWHERE = "adw-worktree -C DIR …, with DIR inside a repository"
-_UNUSUAL = rb"(?im)\[include|^[ \t]*worktree(config)?\b|bare[ \t]*=(?![ \t]*false)"
 
 
 def find_repository(directory: Path, *, known: bool = False) -> Repository:
@@ -203,10 +199,24 @@ def _read_at(worktree: Path) -> Repository | None:
     owners = {os.lstat(path).st_uid for path in (*mine, common_dir)}
     if owners != {os.geteuid()} or common_dir.name != ".git" or not is_git_directory(common_dir):
         return None
-    config = (common_dir / "config").read_bytes()
-    if re.search(_UNUSUAL, config) or len(re.findall(_NOT_BARE, config)) != 1:
+    if not _is_everyday((common_dir / "config").read_bytes()):
         return None
     if worktree.is_relative_to(common_dir.parent):
         return Repository(common_dir, common_dir.parent, worktree)
     # Of a git directory kept elsewhere, which may be called .git, too, this one tells the way.
     return Repository(common_dir, main_around(common_dir, worktree) or common_dir.parent, worktree)
+
+
+def _is_everyday(config: bytes) -> bool:
+    """Whether git's configuration says once that the repository is not bare, and no more of what a
+    repository is: no setting does that this reading does not know to be harmless."""
+    not_bare = 0
+    for line in config.lower().split(b"\n"):
+        name, _, value = (part.strip(b" \t") for part in line.partition(b"="))
+        if b"[include" in line or name.startswith(b"worktree"):
+            return False
+        if name.endswith(b"bare"):
+            if (name, value) != (b"bare", b"false"):
+                return False
+            not_bare += 1
+    return not_bare == 1

@@ -14,7 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
 else:
-    from operator import itemgetter
+    try:
+        # What `collections.namedtuple` has read its fields: twice as fast as a property.
+        from collections import _tuplegetter as _field
+    except ImportError:
+        from operator import itemgetter
+
+        def _field(at, doc):
+            return property(itemgetter(at), doc=doc)
 
     class _Maker(type):
         """Makes a tuple with names of a class whose annotations are the fields."""
@@ -22,7 +29,7 @@ else:
         def __new__(mcs, name, bases, body):
             fields = tuple(body.get("__annotations__", ()))
             defaults = {field: body.pop(field) for field in fields if field in body}
-            body |= {field: property(itemgetter(at)) for at, field in enumerate(fields)}
+            body |= {field: _field(at, None) for at, field in enumerate(fields)}
             body |= {"__slots__": (), "__match_args__": fields}
             return super().__new__(
                 mcs, name, bases, {**body, "_fields": fields, "_field_defaults": defaults}

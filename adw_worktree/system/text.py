@@ -7,6 +7,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NAMED = 3
+HEX_DIGITS = "0123456789abcdef"
+
+
+def is_made_of(characters: str, text: str) -> bool:
+    """Whether `text` has no others than `characters`.
+
+    For what every command asks: until a pattern is compiled, hundreds of such answers are given.
+    """
+    return not text.strip(characters)
 
 
 def encodable(text: str, encoding: str) -> str:

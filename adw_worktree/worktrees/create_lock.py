@@ -7,6 +7,7 @@ half-made worktree is touched only when both are free.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -114,7 +115,7 @@ def clear_leftovers(pool: Pool, cleared: Callable[[str], bool]) -> None:
 
     Its locks are held while that is called with its token.
     """
-    for path in sorted(_lock(pool, "any").parent.glob("*.lock")):
+    for path in _locks(pool):
         lock = try_lock(path)
         if lock is None:
             continue
@@ -128,6 +129,16 @@ def clear_leftovers(pool: Pool, cleared: Callable[[str], bool]) -> None:
 
 def _pending(pool: Pool) -> set[str]:
     return {lease.token for lease in pool.leases().values() if lease.state == "pending"}
+
+
+def _locks(pool: Pool) -> list[Path]:
+    """Return the lock of every `create` that runs or died. Raises OSError."""
+    folder = _lock(pool, "any").parent
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [folder / name for name in sorted(names) if name.endswith(".lock")]
 
 
 def _lock(pool: Pool, token: str) -> Path:

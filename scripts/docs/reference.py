@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adw_worktree import errors
-from adw_worktree.adw_id import _ADW_ID
+from adw_worktree.adw_id import PATTERN
 from adw_worktree.documents.table import DOCUMENTS
 from adw_worktree.documents.table import schema as documents_schema
 from adw_worktree.pool.lease import SCHEMA_VERSION, Lease
@@ -170,7 +170,7 @@ def ledger_schema() -> dict[str, Any]:
                 "properties": {"version": {"const": SCHEMA_VERSION}},
             }
         },
-        "patternProperties": {f"^{_ADW_ID}$": {"$ref": "#/$defs/Lease"}},
+        "patternProperties": {f"^{PATTERN}$": {"$ref": "#/$defs/Lease"}},
         "additionalProperties": False,
         "$defs": {"Lease": record},
     }

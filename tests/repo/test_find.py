@@ -235,6 +235,32 @@ def test_everyday_repository_is_found_without_git(
     assert discovery.find_repository(directory).worktree is not None
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        "[core]\n\tbare = true\n",
+        "[core] bare = true\n",
+        "[core]\n\tbare\n",
+        "[core]\n\tbare =\n",
+        "[core]\n\tBare = FALSE\n",
+        "[core]\n\tbare = false ; as it was\n",
+        "[core]\n\tbare = fal\\\nse\n",
+        "[core]\n\tworkTree = ../../files\n",
+        "[Include]\n\tpath = more\n",
+        '[includeIf "gitdir:**"]\n\tpath = more\n',
+        '[branch "worktree"]\n\tremote = bare=\n',
+    ],
+)
+def test_repository_is_the_one_that_git_finds_with_any_configuration(
+    repo: Path, config: str
+) -> None:
+    (repo.parent / "files").mkdir()
+    (repo / ".git" / "more").write_text("[core]\n\tbare = true\n")
+    with (repo / ".git" / "config").open("a") as file:
+        file.write(config)
+    assert told(discovery.find_repository, repo) == told(discovery._ask_git, repo)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_repository_of_another_owner_is_left_to_git(repo: Path) -> None:
     """Git refuses it (safe.directory): its configuration runs programs."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -32,7 +33,7 @@ from hypothesis.stateful import (
 )
 from pydantic import ValidationError
 
-from adw_worktree.adw_id import check_adw_id
+from adw_worktree.adw_id import PATTERN, check_adw_id
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
 from adw_worktree.pool import document as schema
 from adw_worktree.pool import registry
@@ -301,6 +302,18 @@ def test_ledger(data: bytes) -> None:
         assert all(type(port) is int and 0 < port < 65536 for port in lease.ports.values())
     assert len({lease.slot for lease in leases.values()}) == len(leases)
     assert decode_leases(encode_leases(leases.values())) == (leases, False)
+
+
+@fuzz
+@given(name=texts | st.text("aZ0._-/\n", max_size=66))
+def test_adw_id_has_the_characters_of_the_pattern(name: str) -> None:
+    try:
+        check_adw_id(name)
+    except AdwError:
+        badly_dotted = ".." in name or name.endswith((".", ".lock"))
+        assert badly_dotted or not re.fullmatch(PATTERN, name)
+    else:
+        assert re.fullmatch(PATTERN, name)
 
 
 def with_right_digest(entries: Any) -> bytes:
