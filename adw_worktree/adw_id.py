@@ -12,7 +12,7 @@ PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """The characters of an ADW id, for whoever has patterns alone; ours would have to be compiled."""
 _SMALL = "abcdefghijklmnopqrstuvwxyz"
 _FIRST = f"{_SMALL}{_SMALL.upper()}0123456789"
-_CHARACTERS = f"{_FIRST}._-"
+CHARACTERS = f"{_FIRST}._-"
 
 
 def check_adw_id(adw_id: str) -> str:
@@ -25,7 +25,7 @@ def check_adw_id(adw_id: str) -> str:
     Raises InvalidAdwId, naming the rule that is broken.
     """
     sized = 0 < len(adw_id) <= 64
-    fits = sized and adw_id[0] in _FIRST and not adw_id.strip(_CHARACTERS)
+    fits = sized and adw_id[0] in _FIRST and not adw_id.strip(CHARACTERS)
     if fits and ".." not in adw_id and not adw_id.endswith((".", ".lock")):
         return adw_id
     hint = "use 1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit"

@@ -214,28 +214,33 @@ def _discard_leftovers(
 ) -> None:
     """Remove the temporary files of writers that died."""
     repo, state = project.repo, project.state_dir
-    exclude = os.path.realpath(repo.common_dir / "info" / "exclude")
-    places = [project.pool.ledger.path, Path(exclude)]
-    places += [
-        repo.tool_dir / "renaming.json",
-        record_file(repo.common_dir),
-        state / "doubtful.json",
-        state / "trust.json",
-        stamp_file(repo),
-    ]
-    places += [folder / name for folder in (repo.common_dir, repo.tool_dir)
-               for name in (f"hooks/{event}" for event in EVENTS)]  # fmt: skip
-    places += [repo.home / CLAUDE_FILE, repo.home / AGENTS_FILE]
-    places += [repo.tool_dir / CLAUDE_BEFORE]
-    for place in [*places, *registry.leftovers(state)]:
+    for place in registry.leftovers(state):
         discard_leftover(place)
+    exclude = os.path.realpath(repo.common_dir / "info" / "exclude")
+    record = record_file(repo.common_dir)
+    for file in (project.pool.ledger.path, exclude, record, stamp_file(repo)):
+        _discard(*os.path.split(file))
+    for name in ("doubtful.json", "trust.json"):
+        _discard(state, name)
+    for name in ("renaming.json", CLAUDE_BEFORE):
+        _discard(repo.tool_dir, name)
+    for event in EVENTS:
+        _discard(f"{repo.common_dir}/hooks", event)
+        _discard(f"{repo.tool_dir}/hooks", event)
+    for name in (CLAUDE_FILE, AGENTS_FILE):
+        _discard(*os.path.split(repo.home / name))
     at = places_by_admin(found)
     for admin in admins:
         worktree = at.get(admin.name) or worktree_of_admin(admin)
-        for folder, name in ((admin, RECEIPT), (worktree, project.settings.env_file)):
-            # Of a thousand worktrees none has one: that is all that is asked of most.
-            if folder is not None and os.access(f"{folder}/.{name}.tmp", os.F_OK):
-                discard_leftover(folder / name)
+        _discard(admin, RECEIPT)
+        if worktree is not None:
+            _discard(worktree, project.settings.env_file)
+
+
+def _discard(folder: str | Path, name: str) -> None:
+    """Remove the temporary file of `name` in `folder`. Of a thousand none has one."""
+    if os.access(f"{folder}/.{name}.tmp", os.F_OK):
+        discard_leftover(Path(folder, name))
 
 
 def places_by_admin(found: Iterable[tuple[Lease, Finding]]) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import errno
 import json
 import os
@@ -394,13 +395,13 @@ def test_port_whose_connections_wind_down_is_held() -> None:
 def test_only_a_missing_address_family_is_passed_over(
     code: int, free: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(socket.socket):
+    class Failing(_socket.socket):
         def bind(self, address: Any) -> None:
             if self.family == socket.AF_INET6:
                 raise OSError(code, os.strerror(code))
             super().bind(address)
 
-    monkeypatch.setattr(socket, "socket", Failing)
+    monkeypatch.setattr(_socket, "socket", Failing)
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = port_of(held)
         assert not is_free(port)

@@ -180,16 +180,6 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     runs_git = RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background"
     if runs_git or command in ("complete -- remove a", "complete -- create x --from m"):
         allowed |= {"subprocess"}
-    if command in (
-        "create b",
-        "reserve r",
-        "status",
-        "doctor",
-        "remove b",
-        "rename b c",
-        "finish b",
-    ):
-        allowed |= {"socket"}  # to ask whether a port is free
     if command in ("--help", "complete -- remove a"):
         allowed |= {"argparse", "gettext"}  # to show what there is, or to find it
     if command == "--help" and sys.version_info >= (3, 14):

@@ -26,7 +26,7 @@ from adw_worktree.system.paths import is_dir, is_symlink
 from adw_worktree.system.shipped import shipped_text
 
 _MAX_COMPOSE_NAME = 63
-
+_COMPOSE_CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 
 # Control characters, what some readers take for the end of a line, and bytes that are not UTF-8.
 _UNSAFE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
@@ -160,7 +160,8 @@ def _port_variables(lease: Lease) -> dict[str, str]:
 def compose_project(repo_name: str, lease: Lease) -> str:
     """Return a project name that docker compose takes; the slot makes it the machine's only one."""
     suffix = f"-{lease.slot}"
-    stem = re.sub(r"[^a-z0-9_-]", "-", f"{repo_name}-{lease.adw_id}".lower()).lstrip("-_")
+    wanted = f"{repo_name}-{lease.adw_id}".lower()
+    stem = "".join(one if one in _COMPOSE_CHARACTERS else "-" for one in wanted).lstrip("-_")
     return stem[: _MAX_COMPOSE_NAME - len(suffix)] + suffix
 
 
