@@ -132,11 +132,11 @@ def _pending(pool: Pool) -> set[str]:
 
 
 def _locks(pool: Pool) -> list[Path]:
-    """Return the lock of every `create` that runs or died. Raises OSError."""
+    """Return the lock of every `create` that runs or died, none where that cannot be seen."""
     folder = _lock(pool, "any").parent
     try:
         names = os.listdir(folder)
-    except FileNotFoundError:
+    except OSError:
         return []
     return [folder / name for name in sorted(names) if name.endswith(".lock")]
 

@@ -33,9 +33,10 @@ def of_worktrees(opened: Opened, adw: Adw) -> dict[str, int]:
     return {path: times for path, times in opened.opens.items() if path.startswith(places)}
 
 
-def test_list_opens_each_file_of_a_worktree_once(adw: Adw) -> None:
+@pytest.mark.parametrize("command", ["list", "status"])
+def test_a_look_opens_each_file_of_a_worktree_once(adw: Adw, command: str) -> None:
     made(adw, *(f"a{number}" for number in range(4)))
-    opened = of_worktrees(opened_by_command("list", adw.directory), adw)
+    opened = of_worktrees(opened_by_command(command, adw.directory), adw)
     assert set(opened.values()) == {1}
     assert len(opened) == 4 * len(["gitdir", "adw-worktree.json", ".git"])
 
