@@ -189,13 +189,10 @@ def forget(state_dir: Path, entry: Entry) -> None:
 
 def leftovers(state_dir: Path) -> list[Path]:
     """Return the entry files whose writer may have died: a temporary one lies beside them."""
-    folder = ledgers(state_dir)
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return []
-    drafts = [name for name in names if name.startswith(".") and name.endswith(".json.tmp")]
-    return [folder / name.removeprefix(".").removesuffix(".tmp") for name in drafts]
+    with suppress(OSError):
+        found = [file for file in ledgers(state_dir).iterdir() if file.name.endswith(".json.tmp")]
+        return [file.with_name(file.name.removeprefix(".").removesuffix(".tmp")) for file in found]
+    return []
 
 
 def is_there(entry: Entry) -> bool:
