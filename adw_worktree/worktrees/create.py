@@ -53,7 +53,7 @@ from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from adw_worktree.worktrees.spares import Spare
+    from adw_worktree.worktrees.spare_files import Spare
 
 
 class Created(NamedTuple):

@@ -109,8 +109,8 @@ LOADED = {
         "system.background system.deleting system.parallel worktrees.adopt_together "
         "worktrees.linked worktrees.lookup worktrees.prepare worktrees.reconcile "
         "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
-        "worktrees.remove_steps worktrees.spares worktrees.take_in worktrees.trash "
-        "worktrees.user_hooks worktrees.without_tree"
+        "worktrees.remove_steps worktrees.spare_files worktrees.spares worktrees.take_in "
+        "worktrees.trash worktrees.user_hooks worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
@@ -122,7 +122,7 @@ LOADED = {
     | _names(
         "cli.commands.spares repo.sparse repo.worktrees settings.approvals system.background "
         "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "worktrees.spare_files worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -138,8 +138,8 @@ LOADED = {
         "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
         "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
         "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
-        "worktrees.spares worktrees.take_in worktrees.trash worktrees.user_hooks "
-        "worktrees.without_tree"
+        "worktrees.spare_files worktrees.spares worktrees.take_in worktrees.trash "
+        "worktrees.user_hooks worktrees.without_tree"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
