@@ -26,7 +26,7 @@ BASE = _names(
     "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record "
+    "adw_id pool.document pool.doubts pool.env_header pool.holders pool.lease pool.lease_record "
     "pool.ledger pool.other_ledgers pool.place pool.pool pool.receipts pool.registry "
     "pool.state_directory pool.unlisted pool.verdict project repo.find repo.git repo.refs "
     "repo.repository settings.check settings.load settings.model settings.places "
