@@ -137,7 +137,8 @@ LOADED = {
         "system.background system.child_output system.deleting system.mounts system.parallel "
         "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
         "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
-        "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
+        "worktrees.reconcile_plan worktrees.reconcile_preview worktrees.reconcile_steps "
+        "worktrees.remove_steps "
         "worktrees.spare_files worktrees.spares worktrees.take_in worktrees.trash "
         "worktrees.user_hooks worktrees.without_tree"
     ),
