@@ -33,6 +33,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
+from adw_worktree.system.sharing import make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -230,8 +231,9 @@ def ensure_identity(common_dir: Path) -> str:
     if not name:
         name = os.urandom(16).hex()
         try:
-            (common_dir / "adw-worktree").mkdir(exist_ok=True)
-            write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
+            file = common_dir / "adw-worktree" / "identity"
+            make_directories(file.parent)
+            write_atomically(file, f"{name}\n".encode(), shared=True)
         except OSError as exc:
             raise unwritable(common_dir, exc) from exc
     return name

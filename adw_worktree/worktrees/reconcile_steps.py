@@ -167,4 +167,4 @@ def _point_at(admin: Path, worktree: Path) -> None:
     """
     named = (admin / "gitdir").read_bytes()
     if not named.strip() or named.startswith(b"/"):  # a relative one is left to git
-        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n")
+        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n", shared=True)

@@ -62,7 +62,9 @@ def fill_lock(repo: Repository) -> Path:
 def save(repo: Repository, spare: Spare) -> None:
     """Write down that a spare is ready."""
     document = json.dumps({"schema_version": 1, **spare._asdict()}, indent=2)
-    write_atomically(record_of(repo, spare.name), document.encode() + b"\n", mode=0o600)
+    write_atomically(
+        record_of(repo, spare.name), document.encode() + b"\n", mode=0o600, shared=True
+    )
 
 
 def _load(repo: Repository, name: str) -> Spare | None:
@@ -114,7 +116,7 @@ def renew_mark(repo: Repository) -> None:
     Raises AdwError, OSError.
     """
     make_directory(mark_file(repo))
-    write_atomically(mark_file(repo), os.urandom(8).hex().encode(), mode=0o600)
+    write_atomically(mark_file(repo), os.urandom(8).hex().encode(), mode=0o600, shared=True)
 
 
 def mark_file(repo: Repository) -> Path:

@@ -36,6 +36,7 @@ from adw_worktree.system.locks import held, try_lock
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.prepare import prepare, prepare_digest
 from adw_worktree.worktrees.spare_files import (
@@ -245,7 +246,7 @@ def _make(project: Project, order: _Order) -> None:
     repo = project.repo
     commit, digest, mark, output = order
     path = repo.spares_dir / f"{SPARE}{os.urandom(4).hex()}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(path.parent)
     reached("spare.directory")
     try:
         add_worktree(repo, project.settings, path, commit, detach=True)

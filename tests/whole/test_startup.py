@@ -31,7 +31,7 @@ OPENS = BASE - {"_version"} | _names(
     "pool.state_directory pool.unlisted pool.verdict project repo.find repo.git repo.refs "
     "repo.repository settings.check settings.load settings.model settings.places "
     "settings.rules system.atomic system.locks system.memo system.paths system.ports "
-    "system.records"
+    "system.records system.sharing"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -63,7 +63,8 @@ LOADED = {
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
         "settings.load settings.model settings.places settings.rules system.atomic "
-        "system.exec_command system.paths system.shipped worktrees.files.env_file"
+        "system.exec_command system.paths system.sharing system.shipped "
+        "worktrees.files.env_file"
     ),
     "path a": HEALS | _names("cli.commands.path worktrees.lookup"),
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
