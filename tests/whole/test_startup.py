@@ -91,6 +91,14 @@ LOADED = {
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.parser"),
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
+    "complete -- create x --slot 1": OPENS | _names("cli.completion"),
+    "complete -- env a --format j": SHOWS_ENV
+    | _names("cli.commands.env cli.completion cli.parser worktrees.lookup"),
+    "complete -- restore a": FURNISHES
+    | _names(
+        "cli.commands.restore cli.completion cli.parser system.background system.deleting "
+        "worktrees.remove_steps worktrees.restore worktrees.trash worktrees.without_tree"
+    ),
     "finish b": REMOVES
     | _names(
         "cli.commands.finish cli.commands.remove repo.in_use worktrees.finish.advance "
@@ -192,7 +200,12 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
         "finish b",
     ):
         allowed |= {"socket"}  # to ask whether a port is free
-    if command in ("--help", "complete -- remove a"):
+    if command in (
+        "--help",
+        "complete -- remove a",
+        "complete -- env a --format j",
+        "complete -- restore a",
+    ):
         allowed |= {"argparse", "gettext"}  # to show what there is, or to find it
     if command == "--help" and sys.version_info >= (3, 14):
         allowed |= {"dataclasses", "inspect"}  # of argparse's colours
