@@ -30,8 +30,10 @@ def preview_actions(
     """Yield each action as it would be done, and why it would fail, if it would."""
     preview = _Preview(project, leases)
     ordered = in_order(actions)
-    if any(action.kind in ("undo", "finish") for action in ordered):
+    kinds = {action.kind for action in ordered}
+    if "finish" in kinds:
         preview.finish_removals()
+    if kinds & {"undo", "finish"}:
         for action in ordered:
             preview.undo(action)
         preview.release_gone(findings)
