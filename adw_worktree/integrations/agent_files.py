@@ -19,6 +19,7 @@ from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_symlink
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.system.shipped import shipped_text
 
 TYPE_CHECKING = False
@@ -155,8 +156,8 @@ def _kept(repo: Repository) -> Path:
 
 def _keep(repo: Repository, before: bytes | None) -> None:
     """Keep the bytes that uninstalling is to bring back; none stands for no file."""
-    _kept(repo).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(_kept(repo), before or b"")
+    make_directories(_kept(repo).parent)
+    write_atomically(_kept(repo), before or b"", shared=True)
     reached("agent-file.kept")
 
 

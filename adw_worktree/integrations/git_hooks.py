@@ -24,6 +24,7 @@ from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.locks import held
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir, is_file
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.system.shipped import shipped_text
 
 TYPE_CHECKING = False
@@ -180,7 +181,7 @@ def _install_in_files(repo: Repository, blocks: dict[str, bytes]) -> None:
     directory = _hooks_directory(repo)
     if _refusal(repo, directory) is not None:
         return
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directories(directory)
     lfs = _uses_lfs(repo)
     for event, block in blocks.items():
         path = directory / event
@@ -274,11 +275,11 @@ def _excluded(repo: Repository) -> tuple[bytes, bytes]:
 
 def _install_in_config(repo: Repository, blocks: dict[str, bytes]) -> None:
     directory = _script_directory(repo)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directories(directory)
     configured = set(_configured(repo))
     for event, block in blocks.items():
         script = directory / event
-        write_atomically(script, ALONE + block, mode=0o755)
+        write_atomically(script, ALONE + block, mode=0o755, shared=True)
         if event not in configured:
             name = f"hook.adw-worktree-{event}"
             run_git(["config", "--local", f"{name}.command", quote(str(script))], repo.checkout)

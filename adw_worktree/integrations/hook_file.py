@@ -135,7 +135,8 @@ def put_in(path: Path, block: bytes) -> None:
     else:
         _set_aside(path)
         chained = os.path.lexists(_aside(path))
-        write_atomically(path, ALONE + block + (_chain(name) if chained else b""), mode=0o755)
+        data = ALONE + block + (_chain(name) if chained else b"")
+        write_atomically(path, data, mode=0o755, shared=True)
 
 
 def take_out(path: Path) -> None:

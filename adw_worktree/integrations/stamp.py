@@ -14,6 +14,7 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
+from adw_worktree.system.sharing import make_directories
 
 
 def stamp_file(repo: Repository) -> Path:
@@ -42,9 +43,9 @@ def write_stamp(repo: Repository, leases: list[Lease], observed: int) -> None:
     stamp = stamp_file(repo)
     data = b"leased\n" if any(lease.has_worktree for lease in leases) else b""
     try:
-        stamp.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(stamp.parent)
         # Time and content at once: empty, or with a time of its own, it would hide a removal.
-        write_atomically(stamp, data, time_ns=observed or None)
+        write_atomically(stamp, data, time_ns=observed or None, shared=True)
     except OSError as exc:
         raise FileUnusable.because(f"the stamp {stamp} cannot be written", exc) from exc
     reached("stamp.written")

@@ -29,6 +29,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir, is_symlink
+from adw_worktree.system.sharing import make_directories
 
 Leases = dict[str, Lease]
 
@@ -116,9 +117,9 @@ class Ledger(NamedTuple):
             self.place.record(self.path)
         try:
             if not is_dir(self.path.parent):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_directories(self.path.parent, like=self.lock_path.parent)
                 reached("ledger.directory")
-            write_atomically(self.path, encode_leases(leases.values()))
+            write_atomically(self.path, encode_leases(leases.values()), shared=True)
         except OSError as exc:
             raise LedgerError(
                 f"the ledger {self.path} cannot be written: {exc.strerror}",

@@ -11,12 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.errors import LedgerError
-from adw_worktree.pool import registry
-from adw_worktree.pool import state_directory as statedir
+from adw_worktree.pool import doubts, registry
 from adw_worktree.pool.holders import Holding
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Ledger
-from adw_worktree.pool.unlisted import forgotten_slots, forgotten_worktrees, unlisted_leases
+from adw_worktree.pool.unlisted import forgotten_reservations, forgotten_worktrees, unlisted_leases
 from adw_worktree.pool.verdict import judge
 from adw_worktree.settings.model import Settings
 
@@ -66,7 +65,7 @@ def _leases_of(
     held = list(leases.values())
     held += unlisted_leases(entry.common_dir, held, None, lambda: entry)
     if forgotten is not None:
-        forgotten |= forgotten_slots(entry, held)
+        forgotten |= {lease.slot for lease in forgotten_reservations(entry, held)}
     return held + forgotten_worktrees(entry, held, None)
 
 
@@ -83,7 +82,7 @@ def forget_lost(state_dir: Path, entry: registry.Entry) -> None:
 
     The machine lock is held. Raises LedgerError.
     """
-    statedir.doubt(state_dir, {lease.slot for lease in entry.leases.values()})
+    doubts.doubt(state_dir, entry.leases.values(), entry.common_dir)
     registry.forget(state_dir, entry)
 
 

@@ -26,6 +26,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
 from adw_worktree.system.records import read_file
+from adw_worktree.system.sharing import make_directories
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,10 +89,10 @@ class Place(NamedTuple):
                 return
             ledger = place.ledger or ledger
         try:
-            file.parent.mkdir(exist_ok=True)
+            make_directories(file.parent)
             if present is None and os.path.lexists(file):
                 _set_aside(file)
-            write_atomically(file, _encoded(self.common_dir, self.main, ledger))
+            write_atomically(file, _encoded(self.common_dir, self.main, ledger), shared=True)
             reached("place.recorded")
         except OSError as exc:
             raise LedgerError(

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from adw_worktree.errors import AdwIdTaken, LedgerError
-from adw_worktree.pool import other_ledgers, registry
+from adw_worktree.pool import doubts, other_ledgers, registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.holders import (
     Holding,
@@ -30,10 +30,9 @@ from adw_worktree.pool.ledger import (
     Ledger,
     replace_standing,
     require_standing,
-    slots_of,
     standing,
 )
-from adw_worktree.pool.unlisted import forgotten_slots, undisputed, unlisted_leases
+from adw_worktree.pool.unlisted import forgotten_reservations, undisputed, unlisted_leases
 from adw_worktree.pool.verdict import Finding, Sweep, judge
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.named_tuple import NamedTuple
@@ -141,7 +140,7 @@ class Pool(NamedTuple):
             )
             ports = ports_of(slot, self.settings.services)
             leases[adw_id] = draft._replace(adw_id=adw_id, slot=slot, ports=ports)
-            statedir.settle_doubt(self.state_dir, {slot})
+            doubts.settle(self.state_dir, [leases[adw_id]])
             return leases[adw_id]
 
     def release(self, *doomed: Lease, doubtful: bool = False) -> bool:
@@ -155,7 +154,7 @@ class Pool(NamedTuple):
             for lease in present:
                 del leases[lease.adw_id]
             if doubtful:
-                statedir.doubt(self.state_dir, slots_of(present))
+                doubts.doubt(self.state_dir, present, self.common_dir)
             return bool(present)
 
     def upgrade(self, reserved: Lease, draft: Lease) -> Lease | None:
@@ -204,7 +203,7 @@ class Pool(NamedTuple):
             offers = self._offers(leases, own)
             answers = answer_claims(claims, leases, others, offers, self.settings.services)
             adopted = [one for one in answers if isinstance(one, Lease)]
-            statedir.settle_doubt(self.state_dir, slots_of(adopted))
+            doubts.settle(self.state_dir, adopted)
             return answers
 
     def reassign(self, lease: Lease) -> Lease:
@@ -252,7 +251,8 @@ class Pool(NamedTuple):
             entry = here.entry()  # first: a later version's is no more changed than its ledger
             leases = ledger.load()
             before = dict(leases)
-            statedir.doubt(self.state_dir, forgotten_slots(entry, leases.values()))
+            forgotten = forgotten_reservations(entry, leases.values())
+            doubts.doubt(self.state_dir, forgotten, self.common_dir)
             yield leases
             changed = leases != before
             if changed:
@@ -294,7 +294,7 @@ class Pool(NamedTuple):
         raise exhausted(self.settings, self.holdings(leases))
 
     def _free_slots(self, leases: Leases, tokens: Collection[str]) -> Iterator[int]:
-        doubtful = statedir.doubtful_slots(self.state_dir) if self.state_dir else set()
+        doubtful = doubts.doubtful_slots(self.state_dir) if self.state_dir else set()
         holdings = self.holdings(leases, tokens, forgotten=doubtful)
         return free_slots(self.settings, [holding.lease for holding in holdings], doubtful)
 
@@ -322,9 +322,8 @@ class Pool(NamedTuple):
         sweep = self._looked_over(leases)
         for lease, _ in sweep.released:
             del leases[lease.adw_id]
-        statedir.doubt(
-            self.state_dir, {lease.slot for lease, finding in sweep.released if finding.doubtful}
-        )
+        doubted = [lease for lease, finding in sweep.released if finding.doubtful]
+        doubts.doubt(self.state_dir, doubted, self.common_dir)
         return sweep
 
     def _looked_over(self, leases: Leases) -> Sweep:

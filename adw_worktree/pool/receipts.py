@@ -14,6 +14,7 @@ from adw_worktree.pool.document import DocumentDamaged, decode_lease, encode_lea
 from adw_worktree.pool.lease import Lease
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.records import read_small
+from adw_worktree.system.sharing import mode_in
 
 RECEIPT = "adw-worktree.json"
 
@@ -25,7 +26,16 @@ def write_receipt(admin: Path, lease: Lease, *, synced: bool = True) -> None:
     """
     entry = {"adw_id": lease.adw_id, **encode_lease(lease)}
     data = json.dumps(entry, indent=2).encode() + b"\n"
-    write_atomically(admin / RECEIPT, data, mode=0o600, lasting=synced, synced=synced)
+    mode = receipt_mode(admin)
+    write_atomically(admin / RECEIPT, data, mode=mode, lasting=synced, synced=synced)
+
+
+def receipt_mode(admin: Path) -> int:
+    """Return the permissions of a receipt: a group that shares the repository can read it.
+
+    git does not open the admin directory itself to the group, only the one that it lies in.
+    """
+    return mode_in(admin.parent.stat().st_mode, 0o600)
 
 
 def receipt_token(admin: Path | str) -> str | None:

@@ -25,14 +25,13 @@ from adw_worktree.pool.document import (
     encode_leases,
     read_document,
 )
+from adw_worktree.pool.identity import ensure_identity, identity_of
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.state_directory import unwritable, write_file
-from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, from_stored, stored
 from adw_worktree.system.records import read_file
-from adw_worktree.system.text import HEX_DIGITS, is_made_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,32 +210,6 @@ def is_at(entry: Entry, common_dir: Path) -> bool:
         return False
     # An entry from before repositories had names has none.
     return same and entry.identity in ("", identity_of(common_dir))
-
-
-def identity_of(common_dir: Path) -> str:
-    """Return the random name that a repository got when it first held a slot; empty before.
-
-    A new repository often gets the inode of one that was deleted, and a copy has the name of its
-    original: only both together tell a repository.
-    """
-    try:
-        name = read_file(common_dir / "adw-worktree" / "identity").decode("ascii").strip()
-    except (OSError, ValueError):
-        return ""
-    return name if len(name) == 32 and is_made_of(HEX_DIGITS, name) else ""
-
-
-def ensure_identity(common_dir: Path) -> str:
-    """Return the repository's name; the machine lock is held. Raises LedgerError."""
-    name = identity_of(common_dir)
-    if not name:
-        name = os.urandom(16).hex()
-        try:
-            (common_dir / "adw-worktree").mkdir(exist_ok=True)
-            write_atomically(common_dir / "adw-worktree" / "identity", f"{name}\n".encode())
-        except OSError as exc:
-            raise unwritable(common_dir, exc) from exc
-    return name
 
 
 def locate(entry: Entry) -> Entry | None:

@@ -6,10 +6,8 @@ What holds here: everything but `machine_lock` is called with the machine lock h
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from shlex import quote
@@ -20,7 +18,6 @@ from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
 from adw_worktree.system.paths import exists, is_dir
-from adw_worktree.system.records import read_file
 
 
 def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None]:
@@ -73,41 +70,6 @@ def unwritable(directory: Path, exc: OSError) -> LedgerError:
         f"the registry in {directory} cannot be written: {exc.strerror}",
         hint=remedy(exc, directory),
     )
-
-
-# ---- slots in doubt ----------------------------------------------------------------------------
-
-
-def doubtful_slots(state_dir: Path) -> set[int]:
-    """Return the slots that were freed on circumstantial evidence and not handed out since."""
-    try:
-        stored = json.loads(read_file(state_dir / "doubtful.json"))
-    except (OSError, ValueError, RecursionError):
-        return set()  # only an order of preference is lost
-    if not isinstance(stored, list):
-        return set()
-    return {slot for slot in stored if isinstance(slot, int)}
-
-
-def doubt(state_dir: Path | None, slots: set[int]) -> None:
-    """Have `slots` handed out last from now on. Without a state directory there is no doubt."""
-    if slots and state_dir is not None:
-        _record_doubtful(state_dir, doubtful_slots(state_dir) | slots)
-
-
-def settle_doubt(state_dir: Path | None, slots: set[int]) -> None:
-    """Forget that `slots` were in doubt: they are leased again."""
-    doubtful = doubtful_slots(state_dir) if state_dir is not None else set()
-    if state_dir is not None and doubtful & slots:
-        _record_doubtful(state_dir, doubtful - slots)
-
-
-def _record_doubtful(state_dir: Path, slots: Iterable[int]) -> None:
-    data = json.dumps(sorted(slots)).encode() + b"\n"
-    try:
-        write_file(state_dir, state_dir / "doubtful.json", data)
-    except OSError as exc:
-        raise unwritable(state_dir, exc) from exc
 
 
 def _shared(state_dir: Path) -> bool:

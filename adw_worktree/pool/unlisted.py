@@ -52,13 +52,13 @@ def forgotten_worktrees(
     return _counting(lost, entry.common_dir, env_file, lambda: entry)
 
 
-def forgotten_slots(entry: Entry | None, leases: Collection[Lease]) -> set[int]:
-    """Return the slots of reservations that `entry` has and that are not among `leases`.
+def forgotten_reservations(entry: Entry | None, leases: Collection[Lease]) -> list[Lease]:
+    """Return the reservations that `entry` has and that are not among `leases`.
 
     A person may have deleted them; or the ledger is an older one, and will be the newer again.
     """
     lost = [] if entry is None else lost_from(entry, leases)
-    return {lease.slot for lease in lost if not lease.has_worktree}
+    return [lease for lease in lost if not lease.has_worktree]
 
 
 def lost_from(entry: Entry, leases: Collection[Lease]) -> list[Lease]:

@@ -15,6 +15,7 @@ from adw_worktree.repo.repository import Repository
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists, is_dir, is_symlink
+from adw_worktree.system.sharing import make_directories
 
 BEGIN = b"# >>> adw-worktree >>>"
 END = b"# <<< adw-worktree <<<"
@@ -54,10 +55,11 @@ def write_exclude(repo: Repository, data: bytes) -> None:
     """Replace what is in the file, under the permissions that it has. Raises OSError."""
     path = exclude_file(repo)
     if not is_dir(path.parent):
-        path.parent.mkdir(exist_ok=True)
+        make_directories(path.parent)
         reached("exclude.directory")
-    mode = path.stat().st_mode & 0o777 if exists(path) else 0o644
-    write_atomically(path, data, mode=mode)
+    there = exists(path)
+    mode = path.stat().st_mode & 0o777 if there else 0o644
+    write_atomically(path, data, mode=mode, shared=not there)
 
 
 def block_lines(data: bytes) -> list[bytes]:

@@ -185,7 +185,7 @@ def name_worktree(admin: Path, worktree: Path, *, relative: bool = False) -> Non
     """Have git's admin directory `admin` lead to `worktree`. Raises OSError."""
     link = worktree / ".git"
     named = os.path.relpath(link, admin) if relative else link
-    write_atomically(admin / "gitdir", os.fsencode(named) + b"\n")
+    write_atomically(admin / "gitdir", os.fsencode(named) + b"\n", shared=True)
 
 
 def worktree_of_admin(admin: Path) -> Path | None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adw_worktree.system.faults import reached
+from adw_worktree.system.sharing import mode_in
 
 
 def write_atomically(
@@ -21,8 +22,11 @@ def write_atomically(
     time_ns: int | None = None,
     lasting: bool = True,
     synced: bool = True,
+    shared: bool = False,
 ) -> None:
     """Replace `path` with `data`, under exactly the permissions `mode`, changed at `time_ns`.
+
+    If `shared`, the group that shares the directory has it, too: for files beside git's own.
 
     Unless `lasting`, a power cut may bring the old content back, for what is then found out and
     written again. Never half of it, unless it is not `synced` either: that is for many files at
@@ -39,7 +43,7 @@ def write_atomically(
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with _temporary(temporary_of(path).name, directory) as (name, descriptor):
-            os.fchmod(descriptor, mode)
+            os.fchmod(descriptor, mode_in(os.fstat(directory).st_mode, mode) if shared else mode)
             _write_all(descriptor, data)
             if time_ns is not None:
                 os.utime(descriptor, ns=(time_ns, time_ns))

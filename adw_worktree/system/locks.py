@@ -22,6 +22,7 @@ from adw_worktree.errors import LedgerError, LockTimeout, remedy
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
+from adw_worktree.system.sharing import make_directories, share
 
 # A hundred that wait must leave the processor to the one that works.
 _FIRST_PAUSE_SECONDS = 0.002
@@ -80,7 +81,7 @@ def held_with_children(path: Path, timeout: float) -> Iterator[bool]:
     LedgerError if the file cannot be made or locked.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = open_lock(path)
         acquired = _acquired_within(descriptor, timeout)
     except OSError as exc:
         raise unusable(path, exc) from exc
@@ -140,7 +141,7 @@ def _take(path: Path) -> Lock | None:
     try:
         make_directory(path)
         while True:
-            descriptor = _open(path)
+            descriptor = open_lock(path)
             if not _acquired(descriptor):
                 os.close(descriptor)
                 return None
@@ -154,18 +155,20 @@ def _take(path: Path) -> Lock | None:
 def make_directory(path: Path) -> None:
     """Make the directory of the lock at `path`, if it is missing. Raises OSError."""
     if not is_dir(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(path.parent)
         reached("lock.directory")
 
 
-def _open(path: Path) -> int:
+def open_lock(path: Path) -> int:
     """Return a descriptor of the lock file, which is made if it is missing. Raises OSError."""
     # Never through a link; and what lies there may be a pipe, which would block.
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         return os.open(path, flags)
     except FileNotFoundError:
-        return os.open(path, flags | os.O_CREAT, 0o666)
+        descriptor = os.open(path, flags | os.O_CREAT, 0o666)
+        share(descriptor, path)
+        return descriptor
 
 
 def _acquired(descriptor: int) -> bool:

@@ -8,13 +8,22 @@ watcher that is nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adw_worktree.system.faults import reached
-from adw_worktree.system.locks import Lock, make_directory, taken, timed_out, turn_of, unusable
+from adw_worktree.system.locks import (
+    Lock,
+    make_directory,
+    open_lock,
+    taken,
+    timed_out,
+    turn_of,
+    unusable,
+)
 
 if TYPE_CHECKING:
     from filelock import UnixFileLock
@@ -57,6 +66,7 @@ def _file_lock(path: Path) -> UnixFileLock:
 
     try:
         make_directory(path)
+        os.close(open_lock(path))  # with the permissions that filelock would not give it
     except OSError as exc:
         raise unusable(path, exc) from exc
     return UnixFileLock(path, thread_local=False, fallback_to_soft=False)

@@ -7,7 +7,7 @@ other. No lock is held while a worktree's own files are written.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -50,8 +50,8 @@ def _adopt_together(project: Project, actions: Sequence[Action]) -> Iterator[Don
             yield action._replace(kind="keep", reason="removed meanwhile"), None
             continue
         try:
-            require_env_file_free(project, seen)
-            claims.append((action, seen, _claim(project, action, seen)))
+            leave_receipt = partial(write_receipt, seen.admin, synced=False)
+            claims.append((action, seen, claim_of(project, action, seen, leave_receipt)))
         except (AdwError, OSError) as exc:
             yield action, exc
     if not claims:
@@ -67,7 +67,7 @@ def _adopt_together(project: Project, actions: Sequence[Action]) -> Iterator[Don
             yield action, answer
             continue
         try:
-            _require_own(answer, claim.lease, seen)
+            require_own(answer, claim.lease, seen)
             settle(project, answer, seen)
         except (AdwError, OSError) as exc:
             yield action, exc
@@ -75,17 +75,23 @@ def _adopt_together(project: Project, actions: Sequence[Action]) -> Iterator[Don
             yield action._replace(slot=answer.slot, lease=answer), None
 
 
-def _claim(project: Project, action: Action, seen: Seen) -> Claim:
-    """Return what is asked of the pool for a worktree. Raises OSError."""
+def claim_of(
+    project: Project, action: Action, seen: Seen, leave_receipt: Callable[[Lease], None]
+) -> Claim:
+    """Return what is asked of the pool for a worktree.
+
+    Raises AdwError or OSError if the worktree cannot be adopted.
+    """
+    require_env_file_free(project, seen)
     told = seen.told if action.lease is not None else None
     fresh = Lease(action.adw_id, -1, {}, datetime.now(UTC), "active", os.urandom(16).hex())
     lease = tied(told or fresh, seen.path, seen.admin)._replace(state="active", new_branch_at=None)
     if told is not None and not told.ports:
         lease = lease._replace(ports=ports_of(told.slot, project.settings.services))
-    return Claim(lease, told is not None, partial(write_receipt, seen.admin, synced=False))
+    return Claim(lease, told is not None, leave_receipt)
 
 
-def _require_own(lease: Lease, wanted: Lease, seen: Seen) -> None:
+def require_own(lease: Lease, wanted: Lease, seen: Seen) -> None:
     """Raise AdwError if another's lease stands in the way of the one that was wanted."""
     if lease.token == wanted.token:
         return

@@ -42,6 +42,7 @@ from adw_worktree.repo.worktrees import (
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees.create_lock import creating, mark_filled, wait_for_creator
 from adw_worktree.worktrees.create_plan import Plan, Wish, drop_fetched, plan_creation
 from adw_worktree.worktrees.files.env_file import write
@@ -53,7 +54,7 @@ from adw_worktree.worktrees.user_hooks import PREPARE, run_hooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from adw_worktree.worktrees.spares import Spare
+    from adw_worktree.worktrees.spare_files import Spare
 
 
 class Created(NamedTuple):
@@ -263,7 +264,7 @@ def _add(
     project: Project, plan: Plan, lease: Lease, output: int | None
 ) -> tuple[Lease, Spare | None]:
     """Make the worktree and tie the lease to it: a spare with its files, or one without files."""
-    plan.path.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(plan.path.parent, like=project.repo.common_dir)
     reached("worktree-parents.made")
     spare = _place_spare(project, plan, output) if project.settings.spares else None
     if spare is None:

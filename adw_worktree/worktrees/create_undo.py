@@ -28,7 +28,7 @@ from adw_worktree.repo.worktrees import remove_worktree
 from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists, is_dir, is_file
-from adw_worktree.worktrees.create_lock import is_filled
+from adw_worktree.worktrees.create_lock import is_filled, is_noted
 from adw_worktree.worktrees.create_plan import drop_fetched
 from adw_worktree.worktrees.files.own_files import own_files, work_in
 from adw_worktree.worktrees.remove_steps import remove_empty_parent
@@ -90,12 +90,24 @@ def disown(project: Project, lease: Lease) -> bool:
     What it names is left alone. Where our own receipt vouches for it, and only the note was lost,
     its worktree has servers on its slot, perhaps: then it stays, and that is returned.
     """
-    admin = project.repo.admin_root / (lease.admin_id or "none")
-    if receipt_token(admin) == lease.token and project.pool.finding(lease).verdict == "alive":
+    if _is_vouched_for(project, lease):
         project.pool.update(lease._replace(state="active", new_branch_at=None, reserved=None))
         return True
     project.pool.release(lease)
     return False
+
+
+def will_stay(project: Project, lease: Lease) -> bool:
+    """Return whether the worktree of a dead `create` would be kept, not undone. Changes nothing."""
+    if is_noted(project.pool, lease):
+        return _has_work(project, lease)
+    return _is_vouched_for(project, lease)
+
+
+def _is_vouched_for(project: Project, lease: Lease) -> bool:
+    """Whether a receipt of our own says that the worktree is there and the lease's."""
+    admin = project.repo.admin_root / (lease.admin_id or "none")
+    return receipt_token(admin) == lease.token and project.pool.finding(lease).verdict == "alive"
 
 
 def _discard_worktree(project: Project, lease: Lease) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adw_worktree.errors import AdwError, DatabaseFailed, DatabaseTaken, FileUnusable, HookUntrusted
+from adw_worktree.pool.identity import identity_of
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.receipts import has_receipt, receipt_token
-from adw_worktree.pool.registry import identity_of
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import admin_directories
 from adw_worktree.settings.database_url import database_name, is_plain_name

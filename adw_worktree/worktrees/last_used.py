@@ -16,6 +16,7 @@ from adw_worktree.errors import FileUnusable, UnknownAdw, UsageError
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.ledger import Leases
 from adw_worktree.project import Project
+from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
 from adw_worktree.system.records import read_file
 
@@ -51,7 +52,7 @@ def note_visit(project: Project, lease: Lease) -> None:
     tokens = [lease.token, *([here.token] if here else []), *_noted(project)]
     text = "\n".join(list(dict.fromkeys(tokens))[:_REMEMBERED]) + "\n"
     with suppress(OSError):
-        _file(project).write_text(text)
+        write_atomically(_file(project), text.encode(), lasting=False, synced=False, shared=True)
         reached("visit.noted")
 
 

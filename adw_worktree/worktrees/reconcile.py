@@ -71,17 +71,19 @@ def reconcile(
     ]
     result = Reconciled([], [], [], [], [])
     if dry_run:
-        for action in actions:
-            result.file(action)
+        from adw_worktree.worktrees.reconcile_preview import preview_actions
+
+        done = preview_actions(project, actions, leases, findings)
     else:
-        for action, failure in apply_actions(project, actions):
-            if failure is None:
-                result.file(action)
-                continue
-            if isinstance(failure, OSError):
-                place = action.path or action.adw_id
-                failure = FileUnusable.because(f"{place} cannot be mended", failure)
-            result.failed.append((action, failure))
+        done = apply_actions(project, actions)
+    for action, failure in done:
+        if failure is None:
+            result.file(action)
+            continue
+        if isinstance(failure, OSError):
+            place = action.path or action.adw_id
+            failure = FileUnusable.because(f"{place} cannot be mended", failure)
+        result.failed.append((action, failure))
     if not dry_run:
         heal(project)
         spares.tidy(project)

@@ -50,9 +50,13 @@ _ORDER: tuple[Kind, ...] = (
 
 def apply_actions(project: Project, actions: Sequence[Action]) -> Iterator[Done]:
     """Do what `actions` say; yield each as it was done."""
-    in_turn = sorted(actions, key=lambda action: _ORDER.index(action.kind))
-    for kind, some in groupby(in_turn, key=attrgetter("kind")):
+    for kind, some in groupby(in_order(actions), key=attrgetter("kind")):
         yield from _apply_alike(project, kind, list(some))
+
+
+def in_order(actions: Sequence[Action]) -> list[Action]:
+    """Return the actions in the order in which they are done."""
+    return sorted(actions, key=lambda action: _ORDER.index(action.kind))
 
 
 def _apply_alike(project: Project, kind: Kind, actions: Sequence[Action]) -> Iterator[Done]:
@@ -163,4 +167,4 @@ def _point_at(admin: Path, worktree: Path) -> None:
     """
     named = (admin / "gitdir").read_bytes()
     if not named.strip() or named.startswith(b"/"):  # a relative one is left to git
-        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n")
+        write_atomically(admin / "gitdir", os.fsencode(worktree / ".git") + b"\n", shared=True)

@@ -22,6 +22,7 @@ from adw_worktree.repo.worktrees import git_lock, stop_monitor
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.trash import Entry
 
@@ -48,7 +49,7 @@ def retire(project: Project, entry: Entry, lease: Lease | None) -> Retired:
     directory = trash.place(repo, entry.name, "removing")
     with trash.taken(repo, entry.name, project.settings.lock_timeout):
         try:
-            directory.mkdir(mode=0o700, parents=True)
+            make_directories(directory, 0o700)
             reached("trash.directory")
             stop_monitor(worktree, admin)
             trash.save(directory, entry)
@@ -231,7 +232,7 @@ def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> No
             os.rename(source, worktree)
             reached("retire.tree-back")
     if exists(directory / _ADMIN):
-        admin.parent.mkdir(exist_ok=True)
+        make_directories(admin.parent)
         os.rename(directory / _ADMIN, admin)
         reached("retire.admin-back")
 

@@ -44,6 +44,7 @@ from adw_worktree.system.locks import held_with_children
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees.files.furnish import forget_name, furnish
 
 _MARK = b"adw-worktree renames it\n"
@@ -88,7 +89,9 @@ def place_of(project: Project, adw_id: str, branch: str | None) -> Path:
 def save(project: Project, note: Renaming) -> None:
     """Write the note down. Raises OSError."""
     document = {"schema_version": 1, **note._asdict()}
-    write_atomically(note_file(project), json.dumps(document, indent=2).encode() + b"\n")
+    write_atomically(
+        note_file(project), json.dumps(document, indent=2).encode() + b"\n", shared=True
+    )
     reached("rename.noted")
 
 
@@ -239,7 +242,7 @@ def _move_directory(project: Project, admin: Path, source: Path, target: Path) -
                     f"the worktree is not at {source}", hint="adw-worktree reconcile"
                 )
             _mark(admin)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_directories(target.parent, like=project.repo.common_dir)
             os.rename(source, target)
             reached("rename.moved")
         if worktree_of_admin(admin) != target:

@@ -42,6 +42,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
@@ -198,11 +199,11 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
     notes: list[str] = []
     if exists(directory / _ADMIN):
         notes += _prepare_admin(project, entry, directory / _ADMIN)
-        worktree.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(worktree.parent, like=repo.common_dir)
         reached("restore.parent")
         ensure_excluded(project, worktree)
         _place_tree(entry, directory, admin)
-        repo.admin_root.mkdir(exist_ok=True)
+        make_directories(repo.admin_root)
         reached("restore.admin-root")
         with git_lock(repo, project.settings):
             (directory / _ADMIN).rename(admin)

@@ -2,7 +2,7 @@
 
 A spare is a worktree of git's at `<common git dir>/adw-worktree/spares/<name>`, detached at the
 commit of the setting `base`, prepared by the `prepare` hooks and locked against git's pruning. The
-record `<name>.json` beside it says that it is ready.
+record `<name>.json` beside it says that it is ready (`spare_files`).
 
 What holds here: who makes spares holds `fill.lock`, who takes or removes one holds `<name>.lock`
 and first takes its record away; so what has no record while both are free is nobody's, and is swept
@@ -11,7 +11,6 @@ away. A spare holds no slot and has no receipt: it is an ADW's worktree once it 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ from adw_worktree.errors import AdwError, FileUnusable, GitFailed
 from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import resolve_base
-from adw_worktree.repo.repository import SPARE, Repository, admin_directories, worktree_of_admin
+from adw_worktree.repo.repository import SPARE, Repository, admin_directories
 from adw_worktree.repo.sparse import are_equally_sparse, checkout_here
 from adw_worktree.repo.worktrees import (
     add_worktree,
@@ -30,30 +29,35 @@ from adw_worktree.repo.worktrees import (
     remove_worktree,
     settle_index,
 )
-from adw_worktree.system.atomic import discard_leftover, write_atomically
+from adw_worktree.system.atomic import discard_leftover
 from adw_worktree.system.deleting import delete_tree
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held, try_lock
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
-from adw_worktree.system.paths import exists, is_dir, is_file
+from adw_worktree.system.paths import exists, is_dir
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.prepare import prepare, prepare_digest
+from adw_worktree.worktrees.spare_files import (
+    DroppedMeanwhile,
+    Spare,
+    fill_lock,
+    leads_here,
+    load_mark,
+    lock_of,
+    mark_file,
+    names_in,
+    ready,
+    record_of,
+    renew_mark,
+    require_mark,
+    save,
+)
 
 _LOCK_REASON = "a spare of adw-worktree\n"
 _FILL_SECONDS = 3600.0
 _FILLING = "the making of spares"
-
-
-class Spare(NamedTuple):
-    """A worktree that waits to be handed out."""
-
-    name: str
-    """Its directory, and git's admin directory of it."""
-    commit: str
-    """What is checked out in it."""
-    prepared: str
-    """Digest of the `prepare` commands that ran in it at that commit; empty for none."""
 
 
 class Filled(NamedTuple):
@@ -65,12 +69,6 @@ class Filled(NamedTuple):
     ready: int = 0
     note: str | None = None
     """Why there are fewer than wanted."""
-
-
-def ready(repo: Repository) -> list[Spare]:
-    """Return the spares that can be taken."""
-    names = [name.removesuffix(".json") for name in _names(repo) if name.endswith(".json")]
-    return [spare for spare in (_load(repo, name) for name in names) if spare is not None]
 
 
 def fresh(project: Project) -> list[Spare]:
@@ -88,7 +86,7 @@ def _has_files_of(repo: Repository, spare: Spare, git_directory: Path) -> bool:
 
 def is_filling(project: Project) -> bool:
     """Whether some process makes spares just now."""
-    with _locked(_fill_lock(project.repo)) as ours:
+    with _locked(fill_lock(project.repo)) as ours:
         return not ours
 
 
@@ -109,7 +107,7 @@ def taken(project: Project, path: Path, commit: str) -> Iterator[Spare | None]:
         if not _has_files_of(repo, spare, here):
             continue
         with _locked(lock_of(repo, spare.name)) as ours:
-            if ours and _unlink(_record(repo, spare.name)):
+            if ours and _unlink(record_of(repo, spare.name)):
                 reached("spare.claimed")
                 yield spare
                 return
@@ -151,29 +149,45 @@ def is_prepared(project: Project, spare: Spare | None, commit: str) -> bool:
 # ---- making ------------------------------------------------------------------------------------
 
 
-def fill(project: Project, *, output: int | None = None) -> Filled:
+def fill(project: Project, *, mark: str | None = None, output: int | None = None) -> Filled:
     """Make, refresh and remove spares until there are as many as the setting says, at `base`.
 
-    Another process that is at it is waited for. Raises AdwError subclasses if a spare cannot be
-    made; those that are ready stay.
+    Another process that is at it is waited for. `mark` is the one at which this was asked for;
+    None: just now. After a `drop` since then no spare is made. Raises AdwError subclasses if a
+    spare cannot be made; those that are ready stay.
     """
     from adw_worktree.system import long_locks
 
-    with long_locks.held(_fill_lock(project.repo), _FILL_SECONDS, _FILLING):
-        return _fill(project, output)
+    mark = mark or load_mark(project.repo)
+    with long_locks.held(fill_lock(project.repo), _FILL_SECONDS, _FILLING):
+        try:
+            return _fill(project, mark, output)
+        except DroppedMeanwhile:
+            dropped = _remove_all(project)
+            note = "all spares were dropped meanwhile: no more are made until the next filling"
+            return Filled(dropped=dropped, ready=len(ready(project.repo)), note=note)
 
 
 def drop(project: Project) -> int:
-    """Remove every spare; return how many there were."""
-    with held(_fill_lock(project.repo), _FILL_SECONDS, _FILLING):
-        return sum(remove(project, spare.name) for spare in ready(project.repo))
+    """Remove every spare, also those that are being made; return how many were ready."""
+    with suppress(AdwError, OSError):  # a full disk: what is removed makes room
+        renew_mark(project.repo)
+    with held(fill_lock(project.repo), _FILL_SECONDS, _FILLING):
+        return _remove_all(project)
+
+
+def _remove_all(project: Project) -> int:
+    """Remove every spare and what is left of any; return how many were ready."""
+    dropped = sum(remove(project, spare.name) for spare in ready(project.repo))
+    _sweep(project)
+    return dropped
 
 
 def tidy(project: Project) -> None:
     """Sweep away what is no spare, unless some process makes spares just now."""
     if not is_dir(project.repo.spares_dir):
         return
-    lock = try_lock(_fill_lock(project.repo))
+    lock = try_lock(fill_lock(project.repo))
     if lock is None:
         return
     try:
@@ -182,8 +196,9 @@ def tidy(project: Project) -> None:
         lock.release()
 
 
-def _fill(project: Project, output: int | None) -> Filled:
+def _fill(project: Project, mark: str, output: int | None) -> Filled:
     repo, wanted = project.repo, project.settings.spares
+    require_mark(repo, mark)
     dropped = _sweep(project)
     obstacle = _obstacle(project)
     if obstacle is not None:
@@ -195,12 +210,24 @@ def _fill(project: Project, output: int | None) -> Filled:
     dropped += sum(remove(project, spare.name) for spare in unlike)
     dropped += sum(remove(project, spare.name) for spare in ready(repo)[wanted:])
     stale = [one for one in ready(repo) if (one.commit, one.prepared) != (commit, digest)]
-    refreshed = sum(_refresh(project, spare, commit, digest, output) for spare in stale)
+    order = _Order(commit, digest, mark, output)
+    refreshed = sum(_refresh(project, spare, order) for spare in stale)
     made = 0
     while len(ready(repo)) < wanted:
-        _make(project, commit, digest, output)
+        _make(project, order)
         made += 1
+    require_mark(repo, mark)
     return Filled(made, refreshed, dropped, len(ready(repo)))
+
+
+class _Order(NamedTuple):
+    """The spares that a filling makes."""
+
+    commit: str
+    digest: str
+    """As in `Spare.prepared`."""
+    mark: str
+    output: int | None
 
 
 def _obstacle(project: Project) -> str | None:
@@ -215,10 +242,11 @@ def _obstacle(project: Project) -> str | None:
     return None
 
 
-def _make(project: Project, commit: str, digest: str, output: int | None) -> None:
+def _make(project: Project, order: _Order) -> None:
     repo = project.repo
+    commit, digest, mark, output = order
     path = repo.spares_dir / f"{SPARE}{os.urandom(4).hex()}"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(path.parent)
     reached("spare.directory")
     try:
         add_worktree(repo, project.settings, path, commit, detach=True)
@@ -229,7 +257,8 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         if digest:
             prepare(project, path, output)
         settle_index(checkout)
-        _save(repo, Spare(path.name, commit, digest))
+        require_mark(repo, mark)
+        save(repo, Spare(path.name, commit, digest))
     except BaseException as exc:
         with suppress(OSError, AdwError):
             remove(project, path.name)
@@ -238,11 +267,12 @@ def _make(project: Project, commit: str, digest: str, output: int | None) -> Non
         raise
 
 
-def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: int | None) -> bool:
-    """Bring a spare to `commit`; False if it was taken meanwhile."""
+def _refresh(project: Project, spare: Spare, order: _Order) -> bool:
+    """Bring a spare to what is wanted; False if it was taken meanwhile."""
+    commit, digest, mark, output = order
     path = project.repo.spares_dir / spare.name
     with _locked(lock_of(project.repo, spare.name)) as ours:
-        if not ours or not _unlink(_record(project.repo, spare.name)):
+        if not ours or not _unlink(record_of(project.repo, spare.name)):
             return False
         reached("spare.outdated")
         checkout = Checkout(project.repo.admin_root / spare.name, path)
@@ -250,7 +280,8 @@ def _refresh(project: Project, spare: Spare, commit: str, digest: str, output: i
         if digest:
             prepare(project, path, output)
         settle_index(checkout)
-        _save(project.repo, Spare(spare.name, commit, digest))
+        require_mark(project.repo, mark)
+        save(project.repo, Spare(spare.name, commit, digest))
         return True
 
 
@@ -258,15 +289,16 @@ def _sweep(project: Project) -> int:
     """Remove what is nobody's; return how many. The filling lock is held."""
     repo = project.repo
     whole = {spare.name for spare in ready(repo)}
-    names = {name.lstrip(".").partition(".")[0] for name in _names(repo)}
+    names = {name.lstrip(".").partition(".")[0] for name in names_in(repo)}
+    discard_leftover(mark_file(repo))
     for name in names:
-        discard_leftover(_record(repo, name))
+        discard_leftover(record_of(repo, name))
         if name in whole and exists(lock_of(repo, name)):
             with _locked(lock_of(repo, name)):
                 pass  # nobody's, and goes with that
     _discard_half_entries(repo)
     listed = {admin.name for admin in admin_directories(repo.admin_root)}
-    names |= {name for name in listed if _leads_here(repo, name)}
+    names |= {name for name in listed if leads_here(repo, name)}
     return sum(remove(project, name) for name in sorted(names - whole - {"fill"}))
 
 
@@ -292,17 +324,14 @@ def remove(project: Project, name: str) -> bool:
         project.notices.append(f"the spare {path} stays: {mounts_in(path)[0]} is mounted in it")
         return False
     with _locked(lock_of(repo, name)) as ours:
-        if not ours or (exists(repo.admin_root / name) and not _leads_here(repo, name)):
+        if not ours or (exists(repo.admin_root / name) and not leads_here(repo, name)):
             return False  # if its taker died, the next command undoes that first
-        _unlink(_record(repo, name))
+        _unlink(record_of(repo, name))
         reached("spare.forgotten")
         with suppress(GitFailed):
             remove_worktree(repo, path, force=True, unlock=True)
         trash.delete(path)
         return True
-
-
-# ---- records -----------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -319,26 +348,6 @@ def _locked(path: Path) -> Iterator[bool]:
         lock.release()
 
 
-def _names(repo: Repository) -> list[str]:
-    try:
-        return sorted(os.listdir(repo.spares_dir))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-
-
-def _record(repo: Repository, name: str) -> Path:
-    return repo.spares_dir / f"{name}.json"
-
-
-def lock_of(repo: Repository, name: str) -> Path:
-    """Return the lock of whoever takes, removes or works in what has that name."""
-    return repo.spares_dir / f"{name}.lock"
-
-
-def _fill_lock(repo: Repository) -> Path:
-    return repo.spares_dir / "fill.lock"
-
-
 def _unlink(path: Path) -> bool:
     """Remove a file; whether it was there."""
     try:
@@ -346,24 +355,3 @@ def _unlink(path: Path) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _save(repo: Repository, spare: Spare) -> None:
-    document = json.dumps({"schema_version": 1, **spare._asdict()}, indent=2)
-    write_atomically(_record(repo, spare.name), document.encode() + b"\n", mode=0o600)
-
-
-def _load(repo: Repository, name: str) -> Spare | None:
-    """Return the spare that the record tells of, if it is whole."""
-    try:
-        document = json.loads(_record(repo, name).read_bytes())
-        spare = Spare(*(str(document[key]) for key in ("name", "commit", "prepared")))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return None
-    whole = spare.name == name and is_file(repo.spares_dir / name / ".git")
-    return spare if whole and _leads_here(repo, name) else None
-
-
-def _leads_here(repo: Repository, name: str) -> bool:
-    """Whether git's admin directory of that name is that of a spare."""
-    return worktree_of_admin(repo.admin_root / name) == repo.spares_dir / name

@@ -16,7 +16,7 @@ from adw_worktree.errors import AdwError, AdwIdTaken, PathOccupied, SettingsErro
 from adw_worktree.pool.claims import Claim
 from adw_worktree.pool.lease import Lease, ports_of
 from adw_worktree.pool.ledger import tied
-from adw_worktree.pool.receipts import RECEIPT, write_receipt
+from adw_worktree.pool.receipts import RECEIPT, receipt_mode, write_receipt
 from adw_worktree.project import Project
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.system.atomic import write_atomically
@@ -136,4 +136,4 @@ def _give_back(
         if before is None:
             receipt.unlink(missing_ok=True)
         else:
-            write_atomically(receipt, before, mode=0o600)
+            write_atomically(receipt, before, mode=receipt_mode(receipt.parent))

@@ -92,7 +92,10 @@ def save(directory: Path, entry: Entry) -> None:
     """Write down what is known of the entry. Raises OSError."""
     document = {"schema_version": _SCHEMA_VERSION, **entry._asdict()}
     write_atomically(
-        directory / _RECORD, json.dumps(document, indent=2).encode() + b"\n", mode=0o600
+        directory / _RECORD,
+        json.dumps(document, indent=2).encode() + b"\n",
+        mode=0o600,
+        shared=True,
     )
 
 

@@ -18,4 +18,20 @@ function adw --wraps adw-worktree --description "worktrees and ports for agent w
     end
     command adw-worktree $argv
 end
-complete -c adw-worktree -f -a '(command adw-worktree complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+function __adw_complete
+    set -l adw_words (commandline -opc)
+    set -l adw_first 1
+    if test $adw_words[1] = git
+        set adw_first (contains -i -- adw-worktree $adw_words)
+        or return
+    end
+    set -e adw_words[1..$adw_first]
+    if set -l adw_at (contains -i -- -- $adw_words); and contains run $adw_words[1..$adw_at]
+        set -e adw_words[1..$adw_at]
+        complete -C (string join ' ' -- (string escape -- $adw_words) (commandline -ct))
+    else
+        command adw-worktree complete -- $adw_words (commandline -ct) 2>/dev/null
+    end
+end
+complete -c adw-worktree -f -a '(__adw_complete)'
+complete -c git -f -n 'contains adw-worktree (commandline -opc)' -a '(__adw_complete)'

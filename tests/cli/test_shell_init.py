@@ -159,6 +159,92 @@ def test_commands_flags_ids_and_branches_are_completed(adw: Adw, shell: str) -> 
     assert "topic/" in "".join(candidates(adw, shell, "create x --from", "topic"))
 
 
+@pytest.mark.parametrize("flag", ["--format ", "--format="])
+def test_values_of_a_flag_are_completed(adw: Adw, shell: str, flag: str) -> None:
+    words, current = (f"env {flag}", "js") if flag.endswith(" ") else ("env", f"{flag}js")
+    found = candidates(adw, shell, words, current)
+    assert found == {"json" if flag.endswith(" ") else "--format=json"}
+
+
+def test_bash_makes_a_word_of_the_sign_before_a_value(adw: Adw) -> None:
+    """`--format=js` comes as three words, and the last one is to be completed."""
+    for words in (["--format", "=", "js"], ["--format", "="]):
+        found = adw("complete", "--", "env", *words).stdout.split()
+        assert "json" in found
+
+
+def test_free_slots_are_completed(adw: Adw, shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    adw("create", "a", "--slot", "2")
+    monkeypatch.setenv("ADW_SLOTS", "4")
+    assert candidates(adw, shell, "create b --slot") == {"0", "1", "3"}
+    assert candidates(adw, shell, "reserve b --slot") == {"0", "1", "3"}
+
+
+def test_what_was_removed_is_completed_for_restore(adw: Adw, shell: str) -> None:
+    for name in ("gone", "there"):
+        (Path(adw.json("create", name)["path"]) / "new").write_text("work")
+    adw("remove", "gone", "--force")
+    assert candidates(adw, shell, "restore") == {"gone"}
+
+
+def test_branches_without_a_worktree_are_completed_for_create(adw: Adw, shell: str) -> None:
+    adw("create", "taken")
+    for name in ("topic", "feature/x"):
+        git("branch", name, cwd=adw.directory)
+    git("update-ref", "refs/remotes/origin/pushed", "HEAD", cwd=adw.directory)
+    git("update-ref", "refs/remotes/origin/topic", "HEAD", cwd=adw.directory)
+    assert candidates(adw, shell, "create") == {"topic", "pushed"}
+    assert "feature/x" in candidates(adw, shell, "create a --branch")
+
+
+def test_arguments_that_are_given_are_not_proposed_again(adw: Adw, shell: str) -> None:
+    for name in "abc":
+        adw("create", name)
+    assert candidates(adw, shell, "remove a --force b") == {"c"}
+    assert "a" not in candidates(adw, shell, "rename a")
+    assert candidates(adw, shell, "finish --into main", "c") == {"c"}
+
+
+def test_words_of_a_command_are_completed_as_the_shell_does(adw: Adw, shell: str) -> None:
+    if shell == "zsh":
+        script = '_normal() { print -rl -- "$CURRENT" $words }; words=(adw run a -- ls "fi"); '
+        told = run(adw, shell, f"{script} CURRENT=$#words; _adw_complete")
+        assert told.splitlines() == ["2", "ls", "fi"]
+        return
+    adw("create", "a")
+    (adw.directory / "file-here").touch()
+    assert "sleep" in candidates(adw, shell, "run a --", "slee")
+    assert "a" not in candidates(adw, shell, "run a -- ls", "a")
+    if shell == "fish":
+        assert candidates(adw, shell, "run a -- ls", "file-h") == {"file-here"}
+    else:  # what its `-o default` completes
+        assert candidates(adw, shell, "run a -- ls", "file-h") == set()
+
+
+def test_bash_asks_the_completion_of_the_command(adw: Adw) -> None:
+    asks = ASKS["bash"].format(words="run a -- git", current="")
+    told = run(adw, "bash", f"_command_offset() {{ COMPREPLY=(from $1); }}; {asks}")
+    assert told == "from\n4\n"
+
+
+def test_git_completes_it_as_its_own(adw: Adw, shell: str, tmp_path: Path) -> None:
+    (tmp_path / "bin" / "git-adw-worktree").symlink_to("adw-worktree")
+    adw("create", "fix-login")
+    words = "-c a.b=c adw-worktree remove"
+    if shell == "bash":
+        script = (
+            ASKS["bash"].replace("(adw ", "(git ").replace("_adw_complete;", "_git_adw_worktree;")
+        )
+    elif shell == "zsh":
+        script, words = ASKS["zsh"].replace("_adw_complete", "_git-adw-worktree"), "remove"
+    else:
+        script = ASKS["fish"].replace('"adw ', '"git ')
+    told = run(adw, shell, script.format(words=words, current="fix"))
+    assert [line.split("\t")[0].split(":")[0].strip() for line in told.splitlines()] == [
+        "fix-login"
+    ]
+
+
 def test_completion_is_never_an_error(adw: Adw, tmp_path: Path) -> None:
     (adw.directory / "adw-worktree.toml").write_text("nonsense = 1\n")
     for words in (["remove", ""], ["nonsense", ""], ["-C"], ["-C", "/nowhere", "path", ""], []):

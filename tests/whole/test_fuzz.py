@@ -36,7 +36,7 @@ from pydantic import ValidationError
 from adw_worktree.adw_id import PATTERN, check_adw_id
 from adw_worktree.errors import AdwError, LedgerError, LedgerTooNew, SettingsError
 from adw_worktree.pool import document as schema
-from adw_worktree.pool import registry
+from adw_worktree.pool import doubts, registry
 from adw_worktree.pool import state_directory as statedir
 from adw_worktree.pool.document import (
     DocumentDamaged,
@@ -394,9 +394,9 @@ def test_slots_in_doubt(tmp_path: Path, stored: Any, freed: set[int]) -> None:
     """Damage costs an order of preference, and no slot that is doubted from now on."""
     statedir.prepare_state_directory(tmp_path)
     (tmp_path / "doubtful.json").write_text(json.dumps(stored))
-    before = statedir.doubtful_slots(tmp_path)
-    statedir.doubt(tmp_path, freed)
-    assert statedir.doubtful_slots(tmp_path) == before | freed
+    before = doubts.doubtful_slots(tmp_path)
+    doubts.doubt(tmp_path, [LEASE._replace(slot=slot) for slot in freed], None)
+    assert doubts.doubtful_slots(tmp_path) == before | freed
 
 
 @fuzz

@@ -26,12 +26,12 @@ BASE = _names(
     "system.faults system.named_tuple system.text"
 )
 OPENS = BASE - {"_version"} | _names(
-    "adw_id pool.document pool.env_header pool.holders pool.lease pool.lease_record "
-    "pool.ledger pool.other_ledgers pool.place pool.pool pool.receipts pool.registry "
-    "pool.state_directory pool.unlisted pool.verdict project repo.find repo.git repo.refs "
-    "repo.repository settings.check settings.load settings.model settings.places "
+    "adw_id pool.document pool.doubts pool.env_header pool.holders pool.identity pool.lease "
+    "pool.lease_record pool.ledger pool.other_ledgers pool.place pool.pool pool.receipts "
+    "pool.registry pool.state_directory pool.unlisted pool.verdict project repo.find repo.git "
+    "repo.refs repo.repository settings.check settings.load settings.model settings.places "
     "settings.rules system.atomic system.locks system.memo system.paths system.ports "
-    "system.records"
+    "system.records system.sharing"
 )
 """The modules that find the repository, its settings and its place in the pool."""
 HEALS = OPENS | _names(
@@ -63,7 +63,8 @@ LOADED = {
     | _names(
         "adw_id cli.commands.help cli.topics pool.env_header pool.lease settings.check "
         "settings.load settings.model settings.places settings.rules system.atomic "
-        "system.exec_command system.paths system.shipped worktrees.files.env_file"
+        "system.exec_command system.paths system.sharing system.shipped "
+        "worktrees.files.env_file"
     ),
     "path a": HEALS | _names("cli.commands.path worktrees.lookup"),
     "env a": SHOWS_ENV | _names("cli.commands.env worktrees.lookup"),
@@ -90,6 +91,14 @@ LOADED = {
     "complete -- rem": BASE - {"_version"} | _names("cli.completion"),
     "complete -- remove a": REMOVES | _names("cli.commands.remove cli.completion cli.parser"),
     "complete -- create x --from m": OPENS | _names("cli.completion system.child_output"),
+    "complete -- create x --slot 1": OPENS | _names("cli.completion"),
+    "complete -- env a --format j": SHOWS_ENV
+    | _names("cli.commands.env cli.completion cli.parser worktrees.lookup"),
+    "complete -- restore a": FURNISHES
+    | _names(
+        "cli.commands.restore cli.completion cli.parser system.background system.deleting "
+        "worktrees.remove_steps worktrees.restore worktrees.trash worktrees.without_tree"
+    ),
     "finish b": REMOVES
     | _names(
         "cli.commands.finish cli.commands.remove repo.in_use worktrees.finish.advance "
@@ -109,8 +118,8 @@ LOADED = {
         "system.background system.deleting system.parallel worktrees.adopt_together "
         "worktrees.linked worktrees.lookup worktrees.prepare worktrees.reconcile "
         "worktrees.reconcile_pass worktrees.reconcile_plan worktrees.reconcile_steps "
-        "worktrees.remove_steps worktrees.spares worktrees.take_in worktrees.trash "
-        "worktrees.user_hooks worktrees.without_tree"
+        "worktrees.remove_steps worktrees.spare_files worktrees.spares worktrees.take_in "
+        "worktrees.trash worktrees.user_hooks worktrees.without_tree"
     ),
     "hooks status": OPENS
     | _names(
@@ -122,7 +131,7 @@ LOADED = {
     | _names(
         "cli.commands.spares repo.sparse repo.worktrees settings.approvals system.background "
         "system.child_output system.deleting system.mounts system.progress worktrees.prepare "
-        "worktrees.spares worktrees.trash worktrees.user_hooks"
+        "worktrees.spare_files worktrees.spares worktrees.trash worktrees.user_hooks"
     ),
     "trust --yes": OPENS
     | _names(
@@ -137,9 +146,9 @@ LOADED = {
         "system.background system.child_output system.deleting system.mounts system.parallel "
         "system.progress worktrees.adopt_together worktrees.doctor worktrees.files.exclude "
         "worktrees.files.furnish worktrees.linked worktrees.prepare worktrees.reconcile "
-        "worktrees.reconcile_plan worktrees.reconcile_steps worktrees.remove_steps "
-        "worktrees.spares worktrees.take_in worktrees.trash worktrees.user_hooks "
-        "worktrees.without_tree"
+        "worktrees.reconcile_plan worktrees.reconcile_preview worktrees.reconcile_steps "
+        "worktrees.remove_steps worktrees.spare_files worktrees.spares worktrees.take_in "
+        "worktrees.trash worktrees.user_hooks worktrees.without_tree"
     ),
 }
 """Our own modules, by command, in a repository in which there is nothing to mend."""
@@ -180,7 +189,12 @@ def test_a_command_loads_what_it_needs_and_no_more(adw: Adw, command: str) -> No
     runs_git = RUNS_GIT & {command.partition(" ")[0]} and command != "reconcile --background"
     if runs_git or command in ("complete -- remove a", "complete -- create x --from m"):
         allowed |= {"subprocess"}
-    if command in ("--help", "complete -- remove a"):
+    if command in (
+        "--help",
+        "complete -- remove a",
+        "complete -- env a --format j",
+        "complete -- restore a",
+    ):
         allowed |= {"argparse", "gettext"}  # to show what there is, or to find it
     if command == "--help" and sys.version_info >= (3, 14):
         allowed |= {"dataclasses", "inspect"}  # of argparse's colours

@@ -352,3 +352,92 @@ def test_files_that_are_being_deleted_are_nothing_to_mend(adw: Adw) -> None:
 def test_files_that_are_deleted_just_now_are_no_interruption(adw: Adw) -> None:
     """Whoever found the directory, and opened it when it had gone, complained about the disk."""
     finish_deleting(open_project(adw.directory).repo, "a-0123456789ab")
+
+
+def promised_and_given(adw: Adw, *flags: str, **env: str) -> tuple[Any, Any]:
+    """Return what a dry run says and what the pass then does, but for what it keeps."""
+
+    def actions(*more: str) -> dict[str, list[Any]]:
+        document = adw.json("reconcile", *flags, *more, cwd=None, code=None, **env)
+        keys = ("action", "adw_id", "slot", "reason")
+        return {
+            heading: sorted([one[key] for key in keys] for one in document[heading])
+            for heading in ("released", "repaired", "adopted", "failed")
+        }
+
+    told, done = actions("--dry-run"), actions()
+    assert any(done.values())
+    return told, done
+
+
+def without_lease(adw: Adw, *adw_ids: str) -> None:
+    """Have the ledger forget leases, as if it had been put back to an earlier state."""
+    ledger = adw.directory / "agents" / "port_allocations.json"
+    document = json.loads(ledger.read_text())
+    for adw_id in adw_ids:
+        del document[adw_id]
+    ledger.write_text(json.dumps(document))
+
+
+def test_dry_run_names_the_slot_that_an_adoption_gets(adw: Adw, tree: Path) -> None:
+    git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
+    git("worktree", "add", "--quiet", "plain2", cwd=adw.directory)
+    told, done = promised_and_given(adw, ADW_ADOPT="true")
+    assert told == done
+    assert [slot for _, _, slot, _ in told["adopted"]] == [1, 2]
+
+
+def test_dry_run_knows_the_slots_that_the_pass_frees_first(adw: Adw, tree: Path) -> None:
+    adw("reserve", "r", "--slot", "1")
+    shutil.rmtree(tree)
+    git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
+    told, done = promised_and_given(adw, "--max-age", "0", ADW_ADOPT="true", ADW_SLOTS="2")
+    assert told == done
+    assert [slot for _, _, slot, _ in told["adopted"]] == [1]  # 0 is in doubt
+
+
+def test_dry_run_names_another_slot_where_the_own_one_is_taken(adw: Adw, tree: Path) -> None:
+    adw("create", "b")
+    other = git("worktree", "list", "--porcelain", cwd=adw.directory)
+    assert "trees/b" in other
+    document = json.loads((adw.directory / "agents" / "port_allocations.json").read_text())
+    without_lease(adw, "a")
+    receipt = adw.directory / ".git" / "worktrees" / "a" / "adw-worktree.json"
+    told = json.loads(receipt.read_text())
+    for key in ("slot", "backend", "frontend"):
+        told[key] = document["b"][key]
+    receipt.write_text(json.dumps(told))
+    told, done = promised_and_given(adw)
+    assert told == done
+
+
+def test_dry_run_names_the_slot_of_a_lease_that_has_to_yield(
+    adw: Adw, tree: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(os.environ["XDG_STATE_HOME"])
+    second = Adw(make_repo(tmp_path / "second"))
+    second("create", "z")
+    second("status")
+    adw("status")
+    told, done = promised_and_given(second)
+    assert told == done
+    assert [(kind, slot) for kind, _, slot, _ in told["repaired"]] == [("reassign", 1)]
+
+
+def test_dry_run_says_what_will_fail(adw: Adw) -> None:
+    for name in ("plain", "plain2"):
+        git("worktree", "add", "--quiet", name, cwd=adw.directory)
+    (adw.directory / "plain" / ".env.ports").write_text("mine\n")
+    told, done = promised_and_given(adw, ADW_ADOPT="true")
+    assert told == done
+    assert [adw_id for _, adw_id, *_ in told["failed"]] == ["plain"]
+    told, done = promised_and_given(adw, ADW_ADOPT="true", ADW_SLOTS="1")
+    assert told == done
+
+
+def test_dry_run_undoes_a_dead_create_before_it_adopts(adw: Adw) -> None:
+    adw("create", "dead", code=None, ADW_FAULT="lease.pending=kill")
+    git("worktree", "add", "--quiet", "plain", cwd=adw.directory)
+    told, done = promised_and_given(adw, ADW_ADOPT="true")
+    assert told == done
+    assert [slot for _, _, slot, _ in told["adopted"]] == [0]

@@ -14,7 +14,7 @@ from adw_worktree.project import open_project
 from adw_worktree.worktrees import spares
 from adw_worktree.worktrees.spare_place import place
 from tests.support.command_line import Adw, user_hook
-from tests.support.machine import settle
+from tests.support.machine import settle, settle_stopped
 from tests.support.repositories import anywhere, branches, git, worktrees
 from tests.support.stress_size import count, stress_size
 
@@ -174,7 +174,10 @@ def test_fewer_spares_if_the_setting_says_so(ready: Adw) -> None:
     assert ready.json("spares", "fill", "--wait")["dropped"] == 2
     assert ready.json("spares", "drop")["dropped"] == 1
     assert worktrees(ready.directory) == [str(ready.directory)]
-    assert os.listdir(ready.directory / ".git" / "adw-worktree" / "spares") == ["fill.lock"]
+    assert sorted(os.listdir(ready.directory / ".git" / "adw-worktree" / "spares")) == [
+        "fill.lock",
+        "fill.mark",
+    ]
 
 
 def test_with_none_wanted_and_none_there_nothing_is_started(adw: Adw) -> None:
@@ -313,3 +316,59 @@ def test_failing_prepare_leaves_no_half_made_spare(ready: Adw) -> None:
     assert names(ready) == []
     ready("reconcile")
     assert worktrees(ready.directory) == [str(ready.directory)]
+
+
+@pytest.mark.parametrize("point", ["spare.locked", "atomic.renamed"])
+def test_filler_at_work_takes_its_spare_away_when_all_are_dropped(adw: Adw, point: str) -> None:
+    filler = adw.start("spares", "fill", "--wait", ADW_SPARES="2", ADW_FAULT=f"{point}=stop")
+    settle_stopped(filler)
+    dropping = adw.start("spares", "drop", quiet=True)
+    settle(mark_of(adw).exists, "the drop never told the filler")
+    filler.send_signal(signal.SIGCONT)
+    assert "dropped" in filler.communicate()[1]
+    assert (filler.returncode, dropping.wait()) == (0, 0)
+    assert names(adw) == []
+    assert worktrees(adw.directory) == [str(adw.directory)]
+
+
+def test_refreshed_spare_is_not_kept_when_all_are_dropped(ready: Adw) -> None:
+    git("commit", "--quiet", "--allow-empty", "-m", "later", cwd=ready.directory)
+    filler = ready.start("spares", "fill", "--wait", ADW_FAULT="spare.attached=stop")
+    settle_stopped(filler)
+    dropping = ready.start("spares", "drop", quiet=True)
+    settle(mark_of(ready).exists, "the drop never told the filler")
+    filler.send_signal(signal.SIGCONT)
+    filler.communicate()
+    assert (filler.returncode, dropping.wait()) == (0, 0)
+    assert worktrees(ready.directory) == [str(ready.directory)]
+
+
+def test_filler_that_waits_its_turn_fills_nothing_when_all_are_dropped(adw: Adw) -> None:
+    filler = adw.start("spares", "fill", "--wait", ADW_SPARES="1", ADW_FAULT="lock.directory=stop")
+    settle_stopped(filler)
+    adw("spares", "drop")
+    filler.send_signal(signal.SIGCONT)
+    assert "dropped" in filler.communicate()[1]
+    assert names(adw) == []
+    assert adw.json("spares", "fill", "--wait", ADW_SPARES="1")["made"] == 1
+
+
+def test_background_filler_is_as_old_as_the_command_that_starts_it(adw: Adw) -> None:
+    """Its own start takes a while, in which all spares may be dropped."""
+    adw("spares", "drop")
+    mark = mark_of(adw).read_text()
+    adw("spares", "drop")
+    late = adw.json("spares", "fill", "--wait", "--mark", mark, ADW_SPARES="1")
+    assert late["ready"] == 0
+    mark = mark_of(adw).read_text()
+    assert adw.json("spares", "fill", "--wait", "--mark", mark, ADW_SPARES="1")["ready"] == 1
+
+
+def test_spares_are_dropped_where_no_mark_can_be_written(ready: Adw) -> None:
+    mark_of(ready).mkdir()
+    assert ready.json("spares", "drop")["dropped"] == 1
+    assert names(ready) == []
+
+
+def mark_of(adw: Adw) -> Path:
+    return adw.directory / ".git" / "adw-worktree" / "spares" / "fill.mark"

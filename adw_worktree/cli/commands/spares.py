@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 
 from adw_worktree.cli.output import Outcome, table
+from adw_worktree.cli.plain import HIDDEN
 from adw_worktree.errors import AdwError, UsageError
 from adw_worktree.project import Project, open_project
 from adw_worktree.settings.approvals import require_trusted
 from adw_worktree.system import background
 from adw_worktree.worktrees import spares
+from adw_worktree.worktrees.spare_files import load_mark, ready
 from adw_worktree.worktrees.user_hooks import PREPARE
 
 TYPE_CHECKING = False
@@ -33,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="say what is ready, make what is missing, or delete all",
     )
     parser.add_argument("--wait", action="store_true", help="fill: come back when they are ready")
+    parser.add_argument("--mark", help=HIDDEN)
 
 
 def run(args: Namespace) -> Outcome:
@@ -53,7 +56,7 @@ def run(args: Namespace) -> Outcome:
             "filling in the background" if started else "nothing to fill: the setting spares is 0"
         )
         return Outcome({"started": started}, text, project.notices)
-    done = spares.fill(project, output=2)
+    done = spares.fill(project, mark=args.mark, output=2)
     data = {
         "made": done.made,
         "refreshed": done.refreshed,
@@ -66,11 +69,12 @@ def run(args: Namespace) -> Outcome:
 
 def fill_in_background(project: Project) -> bool:
     """Start the filling of spares, and come back at once; False if none are there or to be."""
-    if not project.settings.spares and not spares.ready(project.repo):
+    if not project.settings.spares and not ready(project.repo):
         return False
     name = __package__.partition(".")[0]
     common = str(project.repo.common_dir)
-    command = [sys.executable, "-m", name, "-C", common, "spares", "fill", "--wait"]
+    fill = ["spares", "fill", "--wait", "--mark", load_mark(project.repo)]
+    command = [sys.executable, "-m", name, "-C", common, *fill]
     if not background.start(command, project.repo.common_dir):
         raise AdwError(
             f"no process can be started to fill the spares of {project.repo.home}",
@@ -80,7 +84,7 @@ def fill_in_background(project: Project) -> bool:
 
 
 def _status(project: Project) -> Outcome:
-    found = spares.ready(project.repo)
+    found = ready(project.repo)
     wanted = project.settings.spares
     fresh = spares.fresh(project)
     data = {

@@ -7,8 +7,8 @@ from functools import partial
 
 from adw_worktree.cli.output import Outcome, Terminal, can_draw, table
 from adw_worktree.errors import UsageError
+from adw_worktree.pool.doubts import doubtful_slots
 from adw_worktree.pool.pool import Pool
-from adw_worktree.pool.state_directory import doubtful_slots
 from adw_worktree.pool.status import PoolState, machine_state, pool_state, status_of
 from adw_worktree.project import machine_pool, project_around
 from adw_worktree.system.ports import listeners

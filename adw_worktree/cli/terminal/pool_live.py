@@ -20,7 +20,7 @@ from adw_worktree.cli.terminal.lines import Line, Span, drawn
 from adw_worktree.cli.terminal.pool_view import leased_ports, pool_view
 from adw_worktree.errors import AdwError, LedgerError
 from adw_worktree.pool import registry
-from adw_worktree.pool import state_directory as statedir
+from adw_worktree.pool.doubts import doubtful_slots
 from adw_worktree.pool.lease import ports_of
 from adw_worktree.pool.status import blocked_by, held_elsewhere, machine_holders, pool_holders
 from adw_worktree.project import Project, machine_pool, without_rebuilding
@@ -122,7 +122,7 @@ class _Sight:
         else:  # it never had one
             self._state = self._state._replace(others=held_elsewhere(project.pool))
         self._doubtful = (
-            statedir.doubtful_slots(self._pool.state_dir) if self._pool.state_dir else set[int]()
+            doubtful_slots(self._pool.state_dir) if self._pool.state_dir else set[int]()
         )
         places = self._telling()
         if places != self._places:

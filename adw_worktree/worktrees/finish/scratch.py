@@ -20,7 +20,9 @@ from adw_worktree.repo.repository import SPARE
 from adw_worktree.repo.worktrees import add_worktree, check_out
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held_with_children
+from adw_worktree.system.sharing import make_directories
 from adw_worktree.worktrees import spares
+from adw_worktree.worktrees.spare_files import lock_of
 
 _LOCK_REASON = "a merge of adw-worktree\n"
 
@@ -32,9 +34,9 @@ def scratch_worktree(project: Project, commit: str) -> Iterator[Checkout]:
     name = f"{SPARE}{os.urandom(4).hex()}"
     path = repo.spares_dir / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directories(path.parent)
         reached("scratch.directory")
-        with held_with_children(spares.lock_of(repo, name), settings.lock_timeout):
+        with held_with_children(lock_of(repo, name), settings.lock_timeout):
             add_worktree(repo, settings, path, commit, detach=True)
             (repo.admin_root / name / "locked").write_text(_LOCK_REASON)
             reached("scratch.locked")
