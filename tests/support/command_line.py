@@ -6,9 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.support.warm_start import is_usual, run
 
 
 @dataclass(frozen=True)
@@ -38,22 +41,28 @@ class Adw:
     def __call__(
         self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str
     ) -> Ran:
-        done = subprocess.run(
-            [*self.command, *args],
-            cwd=cwd or self.directory,
-            env={**os.environ, **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=120,
-        )
-        ran = Ran(done.returncode, done.stdout, done.stderr)
+        ran = self._run(args, cwd or self.directory, {**os.environ, **env})
         assert code is None or ran.code == code, (
             f"{args}: exit {ran.code}\n{ran.stdout}{ran.stderr}"
         )
         assert "Traceback" not in ran.stderr, ran.stderr
         return ran
+
+    def _run(self, args: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Ran:
+        if self.command == Adw.command and is_usual(environ):
+            code, *texts = run(args, cwd, environ, timeout=120)
+        else:
+            done = subprocess.run(
+                [*self.command, *args],
+                cwd=cwd,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=120,
+            )
+            code, texts = done.returncode, [done.stdout, done.stderr]
+        stdout, stderr = (text.decode(errors="surrogateescape") for text in texts)
+        return Ran(code, stdout, stderr)
 
     def json(
         self, *args: str, cwd: Path | None = None, code: int | None = 0, **env: str
