@@ -131,11 +131,23 @@ def test_what_is_merged_goes_and_what_was_just_begun_stays(adw: Adw) -> None:
         git("add", adw_id, cwd=tree)
         git("commit", "--quiet", "-m", adw_id, cwd=tree)
     git("merge", "--quiet", "--no-ff", "-m", "merge", "done", cwd=adw.directory)
-    done = adw.json("remove", "--merged", "-d", "--yes")
+    done = adw.json("remove", "--merged", "-d")
     assert [one["branch_deleted"] for one in done["removals"]] == ["done"]
     assert set(adw.json("status")["allocations"]) == {"begun", "open"}
     assert "nothing to remove" in adw("remove", "--merged").stdout
     adw("remove", "--merged", "begun", code=2)
+
+
+def test_by_force_what_is_merged_goes_only_when_somebody_says_yes(adw: Adw) -> None:
+    tree = Path(adw.json("create", "a")["path"])
+    git("commit", "--quiet", "--allow-empty", "-m", "a", cwd=tree)
+    git("merge", "--quiet", "a", cwd=adw.directory)
+    (tree / "new").write_text("new")
+    assert adw.json("remove", "--merged", code=7)["removals"] == []
+    adw("remove", "--merged", "--force", code=2)
+    assert tree.is_dir()
+    adw("remove", "--merged", "--force", "--yes")
+    assert not tree.exists()
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y", set()), ("n", {"a", "b"}), ("", {"a", "b"})])

@@ -31,7 +31,7 @@ examples:
   adw-worktree remove                     # the worktree you are in
   adw-worktree remove -                   # the one you were in last
   adw-worktree remove a b c               # shows what would go, and asks
-  adw-worktree remove --merged -d --yes   # in scripts"""
+  adw-worktree remove --merged -d         # those that are merged; asks only on a terminal"""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -118,8 +118,11 @@ def _remove_several(project: Project, args: Namespace, consent: Consent) -> Outc
     named = merged(project, output=2) if args.merged else _named(project, args.targets)
     targets = {name: _meant(name, args.directory) for name in named}
     plan = plan_removals(project, targets, consent, healed=healed, output=2)
-    if plan.going and not args.yes:
-        _confirm(plan, asked=not args.json and can_ask())
+    can_answer = not args.json and can_ask()
+    # What is merged and clean is lost to nobody: a script need not say so.
+    harmless = args.merged and not args.force
+    if plan.going and not args.yes and (can_answer or not harmless):
+        _confirm(plan, asked=can_answer)
     # Hooks say themselves what they do, on the same terminal.
     quiet = consent.hooks and {"pre-remove", "post-remove"} & project.settings.hooks.keys()
     with progress(None if quiet else 2) as tell:
