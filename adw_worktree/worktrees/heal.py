@@ -222,7 +222,7 @@ def _discard_leftovers(
         _discard(*os.path.split(file))
     for name in ("doubtful.json", "trust.json"):
         _discard(state, name)
-    for name in ("renaming.json", CLAUDE_BEFORE):
+    for name in ("renaming.json", "visits", CLAUDE_BEFORE):
         _discard(repo.tool_dir, name)
     for event in EVENTS:
         _discard(f"{repo.common_dir}/hooks", event)

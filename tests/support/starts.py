@@ -206,6 +206,12 @@ def with_agents(adw: Adw) -> None:
     adw("hooks", "install", "--agents-md")
 
 
+def with_plain_worktree(adw: Adw) -> None:
+    """One that git made, with work in it."""
+    git("worktree", "add", "--quiet", "-b", "plain", "trees/plain", cwd=adw.directory)
+    (adw.directory / "trees" / "plain" / "new").write_text("new\n")
+
+
 def with_disorder(adw: Adw) -> None:
     """One worktree deleted, one moved, one without env file, one without receipt, one unleased."""
     made(adw, "a", "gone", "moved", "bare", "lost")

@@ -63,6 +63,7 @@ from tests.support.starts import (
     with_old_spare,
     with_old_trash,
     with_own_hook,
+    with_plain_worktree,
     with_postgres,
     with_postgres_and_a,
     with_postgres_and_trash,
@@ -216,6 +217,10 @@ SCENARIOS = {
         dirty=frozenset({"gone"}),
     ),
     "reconcile-lost-repository": Scenario(("reconcile",), with_lost_repository),
+    "adopt": Scenario(
+        ("adopt", "plain"), with_plain_worktree,
+        keeps=frozenset({"plain"}), dirty=frozenset({"plain"}),
+    ),
     "reserve": Scenario(("reserve", "a")),
     "release": Scenario(("release", "a"), with_reservation),
     "hooks-install": Scenario(("hooks", "install"), with_own_hook),
@@ -321,6 +326,9 @@ def assert_heals(adw: Adw, scenario: Scenario) -> None:
     before = scenario.before.__name__
     if scenario.words[0] == "reconcile" or "spare" in before or "postgres" in before:
         adw("reconcile")  # what was in disorder before, spares and databases
+    if scenario.words[0] == "adopt":
+        adw(*scenario.words)  # whether it was taken in or not: now it is
+        assert (adw.directory / "trees" / "plain" / "new").read_text() == "new\n"
     assert_in_order(adw, scenario.keeps, scenario.dirty)
     if scenario.work:
         assert_work_is_there(adw)
@@ -457,6 +465,7 @@ SAMPLE = {
     "create-with-damaged-place": (5, 7),
     "remove": (10,),
     "reconcile": (18,),
+    "adopt": (8, 14),
     "reserve": (9, 25, 28),
     "background": (6,),
     "hooks-install": (4,),
