@@ -24,6 +24,8 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
         8: "a lock is held too long",
         9: "a hook failed",
         10: "`--check` or `doctor` found something",
+        11: "`--wait`: a phase failed or is blocked",
+        12: "`--wait`: a person or a limit is waited for",
     }
 )
 """What each exit code of the command line says; `run` has its command's own."""
@@ -69,6 +71,12 @@ class InvalidAdwId(UsageError):
     code = "invalid-adw-id"
 
 
+class PlanInvalid(UsageError):
+    """A document describes no feature that can run; the text names the lines."""
+
+    code = "plan-invalid"
+
+
 class SettingsError(AdwError):
     """A settings file, variable or template that cannot be used as it is."""
 
@@ -93,6 +101,19 @@ class LedgerTooNew(LedgerError):
     """A ledger written by a later version; it is left untouched."""
 
     code = "ledger-too-new"
+
+
+class StoreError(AdwError):
+    """The database of features and phases cannot be used; nothing in it was changed."""
+
+    code = "store"
+    exit_code = 3
+
+
+class StoreTooNew(StoreError):
+    """A later version made the database of features and phases; it is left untouched."""
+
+    code = "store-too-new"
 
 
 class FileUnusable(AdwError):
@@ -205,6 +226,13 @@ class UnknownAdw(AdwError):
     exit_code = 6
 
 
+class UnknownPhase(AdwError):
+    """No feature, or no phase, goes by this name."""
+
+    code = "unknown-phase"
+    exit_code = 6
+
+
 class Refused(AdwError):
     """Work would be lost, or something is in the way; nothing was changed."""
 
@@ -288,6 +316,24 @@ class ServersRunning(Refused):
     """A server that was asked to end is still running."""
 
     code = "servers-running"
+
+
+class FeatureExists(Refused):
+    """A feature of that slug is not over yet."""
+
+    code = "feature-exists"
+
+
+class PhaseNotInState(Refused):
+    """A feature or phase is not in a state in which that can be done."""
+
+    code = "phase-not-in-state"
+
+
+class StaleAttempt(Refused):
+    """The attempt that reports is not the one that runs; nothing was changed."""
+
+    code = "stale-attempt"
 
 
 class LockTimeout(AdwError):

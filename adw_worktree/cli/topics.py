@@ -207,6 +207,46 @@ def _files() -> list[Block]:
     ]
 
 
+def _phases() -> list[Block]:
+    return [
+        "A feature is built in phases, each a list of commands that run in a worktree of their "
+        "own. A phase starts when all that it depends on is completed; its commits are merged onto "
+        "the branch of the feature. The file that describes one:",
+        Lines(_FEATURE_FILE),
+        "`feature start FILE` starts it, and comes back; with `--wait` when all is over. Nothing "
+        "has to be kept running, and nothing has to be done after a crash. The statuses:",
+        Rows([*_STATUSES.items()]),
+    ]
+
+
+_FEATURE_FILE = """\
+slug = "login"
+title = "Login"
+
+[[phases]]
+number = 1
+title = "Table"
+run = ["make table"]
+
+[[phases]]
+number = 2
+title = "Check"
+depends_on = [1]
+run = ["make check"]
+changes = "none"\
+"""
+_STATUSES = {
+    "queued": "waits for others",
+    "ready": "waits for a place, or for a free slot",
+    "running": "runs",
+    "review": "waits for a person",
+    "paused": "is held by a person",
+    "completed": "has come through, and is merged",
+    "failed": "has failed; phase retry repeats it",
+    "blocked": "cannot start, since another failed or was cancelled",
+    "cancelled": "was ended by a person",
+}
+
 TOPICS: Mapping[str, Topic] = {
     "exit-codes": Topic("what each exit code says", "EXIT STATUS", _exit_codes),
     "json": Topic("what --json prints, and the codes of failures", "JSON", _json),
@@ -214,6 +254,7 @@ TOPICS: Mapping[str, Topic] = {
     "environment": Topic("the variables that are read", "ENVIRONMENT", _environment),
     "env-file": Topic("the variables of a worktree, and templates", "ENV FILE", _env_file),
     "user-hooks": Topic("commands of your own around create and remove", "USER HOOKS", _user_hooks),
+    "phases": Topic("features, and how their phases run", "PHASES", _phases),
     "files": Topic("what lies where", "FILES", _files),
 }
 """In the order of the man page's sections."""

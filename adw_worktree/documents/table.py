@@ -11,6 +11,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from adw_worktree.documents.document import Document, Failed
+from adw_worktree.documents.phases import (
+    FeatureList,
+    FeatureShow,
+    PhaseList,
+    PhaseLog,
+    PhaseReport,
+    PhaseShow,
+    Work,
+)
 from adw_worktree.documents.pool import (
     Doctor,
     Freed,
@@ -53,6 +62,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Create, Adopt, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List,
     Status, Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus,
     SparesFilled, SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit,
+    FeatureList, FeatureShow, PhaseList, PhaseShow, PhaseLog, PhaseReport, Work,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""

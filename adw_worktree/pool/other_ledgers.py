@@ -18,6 +18,7 @@ from adw_worktree.pool.ledger import Ledger
 from adw_worktree.pool.unlisted import forgotten_reservations, forgotten_worktrees, unlisted_leases
 from adw_worktree.pool.verdict import judge
 from adw_worktree.settings.model import Settings
+from adw_worktree.system.paths import is_dir
 
 
 def is_own(entry: registry.Entry, ledger: Path, common_dir: Path | None) -> bool:
@@ -122,3 +123,12 @@ def copied_reservations(
     ]
     tokens = {holding.lease.token for holding in elsewhere()} if reserved else set()
     return [lease for lease in reserved if lease.token in tokens]
+
+
+def tell_of_free_slots(state_dir: Path) -> None:
+    """Let phases that wait for a slot be tried again; no lock is held."""
+    if not is_dir(state_dir / "phases"):
+        return  # none ever ran here
+    from adw_worktree.pool.wakeups import slots_were_freed
+
+    slots_were_freed(state_dir)

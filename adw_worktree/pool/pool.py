@@ -8,7 +8,7 @@ cannot be read keeps the slots it was last seen with.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -259,6 +259,8 @@ class Pool(NamedTuple):
                 ledger.commit(leases)
             if changed or not here._is_known(leases, entry):
                 here._register(leases, entry)
+        if self.state_dir is not None and len(leases) < len(before):
+            other_ledgers.tell_of_free_slots(self.state_dir)
 
     @contextmanager
     def _locked(self) -> Iterator[Ledger]:
@@ -302,7 +304,8 @@ class Pool(NamedTuple):
         self, leases: Leases, tokens: Collection[str] = (), *, forgotten: set[int] | None = None
     ) -> list[Holding]:
         """Return who holds what on this machine, but for the worktrees of `tokens`."""
-        own = self._own([*leases.values(), *self._lost(leases, tokens)])
+        held = [*leases.values(), *self._lost(leases, tokens)]
+        own = [Holding(lease, self.ledger.path, self.common_dir) for lease in held]
         return [*own, *self.elsewhere(forgotten=forgotten)]
 
     def _lost(self, leases: Leases, tokens: Collection[str]) -> list[Lease]:
@@ -394,6 +397,3 @@ class Pool(NamedTuple):
         if own is None or os.path.lexists(own):
             return []
         return other_ledgers.copied_reservations(leases, partial(self.elsewhere, living=True))
-
-    def _own(self, leases: Iterable[Lease]) -> list[Holding]:
-        return [Holding(lease, self.ledger.path, self.common_dir) for lease in leases]

@@ -19,6 +19,9 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
 from adw_worktree.system.paths import exists, is_dir
 
+COORDINATOR_BELL = "phases/coordinator.bell"
+"""What hangs in the state directory while phases run, or after their coordinator was killed."""
+
 
 def machine_lock(state_dir: Path, timeout: float) -> AbstractContextManager[None]:
     """Return the lock that every hand-out of a slot on this machine takes first."""

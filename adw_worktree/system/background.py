@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
 
 
-def start(command: Sequence[str], directory: Path, *, keeping: int | None = None) -> bool:
+def start(
+    command: Sequence[str],
+    directory: Path,
+    *,
+    keeping: int | None = None,
+    without: Collection[str] = (),
+) -> bool:
     """Start `command` in `directory` and come back at once; return whether that was possible.
 
     It has no terminal, prints nothing, and is no child of this process, which may live on for long
-    and would have to wait for it. It keeps the file descriptor `keeping`, with the lock on it.
+    and would have to wait for it. It keeps the file descriptor `keeping`, with the lock on it, and
+    goes without the environment variables `without`.
     """
     import subprocess
 
@@ -22,7 +29,7 @@ def start(command: Sequence[str], directory: Path, *, keeping: int | None = None
         done = subprocess.run(
             ["sh", "-c", '("$@" &)', "sh", *command],
             cwd=directory,
-            env=clean_environment(),
+            env={key: text for key, text in clean_environment().items() if key not in without},
             stdin=null,
             stdout=null,
             stderr=null,

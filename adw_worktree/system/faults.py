@@ -156,6 +156,23 @@ POINTS = (
     "restore.aside",
     "restore.given-up",
 )
+
+PHASE_POINTS = (
+    "store.commit",
+    "store.committed",
+    "coordinator.idle",
+    "claim.committed",
+    "runner.forked",
+    "attempt.worktree",
+    "command.before",
+    "command.started",
+    "journal.written",
+    "ship.before",
+    "ship.landed",
+    "end.written",
+    "end.committed",
+)
+"""Those of the processes that carry phases."""
 """Every name, in no order that matters."""
 
 _SIGNALS = {
@@ -182,7 +199,7 @@ def _parse(wish: str) -> tuple[str, int, str]:
     """Return point, count and action."""
     place, _, action = wish.partition("=")
     point, _, count = place.partition(":")
-    if point not in (*POINTS, _ANY) or action not in (*_SIGNALS, *_ERRORS):
+    if point not in (*POINTS, *PHASE_POINTS, _ANY) or action not in (*_SIGNALS, *_ERRORS):
         raise UsageError(f"{VARIABLE} is {wish!r}: no POINT[:N]=ACTION", hint=f"unset {VARIABLE}")
     if count and (not count.isdecimal() or int(count) < 1):
         raise UsageError(

@@ -36,7 +36,7 @@ def stop_servers(
     """
     import psutil
 
-    found, directory, spared = list(found), worktree.resolve(), _own_line()
+    found, directory, spared = list(found), worktree.resolve(), own_line()
     inside: dict[int | None, Process | None] = {}
     for one in found:
         if one.pid and one.pid not in spared and _is_inside(one.cwd, directory):
@@ -51,7 +51,7 @@ def stop_servers(
     return stopped, [one for one in found if one not in stopped]
 
 
-def _own_line() -> set[int]:
+def own_line() -> set[int]:
     """Return the pids of this process, of those it descends from, and of init."""
     import psutil
 

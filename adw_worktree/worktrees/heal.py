@@ -16,6 +16,7 @@ from adw_worktree.pool import registry
 from adw_worktree.pool.lease import Lease
 from adw_worktree.pool.place import record_file
 from adw_worktree.pool.receipts import RECEIPT, load_receipt
+from adw_worktree.pool.state_directory import COORDINATOR_BELL
 from adw_worktree.pool.verdict import Finding
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import SPARE, admin_directories, worktree_of_admin
@@ -80,6 +81,10 @@ def heal(project: Project) -> Healed:
     admins = list(admin_directories(project.repo.admin_root))
     _tidy_spares(project, admins)
     sweep = project.pool.release_gone()
+    if os.path.lexists(f"{project.state_dir}/{COORDINATOR_BELL}"):
+        from adw_worktree.pool.wakeups import revive_coordinator
+
+        revive_coordinator(project.state_dir)
     _discard_leftovers(project, admins, sweep.kept)
     return Healed(sweep.released, undone, kept, removed, failed, sweep.kept)
 

@@ -18,6 +18,13 @@ _CHIP, _GAP, _BETWEEN, _LETTER = 24, 7, 24, 7.25
 
 FLOORS = (
     ("cli.commands", "cli.terminal", "cli"),
+    (
+        "orchestration.running",
+        "orchestration",
+        "orchestration.store",
+        "orchestration.plan",
+        "orchestration.phases",
+    ),
     ("api", "worktrees.finish", "worktrees", "worktrees.files"),
     ("integrations", "project"),
     ("pool",),

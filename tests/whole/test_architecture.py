@@ -26,28 +26,48 @@ ROOMS = {
     "worktrees": "errors adw_id system settings repo pool project integrations worktrees.files",
     "worktrees.finish": "errors system settings repo pool project worktrees worktrees.files",
     "api": "errors adw_id system settings repo pool project worktrees.files",
+    "orchestration.phases": "errors",
+    "orchestration.plan": "errors system orchestration.phases",
+    "orchestration.store": "errors system orchestration.phases orchestration.plan",
+    "orchestration": "errors settings repo project orchestration.plan orchestration.store",
+    "orchestration.running": "errors system settings repo pool project worktrees "
+    "worktrees.files worktrees.finish orchestration.phases orchestration.store",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
-    "cli.terminal": "errors system repo pool project worktrees cli",
+    "cli.terminal": "errors system repo pool project worktrees orchestration.phases "
+    "orchestration.running orchestration.store cli",
     "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
-    "worktrees.files worktrees.finish cli cli.terminal",
+    "worktrees.files worktrees.finish orchestration orchestration.running orchestration.store cli "
+    "cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",
 }
 """Lowest first: a folder, or a file beside the folders, and the rooms that it imports from."""
 
-LOADED_BY_FEW = {"documents"}
+LOADED_BY_FEW = {
+    "documents",
+    "orchestration",
+    "orchestration.phases",
+    "orchestration.plan",
+    "orchestration.running",
+    "orchestration.store",
+}
 """Rooms that nothing below them imports: there, a slow library is at home."""
 
 DOORS = {
     "filelock": {"system.long_locks"},
     "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
     "platformdirs": {"settings.places"},
-    "psutil": {"system.ports", "system.servers"},
-    "psycopg": {"worktrees.postgres"},
-    "pydantic": {"pool.document", "pool.lease_record", "settings.check"},
+    "psutil": {"orchestration.running.processes", "system.ports", "system.servers"},
+    "psycopg": {"orchestration.store.postgres", "worktrees.postgres"},
+    "pydantic": {
+        "orchestration.plan.feature_file",
+        "pool.document",
+        "pool.lease_record",
+        "settings.check",
+    },
     "pydantic_core": {"settings.check"},
     "rich": {"cli.terminal.lines"},
-    "watchdog": {"system.directory_watch"},
+    "watchdog": {"system.directory_watch", "system.file_watch"},
 }
 """Which modules import a library that is slow to load; inside a function, always."""
 
@@ -178,14 +198,20 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 
 
 SPAWNS = {
+    "orchestration.running.commands",
     "repo.git",
     "worktrees.user_hooks",
     "system.background",
     "system.child_output",
     "integrations.service",
 }
-PRINTS = {"cli.main", "cli.commands.trust"}
-"""They ask `cli.output` to."""
+PRINTS = {
+    "cli.main",
+    "cli.commands.trust",
+    "orchestration.running.runner",
+    "orchestration.running.tidying",
+}
+"""The first two ask `cli.output` to; a runner's streams are its log."""
 
 
 def test_only_repo_git_runs_git_and_only_output_prints() -> None:

@@ -214,7 +214,9 @@ def test_every_failure_says_what_to_do_next() -> None:
 def test_a_command_in_a_hint_can_be_pasted(where: str, hint: str) -> None:
     """What follows it would be taken for its arguments: `remove X to give it up` removes `up`."""
     for words in commands_in(hint):
-        assert all(re.fullmatch(r"7|[A-Z_]+", one) or one in TOPICS for one in parsed(words)), hint
+        assert all(
+            re.fullmatch(r"7(\.7)?|[A-Z_]+", one) or one in TOPICS for one in parsed(words)
+        ), hint
     for words in commands_in(hint, program="git"):
         words = words[2:] if words[:1] == ["-C"] else words
         if words and not words[0][0].isdigit():  # as in "git 2.36 or later"

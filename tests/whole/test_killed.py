@@ -24,7 +24,7 @@ from adw_worktree.project import open_project
 from adw_worktree.repo.git import git_version
 from adw_worktree.repo.refs import head_branch
 from adw_worktree.repo.repository import admin_directory
-from adw_worktree.system.faults import POINTS
+from adw_worktree.system.faults import PHASE_POINTS, POINTS
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from tests.support import postgres_server
@@ -423,8 +423,9 @@ def fresh_home(
 
 def test_every_fault_point_is_used_once_by_its_name() -> None:
     text = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "faults.py")
-    assert [name for name in POINTS if f'reached("{name}")' not in text] == []
-    assert text.count("reached(") == sum(text.count(f'reached("{name}")') for name in POINTS)
+    points = (*POINTS, *PHASE_POINTS)
+    assert [name for name in points if f'reached("{name}")' not in text] == []
+    assert text.count("reached(") == sum(text.count(f'reached("{name}")') for name in points)
 
 
 @pytest.mark.parametrize("value", ["", "nowhere=kill", "lock.taken=perhaps", "lock.taken:0=kill"])

@@ -1,0 +1,168 @@
+"""`adw-worktree feature`."""
+
+from __future__ import annotations
+
+from adw_worktree.cli.output import Outcome, ask, can_ask, table
+from adw_worktree.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from adw_worktree.orchestration.start import Prepared
+    from adw_worktree.orchestration.store.database import Database
+    from adw_worktree.project import Project
+
+EPILOG = """\
+examples:
+  adw-worktree feature start diamond.toml          # its phases run, as many at once as may
+  adw-worktree feature start diamond.toml --wait   # and say how it goes until it is over
+  adw-worktree feature list
+  adw-worktree feature show diamond
+  adw-worktree feature pause diamond               # start nothing more of it
+  adw-worktree feature resume diamond
+  adw-worktree feature cancel diamond
+  adw-worktree feature priority diamond 10         # before all others
+
+A feature goes by its slug or its id. With --wait the exit code is 0 if all is completed, 11 if a
+phase failed or is blocked, 12 if a person is waited for."""
+
+_ACTIONS = ("start", "list", "show", "pause", "resume", "cancel", "priority")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=_ACTIONS, help="what to do")
+    parser.add_argument("name", nargs="?", metavar="FILE|FEATURE", help="a feature file, or a slug")
+    parser.add_argument("value", nargs="?", type=int, metavar="N", help="of `priority`: 0 to 100")
+    parser.add_argument("--wait", action="store_true", help="wait until the feature is over")
+    parser.add_argument("--yes", action="store_true", help="approve the commands without asking")
+    parser.add_argument(
+        "--max-running", type=int, metavar="N", help="phases that run at once, of all features"
+    )
+
+
+def run(args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.store.opening import open_store
+    from adw_worktree.settings.places import state_directory
+
+    if args.max_running is not None and not 1 <= args.max_running <= 1000:
+        raise UsageError("--max-running takes a number from 1 to 1000", hint="3 is the default")
+    if args.action != "list" and args.name is None:
+        raise UsageError(
+            f"feature {args.action} needs a name",
+            hint="adw-worktree feature start FILE"
+            if args.action == "start"
+            else "adw-worktree feature list",
+        )
+    if args.action == "start":
+        return _start(args)
+    database = open_store(state_directory())
+    try:
+        if args.action == "list":
+            return _list(database)
+        if args.action == "show":
+            return _show(database, args.name)
+        return _change(database, args)
+    finally:
+        database.close()
+
+
+def _start(args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.start import prepare, require_approved, start
+    from adw_worktree.orchestration.store.opening import open_store
+    from adw_worktree.orchestration.store.steering import set_limit
+    from adw_worktree.project import open_project
+
+    project = open_project(args.directory)
+    prepared = prepare(project, args.directory / args.name)
+    _approve(project, prepared, args)
+    require_approved(project, prepared)
+    database = open_store(project.state_dir)
+    try:
+        feature = start(database, prepared)
+        if args.max_running is not None:
+            set_limit(database, args.max_running)
+        summon(project.state_dir)
+        if args.wait:
+            from adw_worktree.cli.terminal.phases_view import wait_for_feature
+
+            return wait_for_feature(database, project.state_dir, feature, as_json=args.json)
+        outcome = _show(database, str(feature.id))
+        count = len(prepared.plan.phases)
+        phases = "1 phase" if count == 1 else f"{count} phases"
+        text = f"started feature {feature.id}, {feature.slug}, with {phases}"
+        follow = f"to follow it: adw-worktree feature show {feature.slug}"
+        return outcome._replace(text=text, notes=[*project.notices, follow])
+    finally:
+        database.close()
+
+
+def _approve(project: Project, prepared: Prepared, args: Namespace) -> None:
+    """Approve the commands of the feature, with --yes or by asking on the terminal."""
+    from adw_worktree.settings.approvals import is_trusted, trust
+
+    where = (project.state_dir, project.repo.common_dir)
+    if is_trusted(*where, prepared.digest):
+        return
+    shown = "\n".join(
+        f"  phase {phase.number}: {command}"
+        for phase in prepared.plan.phases
+        for command in phase.run
+    )
+    question = f"{prepared.origin.plan_path} asks to run:\n{shown}"
+    if args.yes or (not args.json and can_ask() and ask(question, "approve and start?")):
+        trust(*where, prepared.digest, lock_timeout=project.settings.lock_timeout)
+
+
+def _list(database: Database) -> Outcome:
+    from adw_worktree.orchestration.store.records import features
+    from adw_worktree.orchestration.store.results import feature_row
+
+    rows = [feature_row(database, one) for one in features(database)]
+    shown = [
+        [str(row["feature_id"]), row["slug"], row["status"], _counts(row), row["title"]]
+        for row in rows
+    ]
+    text = table(["ID", "SLUG", "STATUS", "PHASES", "TITLE"], shown) if rows else "no features"
+    return Outcome({"features": rows}, text)
+
+
+def _counts(row: dict[str, Any]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(row["phases"].items()))
+
+
+def _show(database: Database, name: str) -> Outcome:
+    from adw_worktree.cli.terminal.phases_view import phase_table
+    from adw_worktree.orchestration.store.features import find_feature
+    from adw_worktree.orchestration.store.results import feature_row, phase_rows
+
+    feature = find_feature(database, name)
+    rows = phase_rows(database, feature)
+    head = f"{feature.slug} ({feature.id}): {feature.title}, {feature.status}, on {feature.branch}"
+    data = {"feature": feature_row(database, feature), "phases": rows}
+    return Outcome(data, f"{head}\n{phase_table(rows)}")
+
+
+def _change(database: Database, args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.store import steering
+    from adw_worktree.settings.places import state_directory
+
+    if args.action == "priority":
+        if args.value is None or not 0 <= args.value <= 100:
+            raise UsageError(
+                "a priority is a number from 0 to 100",
+                hint=f"adw-worktree feature priority {args.name} N",
+            )
+        steering.set_feature_priority(database, args.name, args.value)
+    else:
+        change = {
+            "pause": steering.pause_feature,
+            "resume": steering.resume_feature,
+            "cancel": steering.cancel_feature,
+        }[args.action]
+        change(database, args.name)
+    summon(state_directory())
+    return _show(database, args.name)

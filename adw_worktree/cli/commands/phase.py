@@ -1,0 +1,142 @@
+"""`adw-worktree phase`."""
+
+from __future__ import annotations
+
+import os
+
+from adw_worktree.cli.output import Outcome
+from adw_worktree.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from pathlib import Path
+
+    from adw_worktree.orchestration.store.database import Database
+
+EPILOG = """\
+examples:
+  adw-worktree phase list                     # of the features that are not over
+  adw-worktree phase show login.3             # its attempts, and how each ended
+  adw-worktree phase log login.3 -f           # what its commands print
+  adw-worktree phase retry login.3
+  adw-worktree phase cancel login.3
+  adw-worktree phase pause login.3
+  adw-worktree phase resume login.3
+  adw-worktree phase done                     # from inside: the stage has come to its end
+  adw-worktree phase fail -m 'no such table'  # from inside: it cannot
+  adw-worktree phase block -m 'which port?'   # from inside: a person is needed
+  adw-worktree phase note -m 'half way'
+
+From inside a phase's commands nothing has to be named; from elsewhere, --attempt names the
+attempt by the token that `phase show` has."""
+
+_SHOWING = ("list", "show", "log")
+_STEERING = ("retry", "cancel", "pause", "resume")
+_REPORTS = ("done", "fail", "block", "note")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("action", choices=[*_SHOWING, *_STEERING, *_REPORTS], help="what to do")
+    parser.add_argument("name", nargs="?", metavar="FEATURE.N", help="the phase, such as login.3")
+    parser.add_argument("--all", action="store_true", help="of `list`: those of every feature")
+    parser.add_argument("-f", "--follow", action="store_true", help="of `log`: as it is written")
+    parser.add_argument("-m", "--message", metavar="TEXT", help="of a report: what to say")
+    parser.add_argument("--attempt", metavar="TOKEN", help="of a report from elsewhere")
+
+
+def run(args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.store.opening import open_store
+    from adw_worktree.settings.places import state_directory
+
+    if args.action in ("show", "log", *_STEERING) and args.name is None:
+        raise UsageError(
+            f"phase {args.action} needs the name of a phase", hint="adw-worktree phase list"
+        )
+    state_dir = state_directory()
+    database = open_store(state_dir)
+    try:
+        if args.action == "list":
+            return _list(database, everything=args.all)
+        if args.action == "show":
+            return _show(database, args.name)
+        if args.action == "log":
+            return _log(database, state_dir, args)
+        return _report(database, args) if args.action in _REPORTS else _steer(database, args)
+    finally:
+        database.close()
+
+
+def _log(database: Database, state_dir: Path, args: Namespace) -> Outcome:
+    from adw_worktree.cli.terminal.phases_view import follow_log, log_outcome
+
+    if not args.follow:
+        return log_outcome(database, state_dir, args.name)
+    if args.json:
+        raise UsageError(
+            "phase log --follow prints as it comes, and no document",
+            hint=f"adw-worktree phase log {args.name} --json",
+        )
+    return follow_log(database, state_dir, args.name)
+
+
+def _list(database: Database, *, everything: bool) -> Outcome:
+    from adw_worktree.cli.terminal.phases_view import phase_table
+    from adw_worktree.orchestration.store.records import features
+    from adw_worktree.orchestration.store.results import phase_rows
+
+    where = "1 = 1" if everything else "status IN ('running', 'paused')"
+    rows = [row for one in features(database, where) for row in phase_rows(database, one)]
+    return Outcome({"phases": rows}, phase_table(rows) if rows else "no phases")
+
+
+def _show(database: Database, name: str) -> Outcome:
+    from adw_worktree.cli.terminal.phases_view import attempt_lines, phase_table
+    from adw_worktree.orchestration.store.features import find_phase
+    from adw_worktree.orchestration.store.records import attempts, events, stages
+    from adw_worktree.orchestration.store.results import attempt_row, event_row, phase_rows
+
+    feature, phase = find_phase(database, name)
+    [row] = [one for one in phase_rows(database, feature)
+             if one["phase_number"] == phase.phase_number]  # fmt: skip
+    tried = [attempt_row(one, stages(database, one.token))
+             for one in attempts(database, "phase_id = ?", [phase.id])]  # fmt: skip
+    happened = [event_row(one) for one in events(database, "phase_id = ?", [phase.id])]
+    data = {"phase": row, "commands": phase.command_lines, "attempts": tried, "events": happened}
+    return Outcome(data, "\n".join([phase_table([row]), *attempt_lines(tried)]))
+
+
+def _steer(database: Database, args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.store import steering
+    from adw_worktree.settings.places import state_directory
+
+    change = {
+        "retry": steering.retry_phase,
+        "cancel": steering.cancel_phase,
+        "pause": steering.pause_phase,
+        "resume": steering.resume_phase,
+    }[args.action]
+    change(database, args.name)
+    summon(state_directory())
+    return _show(database, args.name)
+
+
+def _report(database: Database, args: Namespace) -> Outcome:
+    """Take what an attempt reports of itself, from inside or from elsewhere."""
+    from adw_worktree.orchestration.running.reporting import deliver
+    from adw_worktree.settings.places import state_directory
+
+    token = args.attempt or os.environ.get("ADW_ATTEMPT")
+    if not token:
+        raise UsageError(
+            f"phase {args.action} does not know which attempt reports",
+            hint="call it from a command of the phase, or name it with --attempt TOKEN",
+        )
+    if args.action in ("note", "block", "fail") and not (args.message or "").strip():
+        raise UsageError(
+            f"phase {args.action} needs a message", hint="say what there is to know, with -m TEXT"
+        )
+    is_new = deliver(database, state_directory(), token, args.action, args.message)
+    text = f"noted: {args.action}" if is_new else f"{args.action} was noted before"
+    return Outcome({"attempt": token, "report": args.action, "changed": is_new}, text)

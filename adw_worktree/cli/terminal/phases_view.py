@@ -1,0 +1,189 @@
+"""Phases on a terminal: tables, logs that are followed, and a feature that is waited for."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table
+from adw_worktree.errors import UnknownPhase
+from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
+from adw_worktree.orchestration.running.run_directory import run_directory
+from adw_worktree.orchestration.running.summon import onlookers
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.features import find_phase
+from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, features
+from adw_worktree.orchestration.store.results import feature_row, phase_rows
+from adw_worktree.system.bells import Bell, hang
+from adw_worktree.system.file_watch import woken_by_writes
+from adw_worktree.system.text import printable
+
+_FAILED, _WAITED_FOR = 11, 12
+_CHUNK_BYTES = 65536
+
+
+def phase_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return phases in columns."""
+    shown = [
+        [row["name"], row["status"], _needs(row), _seconds(row), row["title"], _why(row)]
+        for row in rows
+    ]
+    return table(["PHASE", "STATUS", "AFTER", "TIME", "TITLE", "WHY"], shown)
+
+
+def _needs(row: Mapping[str, Any]) -> str:
+    return ",".join(str(number) for number in row["depends_on_phases"]) or "-"
+
+
+def _seconds(row: Mapping[str, Any]) -> str:
+    from datetime import UTC, datetime
+
+    if row["started_at"] is None:
+        return "-"
+    end = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC)
+    seconds = max(0.0, (end - datetime.fromisoformat(row["started_at"])).total_seconds())
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    if row["blocked_by"]:
+        return f"blocked by {row['blocked_by']}"
+    if row["awaits_slot"]:
+        return "waits for a free slot"
+    return (row["error_message"] or "").partition("\n")[0][:120]
+
+
+def attempt_lines(tried: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each attempt, and below it one for each of its stages."""
+    lines = []
+    for one in tried:
+        how = one["end_reason"] or "running"
+        lines.append(f"attempt {one['number']} ({one['token']}): {how}")
+        lines += [f"  {stage['name']}: {stage['status']}" for stage in one["stages"]]
+    return lines
+
+
+# ---- waiting -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def onlooking(state_dir: Path) -> Iterator[Bell]:
+    """Hang a bell that is rung at each change of the store."""
+    directory = onlookers(state_dir)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bell = hang(directory / f"{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        yield bell
+    finally:
+        bell.take_down()
+        bell.close()
+
+
+def wait_for_feature(
+    database: Database, state_dir: Path, feature: Feature, *, as_json: bool
+) -> Outcome:
+    """Say each change of a phase's status until the feature is over, or waits for a person."""
+    known: dict[str, str] = {}
+    with onlooking(state_dir) as bell:
+        while True:
+            bell.silence()
+            rows = phase_rows(database, feature)
+            for row in rows:
+                if known.get(row["name"]) != row["status"]:
+                    known[row["name"]] = row["status"]
+                    if not as_json:
+                        print_event(f"{row['name']} {row['status']}")
+            [present] = features(database, "id = ?", [feature.id])
+            code = _verdict(present, rows)
+            if code is not None:
+                data = {"feature": feature_row(database, present), "phases": rows}
+                return Outcome(data, phase_table(rows), exit_code=code)
+            select.select([bell.descriptor], [], [])
+
+
+def _verdict(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return the exit code of a feature that is over, or waits for a person; None if it goes on."""
+    statuses = {row["status"] for row in rows}
+    if statuses == {"completed"}:
+        return 0
+    goes_on = (
+        statuses & {"ready", "running"} if feature.status == "running" else statuses & {"running"}
+    )
+    if goes_on:
+        return None
+    if statuses & WAITING_FOR_PERSON or feature.status == "paused":
+        return _WAITED_FOR
+    return _FAILED
+
+
+# ---- logs --------------------------------------------------------------------------------------
+
+
+def log_outcome(database: Database, state_dir: Path, name: str) -> Outcome:
+    """Return what the last attempt of a phase printed. Raises UnknownPhase if it has none yet."""
+    attempt = _last_attempt(database, name)
+    text = b"".join(_Log(path).more() for path in _logs(state_dir, attempt)).decode(
+        errors="backslashreplace"
+    )
+    data = {"name": name, "attempt": attempt.token, "log": text}
+    return Outcome(data, text.rstrip("\n"), exact=True)
+
+
+def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
+    """Print what the last attempt of a phase prints, as it comes, until it has ended.
+
+    Raises UnknownPhase if it has none yet.
+    """
+    attempt = _last_attempt(database, name)
+    known: dict[Path, _Log] = {}
+    directory = run_directory(state_dir, attempt.token).path
+    with onlooking(state_dir) as bell, woken_by_writes(directory) as woken:
+        while True:
+            bell.silence()
+            with suppress(BlockingIOError):
+                os.read(woken, _CHUNK_BYTES)
+            present = attempts(database, "token = ?", [attempt.token])[0]
+            for path in _logs(state_dir, attempt):
+                _show(known.setdefault(path, _Log(path)).more())
+            if present.ended_at is not None:
+                return Outcome({}, f"attempt {present.number} ended: {present.end_reason}")
+            select.select([bell.descriptor, woken], [], [])
+
+
+class _Log:
+    """A log, and how far it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+
+    def more(self) -> bytes:
+        """Return what was written since the last time."""
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            data = file.read()
+        self._read += len(data)
+        return data
+
+
+def _show(data: bytes) -> None:
+    if not data:
+        return
+    text = data.decode(errors="backslashreplace")
+    # To a terminal go no codes that a command may have printed; to a pipe goes all of it.
+    draw("\n".join(printable(line) for line in text.split("\n")) if can_draw() else text)
+
+
+def _logs(state_dir: Path, attempt: Attempt) -> list[Path]:
+    return sorted(run_directory(state_dir, attempt.token).path.glob("[0-9]*.log"))
+
+
+def _last_attempt(database: Database, name: str) -> Attempt:
+    _, phase = find_phase(database, name)
+    tried = attempts(database, "phase_id = ?", [phase.id])
+    if not tried:
+        raise UnknownPhase(f"{name} has not run yet", hint=f"adw-worktree phase show {name}")
+    return tried[-1]

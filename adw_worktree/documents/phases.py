@@ -1,0 +1,161 @@
+"""The documents of features, phases and their attempts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from adw_worktree.documents.document import AdwId, Document, Done, Time
+
+Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Status = Literal[
+    "queued", "ready", "running", "review", "paused", "completed", "failed", "blocked", "cancelled"
+]
+EndReason = Literal[
+    "completed", "agent-error", "command-failed", "gate-failed", "conflict", "timeout", "stalled",
+    "limit", "over-budget", "denied", "needs-person", "no-changes", "lost", "no-slot", "cancelled",
+]  # fmt: skip
+
+
+class FeatureRow(Document):
+    """A feature."""
+
+    feature_id: int
+    slug: str
+    title: str
+    status: Literal["running", "paused", "completed", "cancelled"]
+    branch: str
+    """Where its phases land."""
+    priority: int
+    """10 is urgent, 90 the background."""
+    repository: str
+    """Its main worktree."""
+    created_at: Time
+    ended_at: Time | None
+    phases: dict[Status, int]
+    """How many are in each status."""
+
+
+class PhaseRow(Document):
+    """A phase."""
+
+    name: str
+    """What commands call it, such as `login.3`."""
+    feature_id: int
+    phase_number: int
+    title: str
+    status: Status
+    depends_on_phases: list[int]
+    blocked_by: str | None
+    awaits_slot: bool
+    """Whether it found no free slot, and waits for one."""
+    priority: int
+    adw_id: AdwId
+    error_message: str | None
+    created_at: Time
+    ready_at: Time | None
+    started_at: Time | None
+    ended_at: Time | None
+
+
+class StageRow(Document):
+    """A step of an attempt."""
+
+    position: int
+    name: str
+    kind: str
+    status: Literal["running", "passed", "failed"]
+    exit_code: int | None
+    log: str | None
+    """Its file in the directory of the attempt."""
+    started_at: Time
+    ended_at: Time | None
+
+
+class AttemptRow(Document):
+    """One run of a phase."""
+
+    token: Token
+    number: int
+    host: str
+    pid: int | None
+    worktree: str | None
+    base_commit: str | None
+    head_commit: str | None
+    """Of the feature's branch, once it landed there."""
+    stage: str | None
+    stop: Literal["cancel", "pause"] | None
+    """What a person asked for."""
+    report: Literal["done", "fail", "block"] | None
+    """What it said of itself."""
+    report_message: str | None
+    end_reason: EndReason | None
+    """None while it runs."""
+    exit_code: int | None
+    started_at: Time
+    ended_at: Time | None
+    stages: list[StageRow]
+
+
+class EventRow(Document):
+    """A change, in the order in which they came."""
+
+    id: int
+    at: Time
+    feature_id: int | None
+    phase_id: int | None
+    attempt: Token | None
+    stage: str | None
+    kind: str
+    """Such as `phase.running`, `attempt.ended`, `report.note`."""
+    data: dict[str, str | int | float | None]
+
+
+class FeatureList(Done):
+    """`feature list`"""
+
+    features: list[FeatureRow]
+
+
+class FeatureShow(Done):
+    """`feature show`, and every other `feature`"""
+
+    feature: FeatureRow
+    phases: list[PhaseRow]
+
+
+class PhaseList(Done):
+    """`phase list`"""
+
+    phases: list[PhaseRow]
+
+
+class PhaseShow(Done):
+    """`phase show`, `retry`, `cancel`, `pause` and `resume`"""
+
+    phase: PhaseRow
+    commands: list[str]
+    attempts: list[AttemptRow]
+    events: list[EventRow]
+
+
+class PhaseLog(Done):
+    """`phase log`"""
+
+    name: str
+    attempt: Token
+    log: str
+
+
+class PhaseReport(Done):
+    """`phase done`, `fail`, `block` and `note`"""
+
+    attempt: Token
+    report: Literal["done", "fail", "block", "note"]
+    changed: bool
+    """False if the same was reported before."""
+
+
+class Work(Done):
+    """`work`"""

@@ -1,0 +1,1 @@
+"""From a plan to merged work: features, their phases, and the processes that carry them."""

@@ -1,0 +1,1 @@
+"""The rules of phases: states, dependencies, order. Pure: no file, no clock, no process."""

@@ -1,0 +1,1 @@
+"""Documents that describe a feature and its phases."""

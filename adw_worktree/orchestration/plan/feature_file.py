@@ -1,0 +1,146 @@
+"""The feature file: the small TOML document of a feature whose phases are commands.
+
+What holds here: a document is refused as a whole, with every line that is wrong, before anything of
+it reaches the store, a shell or git.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from adw_worktree.errors import PlanInvalid
+from adw_worktree.orchestration.phases.graph import flaws
+from adw_worktree.system.records import read_file
+
+_MOST_BYTES = 1024 * 1024
+_MOST_PHASES = 10_000
+SLUG = r"^[a-z0-9][a-z0-9-]{0,47}$"
+"""A feature's slug: part of ADW ids and of branches."""
+
+Line = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+Command = Annotated[
+    str, StringConstraints(min_length=1, max_length=8192, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
+]
+Priority = Annotated[int, Field(ge=0, le=100, strict=True)]
+"""10 is urgent, 50 the default, 90 the background."""
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PhaseEntry(_Strict):
+    """One phase: commands, run one after the other in the phase's own worktree."""
+
+    number: Annotated[int, Field(ge=1, le=_MOST_PHASES, strict=True)]
+    title: Line
+    run: Annotated[tuple[Command, ...], BeforeValidator(_listed), Field(min_length=1)]
+    depends_on: tuple[Annotated[int, Field(strict=True)], ...] = ()
+    priority: Priority | None = None
+    """None: the feature's."""
+    changes: Literal["commits", "none"] = "commits"
+    """`none`: the phase makes no commits, and nothing of it is merged."""
+    attempts: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
+    """How often it may be lost before it fails."""
+    timeout: Annotated[float, Field(gt=0, le=7 * 86400)] | None = None
+    """Seconds for which each command may run."""
+
+
+class FeatureFile(_Strict):
+    """A feature and its phases."""
+
+    slug: Annotated[str, StringConstraints(pattern=SLUG)]
+    title: Line
+    description: Annotated[str, StringConstraints(max_length=100_000)] = ""
+    priority: Priority = 50
+    base: (
+        Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f-][^\x00-\x20\x7f]*$")] | None
+    ) = None
+    """What the feature's branch starts from; None: the setting `base`."""
+    phases: Annotated[tuple[PhaseEntry, ...], Field(min_length=1, max_length=_MOST_PHASES)]
+
+
+def load_feature_file(file: Path) -> tuple[FeatureFile, str]:
+    """Return the feature that `file` describes, and the file's text.
+
+    Raises PlanInvalid, naming each line that is wrong.
+    """
+    try:
+        data = read_file(file)
+        if len(data) > _MOST_BYTES:
+            raise PlanInvalid(f"{file} is larger than 1 MiB", hint="split the feature into several")
+        text = data.decode()
+    except OSError as exc:
+        raise PlanInvalid(
+            f"{file} cannot be read: {exc.strerror}",
+            hint="name a TOML file with a feature and its phases",
+        ) from exc
+    except UnicodeDecodeError as exc:
+        raise PlanInvalid(f"{file} is not UTF-8: {exc}", hint="save it as UTF-8") from exc
+    return parse_feature(text, str(file)), text
+
+
+def parse_feature(text: str, name: str) -> FeatureFile:
+    """Return the feature that the TOML `text` describes; `name` is the document's, for errors.
+
+    Raises PlanInvalid.
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as exc:
+        raise PlanInvalid(f"{name} is not TOML: {exc or 'nested too deeply'}", hint=_HINT) from exc
+    try:
+        feature = FeatureFile.model_validate(document)
+    except ValidationError as exc:
+        found = [_sentence(text, error["loc"], error["msg"]) for error in exc.errors()]
+        raise _invalid(name, found) from exc
+    pairs = [(phase.number, phase.depends_on) for phase in feature.phases]
+    places = {phase.number: place for place, phase in enumerate(feature.phases)}
+    wrong = [f"line {_line_of(text, places[flaw.number])}: {flaw.text}" for flaw in flaws(pairs)]
+    if wrong:
+        raise _invalid(name, wrong)
+    return feature
+
+
+_HINT = "adw-worktree help phases (it has an example)"
+
+
+def _invalid(name: str, found: list[str]) -> PlanInvalid:
+    shown = found if len(found) <= 20 else [*found[:20], f"and {len(found) - 20} more"]
+    return PlanInvalid(
+        "\n".join([f"{name} describes no feature that can run:", *shown]), hint=_HINT
+    )
+
+
+def _sentence(text: str, location: tuple[int | str, ...], message: str) -> str:
+    """Return a fault with its line, and the key in the document's own words."""
+    if len(location) > 1 and location[0] == "phases" and isinstance(location[1], int):
+        place = location[1]
+        key = ".".join(str(part) for part in location[2:]) or "the phase"
+        return f"line {_line_of(text, place)}: phase at place {place + 1}: {key}: {message}"
+    return f"{'.'.join(str(part) for part in location)}: {message}"
+
+
+def _line_of(text: str, place: int) -> int:
+    """Return the line on which the phase at `place` begins; 1 if it stands in no `[[phases]]`."""
+    heads = [number for number, line in enumerate(text.splitlines(), 1)
+             if re.match(r"\s*\[\[\s*phases\s*\]\]", line)]  # fmt: skip
+    return heads[place] if place < len(heads) else 1

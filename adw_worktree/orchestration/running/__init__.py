@@ -1,0 +1,1 @@
+"""The processes that carry phases: coordinator and runners."""

@@ -1,0 +1,47 @@
+"""What a runner is told of its attempt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
+from adw_worktree.orchestration.store.attempts import Claimed
+from adw_worktree.orchestration.store.features import name_of
+from adw_worktree.orchestration.store.records import Attempt, Feature, Phase
+
+
+class Assignment(NamedTuple):
+    """An attempt, and what it is about."""
+
+    state_dir: Path
+    feature: Feature
+    phase: Phase
+    attempt: Attempt
+    earlier: tuple[Attempt, ...] = ()
+    """The phase's attempts before this one, the first one first."""
+
+    @property
+    def name(self) -> str:
+        """What a person calls the phase."""
+        return name_of(self.feature, self.phase)
+
+    @property
+    def run(self) -> RunDirectory:
+        """The attempt's directory."""
+        return run_directory(self.state_dir, self.attempt.token)
+
+    @property
+    def interrupted(self) -> list[RunDirectory]:
+        """The directories of the attempts that this one goes on with, the last one first."""
+        found = []
+        for attempt in reversed(self.earlier):
+            if attempt.end_reason not in ("lost", "cancelled", "no-slot"):
+                break
+            found.append(run_directory(self.state_dir, attempt.token))
+        return found
+
+
+def assignment_of(state_dir: Path, claimed: Claimed) -> Assignment:
+    """Return what a runner is told of a claimed attempt."""
+    return Assignment(state_dir, *claimed)

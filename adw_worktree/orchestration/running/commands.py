@@ -1,0 +1,125 @@
+"""Running a stage's commands, and heeding what comes meanwhile: a stop, a report, a time-out."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from adw_worktree.orchestration.running.processes import end_processes
+from adw_worktree.orchestration.running.run_directory import RunDirectory
+from adw_worktree.orchestration.running.summon import summon
+from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.system.bells import Bell
+from adw_worktree.system.faults import reached
+from adw_worktree.system.process_end import end_of
+
+GONE = "worktree-gone"
+"""What a runner is asked to stop by, beside a person's `cancel` and `pause`."""
+GRACE_SECONDS = 5.0
+"""For how long a command may put things in order once it was asked to end."""
+
+
+class Surroundings(NamedTuple):
+    """What a runner listens to while its commands run."""
+
+    state_dir: Path
+    run: RunDirectory
+    bell: Bell
+    lifeline: int
+    """At its end once the coordinator that started us is dead."""
+    tree: int
+    """The lock that our commands, and whatever they start, hold."""
+
+
+class Interrupted(Exception):
+    """The attempt ends now, for a reason from outside of its commands."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(end.reason)
+        self.end = end
+
+
+class Reported(Exception):
+    """The attempt says that its stage is done, though its command still runs."""
+
+
+def run_command(
+    command: str,
+    *,
+    around: Surroundings,
+    worktree: Path,
+    variables: Mapping[str, str],
+    log: int,
+    timeout: float | None,
+) -> int:
+    """Run one command line in the worktree and return its exit code.
+
+    Raises Interrupted, or Reported, with all its processes ended.
+    """
+    reached("command.before")
+    child = subprocess.Popen(
+        ["sh", "-c", "--", command],
+        cwd=worktree,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        pass_fds=(around.tree,),
+    )
+    reached("command.started")
+    try:
+        _wait(child, around, timeout)
+    except (Interrupted, Reported):
+        end_processes(around.run, worktree, grace=GRACE_SECONDS)
+        child.wait()
+        raise
+    return child.wait()
+
+
+def _wait(child: subprocess.Popen[bytes], around: Surroundings, timeout: float | None) -> None:
+    """Wait for the child's end. Raises Interrupted, Reported."""
+    ended = end_of(child.pid)
+    if ended is None:
+        return
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (ended, around.bell.descriptor, around.lifeline):
+            selector.register(descriptor, selectors.EVENT_READ)
+        heed(around)  # a word that was left before the bell hung
+        try:
+            while True:
+                patience = None if deadline is None else max(0.0, deadline - time.monotonic())
+                ready = {key.fd for key, _ in selector.select(patience)}
+                if ended in ready:
+                    return
+                if not ready:
+                    raise Interrupted(End("timeout", f"a command ran for {timeout:g} seconds"))
+                if around.lifeline in ready:
+                    selector.unregister(around.lifeline)
+                    summon(around.state_dir)
+                around.bell.silence()
+                heed(around)
+        finally:
+            os.close(ended)
+
+
+def heed(around: Surroundings) -> None:
+    """Look at what was left for the runner. Raises Interrupted, Reported."""
+    stop = around.run.asked("stop")
+    if stop == GONE:
+        raise Interrupted(End("lost", "its worktree was deleted"))
+    if stop is not None:
+        raise Interrupted(End("cancelled", f"asked to {stop}"))
+    kind, _, message = (around.run.asked("report") or "").partition("\n")
+    if kind == "done":
+        raise Reported
+    if kind == "fail":
+        raise Interrupted(End("command-failed", message or "reported as failed"))
+    if kind == "block":
+        raise Interrupted(End("needs-person", message or "reported as blocked"))

@@ -1,0 +1,331 @@
+"""The coordinator: starts phases on this host, and takes their ends into the store.
+
+Nobody starts it by hand: whoever changes the store, and every runner at its end, wakes it or starts
+one. It sleeps in one select, without a timer unless a phase waits for its time, and ends when
+nothing is left to start or to wait for.
+
+What holds here: it keeps nothing in memory that is not in the store or in the run directories, so
+that the next one goes on where it was killed. It never decides by a process number alone that a
+runner lives: the lock does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import selectors
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from adw_worktree.orchestration.running.assignment import Assignment, assignment_of
+from adw_worktree.orchestration.running.commands import GONE
+from adw_worktree.orchestration.running.nursery import Carrier, Nursery
+from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
+from adw_worktree.orchestration.running.runner import (
+    become_runner,
+    become_tidier,
+    become_undertaker,
+)
+from adw_worktree.orchestration.running.summon import onlookers
+from adw_worktree.orchestration.running.tidying import clear_mark, untidy
+from adw_worktree.orchestration.store import attempts as store_attempts
+from adw_worktree.orchestration.store.attempts import Claimed, End
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.opening import open_store
+from adw_worktree.orchestration.store.records import attempts, features, phases
+from adw_worktree.orchestration.store.steering import asked_to_stop
+from adw_worktree.pool.wakeups import coordinator_bell, slots_bell
+from adw_worktree.system.bells import Bell, hang, ring, ring_all
+from adw_worktree.system.faults import reached
+from adw_worktree.system.locks import Lock, try_lock
+from adw_worktree.system.paths import is_dir
+from adw_worktree.system.process_end import end_of
+
+_LONGEST_NAP_SECONDS = 60.0
+"""A clock that was set forward is noticed after that, while a phase waits for its time."""
+_BIRTH_SECONDS = 0.02
+
+
+def coordinate(
+    state_dir: Path, nursery: Nursery, *, until_idle: bool = True, patient: bool = False
+) -> None:
+    """Start phases and wait for their ends, until nothing is left; forever if not `until_idle`.
+
+    Another coordinator that lives is woken; then this comes back at once, or if `patient` waits
+    until that has ended. Raises StoreError.
+    """
+    (state_dir / "phases").mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = _only_one(state_dir, patient=patient)
+    if lock is None:
+        return
+    try:
+        while True:
+            coordinator = Coordinator(state_dir, nursery, hang(coordinator_bell(state_dir)))
+            try:
+                coordinator.work(until_idle=until_idle)
+                coordinator.bell.take_down()
+                reached("coordinator.idle")
+                # Whoever changed the store before the bell was gone has rung in vain.
+                if not coordinator.has_work():
+                    return
+            finally:
+                coordinator.close()
+    finally:
+        lock.release()
+
+
+def _only_one(state_dir: Path, *, patient: bool) -> Lock | None:
+    """Return the lock of the coordinator; None if one lives that has heard of our work.
+
+    One that is about to end has taken its bell down: its lock is waited for.
+    """
+    path = state_dir / "phases" / "coordinator.lock"
+    while True:
+        lock = try_lock(path)
+        if lock is not None:
+            return lock
+        heard = ring(coordinator_bell(state_dir))
+        if heard and not patient:
+            return None
+        if heard:
+            _wait_for(path)
+        else:
+            time.sleep(_BIRTH_SECONDS)
+
+
+def _wait_for(path: Path) -> None:
+    """Sleep in the kernel until nobody holds the lock."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
+
+
+class Coordinator:
+    """A coordinator at work."""
+
+    def __init__(self, state_dir: Path, nursery: Nursery, bell: Bell) -> None:
+        self.bell = bell
+        self._nursery = nursery
+        self._state_dir = state_dir
+        self._host = socket.gethostname()
+        self._store: Database = open_store(state_dir)
+        self._lifeline, self._life = os.pipe()
+        self._runners: dict[str, _Runner] = {}
+        self._slots: Bell | None = None
+
+    def close(self) -> None:
+        """Let everything go; the runners live on."""
+        for runner in self._runners.values():
+            runner.forget()
+        for descriptor in (self._lifeline, self._life):
+            os.close(descriptor)
+        if self._slots is not None:
+            self._slots.take_down()
+            self._slots.close()
+        self.bell.close()
+        self._store.close()
+
+    def has_work(self) -> bool:
+        """Return whether a phase waits to be started here, or an attempt runs."""
+        return store_attempts.has_news(self._store)
+
+    def work(self, *, until_idle: bool) -> None:
+        """Start and end attempts until there are none, and none can start."""
+        self._adopt()
+        while True:
+            self._look()
+            if until_idle and not self._runners and not self.has_work():
+                return
+            self._sleep()
+
+    # ---- waking up --------------------------------------------------------------------
+
+    def _sleep(self) -> None:
+        """Wait until somebody rings, a runner ends, or a phase's time has come."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.bell.descriptor, selectors.EVENT_READ)
+            if self._slots is not None:
+                selector.register(self._slots.descriptor, selectors.EVENT_READ)
+            patience = self._patience()
+            for runner in self._runners.values():
+                if runner.ended is None:
+                    patience = _BIRTH_SECONDS  # it was just born, or has just ended
+                else:
+                    selector.register(runner.ended, selectors.EVENT_READ)
+            selector.select(patience)
+
+    def _patience(self) -> float | None:
+        at = store_attempts.next_time(self._store)
+        if at is None:
+            return None
+        left = (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
+        return min(max(left, 0.0), _LONGEST_NAP_SECONDS)
+
+    def _look(self) -> None:
+        """Take in what has happened, and start what may start."""
+        self.bell.silence()
+        if self._slots is not None and self._slots.silence():
+            store_attempts.slot_freed(self._store)
+        for attempt in asked_to_stop(self._store, self._host):
+            run = self._run(attempt.token)
+            if run.asked("stop") is None and is_dir(run.path):
+                run.ask("stop", str(attempt.stop))
+        for runner in list(self._runners.values()):
+            self._take_in(runner)
+        self._stop_the_homeless()
+        self._start(store_attempts.claim(self._store, self._host, self._most_here()))
+        self._listen_for_slots()
+
+    def _listen_for_slots(self) -> None:
+        """Hear of slots that are freed, once a phase has found none."""
+        if self._slots is None and phases(self._store, "awaits_slot = 1"):
+            self._slots = hang(slots_bell(self._state_dir))
+            # One that was freed before the bell hung was not heard of.
+            store_attempts.slot_freed(self._store)
+            self._start(store_attempts.claim(self._store, self._host, self._most_here()))
+
+    def _stop_the_homeless(self) -> None:
+        """End the attempts whose worktrees were deleted from under them."""
+        for runner in self._runners.values():
+            is_gone = runner.worktree is not None and not is_dir(runner.worktree)
+            if is_gone and not runner.taken_in and runner.run.asked("stop") is None:
+                runner.run.ask("stop", GONE)
+
+    def _most_here(self) -> int:
+        [[most]] = self._store.execute("SELECT max_running FROM gate WHERE id = 1")
+        return int(str(most))
+
+    # ---- runners ----------------------------------------------------------------------
+
+    def _adopt(self) -> None:
+        """Take over the attempts that run here, or that died with nobody looking."""
+        for attempt in store_attempts.running_on(self._store, self._host):
+            self._runners[attempt.token] = _Runner(self._run(attempt.token), attempt.token)
+        for token in untidy(self._state_dir):
+            if token not in self._runners:
+                self._tidy(token)
+
+    def _start(self, claimed: list[Claimed]) -> None:
+        for one in claimed:
+            reached("claim.committed")
+            self._fork(assignment_of(self._state_dir, one))
+        if claimed:
+            ring_all(onlookers(self._state_dir))
+
+    def _fork(self, assignment: Assignment) -> None:
+        """Start the runner of an attempt."""
+        runner = _Runner(assignment.run, assignment.attempt.token)
+        self._runners[runner.token] = runner
+        self._send(runner, become_runner, assignment, lifeline=True)
+        reached("runner.forked")
+
+    def _bury(self, runner: _Runner) -> None:
+        """Have another process end what a dead runner left, and write that it was lost."""
+        self._send(runner, become_undertaker, runner.run)
+
+    def _tidy(self, token: str) -> None:
+        """Give back what a completed attempt holds whose runner died too early."""
+        found = attempts(self._store, "token = ? AND end_reason = 'completed'", [token])
+        if not found:
+            clear_mark(self._state_dir, token)
+            return
+        [phase] = phases(self._store, "id = ?", [found[0].phase_id])
+        [feature] = features(self._store, "id = ?", [phase.feature_id])
+        runner = _Runner(self._run(token), token)
+        runner.taken_in = True
+        self._runners[token] = runner
+        self._send(runner, become_tidier, Assignment(self._state_dir, feature, phase, found[0]))
+
+    def _send(
+        self, runner: _Runner, carrier: Carrier, argument: object, *, lifeline: bool = False
+    ) -> None:
+        """Have a process forked that does something for an attempt, unless one is at it."""
+        runner.run.make()
+        lock = runner.run.lock("runner")
+        if lock is None:
+            return
+        try:
+            descriptors = [lock, self._lifeline] if lifeline else [lock]
+            runner.watch(self._nursery.fork(carrier, argument, descriptors=descriptors))
+        finally:
+            os.close(lock)
+
+    def _take_in(self, runner: _Runner) -> None:
+        """Take what a runner has written into the store; bury one that is dead."""
+        entries = runner.news()
+        if entries:
+            store_attempts.note(self._store, runner.token, entries)
+        ended = runner.run.end()
+        if ended is not None and not runner.taken_in:
+            self._end(runner, ended)
+        if not runner.is_dead():
+            return
+        ended = runner.run.end()
+        if ended is None:
+            self._bury(runner)
+            return
+        if not runner.taken_in:
+            self._end(runner, ended)
+        runner.forget()
+        self._runners.pop(runner.token, None)
+        if runner.token in untidy(self._state_dir):
+            self._tidy(runner.token)
+
+    def _end(self, runner: _Runner, ended: End) -> None:
+        runner.taken_in = True
+        claimed = store_attempts.end(
+            self._store, runner.token, ended, host=self._host, most_here=self._most_here()
+        )
+        reached("end.committed")
+        self._start(claimed)
+        ring_all(onlookers(self._state_dir))
+
+    def _run(self, token: str) -> RunDirectory:
+        return run_directory(self._state_dir, token)
+
+
+class _Runner:
+    """A runner as its coordinator sees it; perhaps one that it found."""
+
+    def __init__(self, run: RunDirectory, token: str) -> None:
+        self.run, self.token = run, token
+        self.read = 0
+        """How much of the journal is in the store."""
+        self.worktree: Path | None = None
+        self.taken_in = False
+        """Whether the end is in the store."""
+        self.ended: int | None = None
+        """Readable once the process has ended; None if that is not known to come."""
+
+    def watch(self, pid: int) -> None:
+        """Wait for the end of this process from now on."""
+        self.forget()
+        self.ended = end_of(pid)
+
+    def news(self) -> list[dict[str, Any]]:
+        """Return what came to the journal since the last time."""
+        entries, self.read = self.run.journal(self.read)
+        for entry in entries:
+            if entry["kind"] == "worktree":
+                self.worktree = Path(str(entry["path"]))
+        return entries
+
+    def is_dead(self) -> bool:
+        """Return whether no process carries the attempt."""
+        if not self.run.is_locked("runner"):
+            return True
+        pid = self.run.pid() if self.ended is None else None
+        if pid is not None:
+            self.watch(pid)
+        return False
+
+    def forget(self) -> None:
+        """Stop waiting for the process."""
+        if self.ended is not None:
+            os.close(self.ended)
+        self.ended = None

@@ -1,0 +1,31 @@
+"""A coordinator with its nursery, as `work` runs it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from adw_worktree.errors import StoreError
+from adw_worktree.orchestration.running.coordinator import coordinate
+from adw_worktree.orchestration.running.nursery import Nursery, with_nursery
+from adw_worktree.orchestration.store.opening import open_store
+
+
+def work(state_dir: Path, *, until_idle: bool, patient: bool) -> None:
+    """Start phases on this host, and wait for their ends.
+
+    Where a coordinator lives already, its end is waited for if `patient`, and then looked once
+    more. Raises StoreError.
+    """
+    open_store(state_dir).close()  # what is wrong with it is said here, not in a process of its own
+    code = with_nursery(partial(_coordinate, state_dir, until_idle=until_idle, patient=patient))
+    if code != 0:
+        raise StoreError(
+            "the coordinator ended before its time",
+            hint="adw-worktree doctor; what runs goes on, and the next command starts another",
+        )
+
+
+def _coordinate(state_dir: Path, nursery: Nursery, *, until_idle: bool, patient: bool) -> int:
+    coordinate(state_dir, nursery, until_idle=until_idle, patient=patient)
+    return 0

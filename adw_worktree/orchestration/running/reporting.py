@@ -1,0 +1,33 @@
+"""What an attempt reports of itself, taken into the store and on to its runner."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from adw_worktree.orchestration.running.run_directory import run_directory
+from adw_worktree.orchestration.running.summon import summon
+from adw_worktree.orchestration.store.attempts import remark, report
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.system.paths import is_dir
+
+
+def deliver(
+    database: Database, state_dir: Path, token: str, kind: str, message: str | None
+) -> bool:
+    """Take a report, `done`, `fail`, `block` or `note`, of the attempt; return whether it is news.
+
+    Raises StaleAttempt with nothing changed, if that attempt is not the one that runs.
+    """
+    if kind == "note":
+        remark(database, token, message or "")
+        summon(state_dir)
+        return True
+    is_new = report(database, token, kind, message)
+    run = run_directory(state_dir, token)
+    # Also if it is no news: whoever brought it first may have been killed here.
+    if is_dir(run.path):
+        with suppress(OSError):
+            run.ask("report", f"{kind}\n{message or ''}")
+    summon(state_dir)
+    return is_new

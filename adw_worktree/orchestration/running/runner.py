@@ -1,0 +1,261 @@
+"""The runner: the process that carries one attempt, from its worktree to its end.
+
+What holds here: the runner needs the store only to ship. It holds the attempt's lock from before it
+is born until all is done; how the attempt ended is written down before the lock is free, and what
+could not be written is an attempt that is lost, which the next one makes good.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUnavailable
+from adw_worktree.orchestration.running.assignment import Assignment
+from adw_worktree.orchestration.running.commands import (
+    GRACE_SECONDS,
+    Interrupted,
+    Reported,
+    Surroundings,
+    run_command,
+)
+from adw_worktree.orchestration.running.processes import TOKEN_VARIABLE, end_processes
+from adw_worktree.orchestration.running.run_directory import RunDirectory
+from adw_worktree.orchestration.running.shipping import ensure_branch, landed_before, ship
+from adw_worktree.orchestration.running.summon import summon
+from adw_worktree.orchestration.running.tidying import clear_mark, mark_untidy, tidy
+from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.pool.lease import Lease
+from adw_worktree.project import Project, open_project
+from adw_worktree.repo.refs import branch_commit
+from adw_worktree.settings.places import branch_name
+from adw_worktree.system.bells import hang
+from adw_worktree.system.environment import clean_environment
+from adw_worktree.system.faults import reached
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.files.variables import hook_variables, variables
+
+_STAGE = "run"
+_WRITE_AGAIN_SECONDS = (0.1, 1.0, 10.0)
+
+
+def become_runner(assignment: Assignment, *, descriptors: list[int]) -> NoReturn:
+    """Carry the attempt in this process, which was forked for it, and end the process.
+
+    `descriptors` are the attempt's lock, and what is at its end once the coordinator is dead.
+    """
+    _, lifeline = descriptors
+
+    def carry() -> None:
+        _conclude(assignment, _carry(assignment, lifeline))
+
+    _live(assignment.run, descriptors, carry)
+
+
+def become_undertaker(run: RunDirectory, *, descriptors: list[int]) -> NoReturn:
+    """End what a dead runner has left running, write that it was lost, and end this process."""
+
+    def bury() -> None:
+        end_processes(run, worktree_in(run), grace=GRACE_SECONDS)
+        run.write_end(End("lost", "its runner was killed"))
+
+    _live(run, descriptors, bury)
+
+
+def become_tidier(assignment: Assignment, *, descriptors: list[int]) -> NoReturn:
+    """Give back what a completed attempt still holds, and end this process."""
+
+    def give_back() -> None:
+        end_processes(assignment.run, worktree_in(assignment.run), grace=GRACE_SECONDS)
+        tidy(assignment)
+        clear_mark(assignment.state_dir, assignment.attempt.token)
+
+    _live(assignment.run, descriptors, give_back)
+
+
+def _live(run: RunDirectory, descriptors: list[int], work: Callable[[], None]) -> NoReturn:
+    """Do the work in a session of our own, and end the process; a report goes to its log."""
+    code = 1
+    try:
+        _leave_coordinator(run, {*descriptors})
+        work()
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def worktree_in(run: RunDirectory) -> Path | None:
+    """Return the worktree that an attempt noted; None if it got none."""
+    for entry in run.journal()[0]:
+        if entry["kind"] == "worktree" and isinstance(entry.get("path"), str):
+            return Path(entry["path"])
+    return None
+
+
+def _leave_coordinator(run: RunDirectory, keep: set[int]) -> None:
+    """Have a session, streams and signals of our own, and nothing open of the coordinator's."""
+    os.setsid()
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(run.path / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    _close_all_but(keep | {0, 1, 2})
+    os.chdir("/")
+    run.write_pid()
+
+
+def _close_all_but(keep: set[int]) -> None:
+    start = 3
+    for descriptor in [*sorted(one for one in keep if one >= 3), os.sysconf("SC_OPEN_MAX")]:
+        os.closerange(start, descriptor)
+        start = descriptor + 1
+
+
+# ---- the attempt -------------------------------------------------------------------------------
+
+
+def _carry(assignment: Assignment, lifeline: int) -> End:
+    """Take the attempt through its stages; return how it ended."""
+    run = assignment.run
+    tree = run.lock("tree")
+    if tree is None:
+        return End("lost", "processes of this attempt run already")
+    around = Surroundings(assignment.state_dir, run, hang(run.bell), lifeline, tree)
+    try:
+        project = open_project(Path(assignment.feature.place))
+        landed = landed_before(project, assignment)
+        if landed is not None:
+            return landed
+        lease = _worktree(project, assignment)
+        ended = _stage(project, lease, assignment, around)
+        return ended if ended.reason != "completed" else ship(project, lease, assignment, output=2)
+    except (PoolExhausted, SlotUnavailable) as exc:
+        return End("no-slot", exc.message)
+    except AdwError as exc:
+        hint = f" ({exc.hint})" if exc.hint else ""
+        return End("command-failed", f"{exc.message}{hint}")
+
+
+def _worktree(project: Project, assignment: Assignment) -> Lease:
+    """Return the lease of the attempt's worktree, made from the tip of the feature's branch."""
+    tip, adw_id = ensure_branch(project, assignment), assignment.phase.adw_id
+    branch = branch_name(project.settings, adw_id)
+    goes_on = branch_commit(project.repo.home, branch) is not None
+    if goes_on and not assignment.earlier and adw_id not in project.pool.leases():
+        raise BranchUnusable(
+            f"branch {branch} exists, and is of no phase",
+            hint=f"git branch -m {branch} {branch}-kept, then adw-worktree phase retry "
+            f"{assignment.name}",
+        )
+    wish = Wish() if goes_on else Wish(base=f"refs/heads/{assignment.feature.branch}")
+    made = create(project, adw_id, wish, output=2)
+    reached("attempt.worktree")
+    assignment.run.append("worktree", path=made.lease.path, base_commit=made.base_commit or tip)
+    return made.lease
+
+
+def _stage(project: Project, lease: Lease, assignment: Assignment, around: Surroundings) -> End:
+    """Run the phase's commands, unless an attempt before had come through them.
+
+    Whatever they left running has ended then.
+    """
+    if _has_passed(assignment.interrupted):
+        return End("completed", exit_code=0)
+    run, log_name, worktree = assignment.run, f"01-{_STAGE}.log", Path(str(lease.path))
+    log = os.open(run.path / log_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    run.append("stage.started", position=1, name=_STAGE, stage_kind="run", log=log_name)
+    summon(assignment.state_dir)
+    try:
+        ended = _commands(project, lease, assignment, around, log)
+    finally:
+        os.close(log)
+        os.close(around.tree)
+        if run.is_locked("tree"):  # else there is nobody left who holds it
+            end_processes(run, worktree, grace=GRACE_SECONDS)
+    status = "passed" if ended.reason == "completed" else "failed"
+    run.append("stage.ended", position=1, name=_STAGE, status=status, exit_code=ended.exit_code)
+    return ended
+
+
+def _has_passed(runs: list[RunDirectory]) -> bool:
+    """Return whether the last of these attempts, the last one first, that began the stage has
+    come through it."""
+    for run in runs:
+        steps = [one for one in run.journal()[0] if one["kind"].startswith("stage.")]
+        if steps:
+            return steps[-1].get("status") == "passed"
+    return False
+
+
+def _commands(
+    project: Project, lease: Lease, assignment: Assignment, around: Surroundings, log: int
+) -> End:
+    """Run the phase's commands one after the other; return how they ended."""
+    environ = {
+        **clean_environment(),
+        **variables(project, lease),
+        **hook_variables(project, lease),
+        "ADW_FEATURE": assignment.feature.slug,
+        "ADW_PHASE": assignment.name,
+        TOKEN_VARIABLE: assignment.attempt.token,
+    }
+    try:
+        for command in assignment.phase.command_lines:
+            code = run_command(
+                command,
+                around=around,
+                worktree=Path(str(lease.path)),
+                variables=environ,
+                log=log,
+                timeout=assignment.phase.timeout_seconds,
+            )
+            if code != 0:
+                return End("command-failed", f"`{command}` failed with exit status {code}", code)
+    except Interrupted as exc:
+        return exc.end
+    except Reported:
+        return End("completed", exit_code=0)
+    except OSError as exc:
+        return End("command-failed", f"a command cannot be started: {exc.strerror}")
+    return End("completed", exit_code=0)
+
+
+# ---- its end -----------------------------------------------------------------------------------
+
+
+def _conclude(assignment: Assignment, ended: End) -> None:
+    """Write the end down, let it be known, and tidy up."""
+    run, completed = assignment.run, ended.reason == "completed"
+    if completed:
+        mark_untidy(assignment.state_dir, assignment.attempt.token)
+    _write_end(run, ended)
+    summon(assignment.state_dir)
+    end_processes(run, worktree_in(run), grace=GRACE_SECONDS)
+    if completed:
+        tidy(assignment)
+        clear_mark(assignment.state_dir, assignment.attempt.token)
+
+
+def _write_end(run: RunDirectory, ended: End) -> None:
+    """Write the end; on a disk that is full, again after a while. Raises OSError in the end."""
+    for seconds in _WRITE_AGAIN_SECONDS:
+        try:
+            run.write_end(ended)
+            return
+        except OSError as exc:
+            print(f"the end cannot be written: {exc}", file=sys.stderr)
+            time.sleep(seconds)
+    run.write_end(ended)

@@ -1,0 +1,20 @@
+"""Waking the coordinator, or starting one: by whoever has changed what it looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
+from adw_worktree.system.bells import ring, ring_all
+
+
+def onlookers(state_dir: Path) -> Path:
+    """Return the directory of the bells of whoever follows what happens."""
+    return state_dir / "phases" / "onlookers"
+
+
+def summon(state_dir: Path) -> None:
+    """Have a coordinator look at the store now; start one if none lives."""
+    if not ring(coordinator_bell(state_dir)):
+        start_coordinator(state_dir)
+    ring_all(onlookers(state_dir))

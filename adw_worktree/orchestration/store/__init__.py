@@ -1,0 +1,1 @@
+"""The database of features, phases, attempts and events."""

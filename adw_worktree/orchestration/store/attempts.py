@@ -1,0 +1,289 @@
+"""Attempts: claimed, watched and ended. Each of these is one transaction.
+
+What holds here: a phase has at most one attempt that has not ended; a place is taken by such an
+attempt, not by the phase's status; whatever an attempt writes changes nothing once it has ended.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from adw_worktree.errors import StaleAttempt
+from adw_worktree.orchestration.phases.states import EndReason, status_after
+from adw_worktree.orchestration.store.changes import change_status
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.records import (
+    Attempt,
+    Feature,
+    Phase,
+    attempts,
+    features,
+    phases,
+    stages,
+)
+
+
+class Claimed(NamedTuple):
+    """An attempt that is to start."""
+
+    feature: Feature
+    phase: Phase
+    attempt: Attempt
+    earlier: tuple[Attempt, ...]
+    """The phase's attempts before it, the first one first."""
+
+
+class End(NamedTuple):
+    """How an attempt ended."""
+
+    reason: EndReason
+    message: str | None = None
+    exit_code: int | None = None
+    head_commit: str | None = None
+
+
+def claim(database: Database, host: str, most_here: int) -> list[Claimed]:
+    """Start attempts of the phases that are next, as many as there are places, and return them.
+
+    At most `most_here` run on `host`, and no more than the store's limit anywhere.
+    """
+    with database.transaction():
+        return claim_within(database, host, most_here)
+
+
+def claim_within(database: Database, host: str, most_here: int) -> list[Claimed]:
+    """As `claim`, inside the caller's transaction."""
+    [[most]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
+    running = attempts(database, "ended_at IS NULL")
+    here = sum(one.host == host for one in running)
+    free = min(int(str(most)) - len(running), most_here - here)
+    if free <= 0:
+        return []
+    next_ones = phases(
+        database,
+        "status = 'ready' AND awaits_slot = 0 AND (not_before IS NULL OR not_before <= ?)"
+        " AND feature_id IN (SELECT id FROM features WHERE status = 'running')"
+        " AND id NOT IN (SELECT phase_id FROM attempts WHERE ended_at IS NULL)",
+        [now()],
+        order=f"priority, ready_at, id LIMIT {free:d}",
+    )
+    return [_start(database, phase, host) for phase in next_ones]
+
+
+def _start(database: Database, phase: Phase, host: str) -> Claimed:
+    earlier = attempts(database, "phase_id = ?", [phase.id])
+    token, number = os.urandom(16).hex(), len(earlier) + 1
+    change_status(database, phase, "running")
+    database.execute(
+        "INSERT INTO attempts (token, phase_id, number, host, started_at) VALUES (?, ?, ?, ?, ?)",
+        [token, phase.id, number, host, now()],
+    )
+    append(
+        database,
+        "attempt.started",
+        feature_id=phase.feature_id,
+        phase_id=phase.id,
+        attempt=token,
+        data={"number": number, "host": host},
+    )
+    [feature] = features(database, "id = ?", [phase.feature_id])
+    [attempt] = attempts(database, "token = ?", [token])
+    [claimed] = phases(database, "id = ?", [phase.id])
+    return Claimed(feature, claimed, attempt, tuple(earlier))
+
+
+def end(
+    database: Database, token: str, ended: End, *, host: str = "", most_here: int = 0
+) -> list[Claimed]:
+    """End an attempt, once; return the attempts on `host` that start in its place.
+
+    The phase gets the status that follows, unless a person gave it another one meanwhile.
+    """
+    with database.transaction():
+        [attempt] = attempts(database, "token = ?", [token])
+        if attempt.ended_at is None:
+            _end(database, attempt, ended)
+        return claim_within(database, host, most_here) if most_here else []
+
+
+def _end(database: Database, attempt: Attempt, ended: End) -> None:
+    database.execute(
+        "UPDATE attempts SET ended_at = ?, end_reason = ?, exit_code = ?,"
+        " head_commit = coalesce(?, head_commit) WHERE token = ?",
+        [now(), ended.reason, ended.exit_code, ended.head_commit, attempt.token],
+    )
+    [phase] = phases(database, "id = ?", [attempt.phase_id])
+    append(
+        database,
+        "attempt.ended",
+        feature_id=phase.feature_id,
+        phase_id=phase.id,
+        attempt=attempt.token,
+        data={"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message},
+    )
+    if phase.status != "running":
+        return  # cancelled or paused meanwhile
+    # One that was claimed and never began has used up nothing.
+    losses = phase.losses + (ended.reason == "lost" and attempt.stage is not None)
+    database.execute("UPDATE phases SET losses = ? WHERE id = ?", [losses, phase.id])
+    status = status_after(ended.reason, losses=losses, attempts=phase.attempts_allowed)
+    change_status(database, phase, status, why=ended.message)
+    if ended.reason == "no-slot":
+        database.execute("UPDATE phases SET awaits_slot = 1 WHERE id = ?", [phase.id])
+
+
+def running_on(database: Database, host: str) -> list[Attempt]:
+    """Return the attempts on `host` that have not ended."""
+    return attempts(database, "host = ? AND ended_at IS NULL", [host])
+
+
+def note(database: Database, token: str, entries: list[dict[str, Any]]) -> None:
+    """Take entries of an attempt's journal into the store; one that is there already is no news.
+
+    What is noted of an attempt that has ended is kept: it tells how it went.
+    """
+    with database.transaction():
+        [attempt] = attempts(database, "token = ?", [token])
+        known = {(stage.position, stage.ended_at is not None) for stage in stages(database, token)}
+        for entry in entries:
+            if entry["kind"] == "worktree":
+                database.execute(
+                    "UPDATE attempts SET worktree = ?, base_commit = ? WHERE token = ?",
+                    [entry["path"], entry["base_commit"], token],
+                )
+            elif entry["kind"] == "stage.started" and not known & {
+                (entry["position"], False),
+                (entry["position"], True),
+            }:
+                _begin_stage(database, attempt, entry)
+            elif entry["kind"] == "stage.ended" and (entry["position"], True) not in known:
+                _end_stage(database, attempt, entry)
+
+
+def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
+    database.execute(
+        "INSERT INTO stages (attempt, position, name, kind, round, status, log, started_at)"
+        " VALUES (?, ?, ?, ?, 1, 'running', ?, ?)",
+        [
+            attempt.token,
+            entry["position"],
+            entry["name"],
+            entry["stage_kind"],
+            entry["log"],
+            entry["at"],
+        ],
+    )
+    database.execute(
+        "UPDATE attempts SET stage = ? WHERE token = ?", [entry["name"], attempt.token]
+    )
+    _append_stage(database, attempt, entry)
+
+
+def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
+    database.execute(
+        "UPDATE stages SET status = ?, exit_code = ?, ended_at = ?"
+        " WHERE attempt = ? AND position = ?",
+        [entry["status"], entry["exit_code"], entry["at"], attempt.token, entry["position"]],
+    )
+    _append_stage(database, attempt, entry)
+
+
+def _append_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
+    [phase] = phases(database, "id = ?", [attempt.phase_id])
+    append(
+        database,
+        entry["kind"],
+        feature_id=phase.feature_id,
+        phase_id=phase.id,
+        attempt=attempt.token,
+        stage=entry["name"],
+        data={"status": entry.get("status")},
+    )
+
+
+def has_news(database: Database) -> bool:
+    """Return whether a phase waits for a place, a slot or its time, or an attempt runs."""
+    waiting = database.execute(
+        "SELECT 1 FROM phases p JOIN features f ON f.id = p.feature_id"
+        " WHERE p.status = 'ready' AND f.status = 'running' LIMIT 1"
+    )
+    return bool(
+        waiting or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
+    )
+
+
+def next_time(database: Database) -> str | None:
+    """Return the earliest time at which a phase that waits for its time may start."""
+    [[at]] = database.execute(
+        "SELECT min(not_before) FROM phases WHERE status = 'ready' AND not_before > ?", [now()]
+    )
+    return None if at is None else str(at)
+
+
+def slot_freed(database: Database) -> None:
+    """Let the phases that found no free slot be tried again."""
+    with database.transaction():
+        database.execute("UPDATE phases SET awaits_slot = 0 WHERE awaits_slot = 1")
+
+
+def require_current(database: Database, token: str) -> Attempt:
+    """Return the attempt. Raises StaleAttempt, saying what is true now, if it has ended, is to
+    end, or is none of this store's."""
+    found = attempts(database, "token = ?", [token])
+    if not found:
+        raise StaleAttempt(
+            f"no attempt has the token {token[:80]!r}", hint="adw-worktree phase list"
+        )
+    [attempt] = found
+    [phase] = phases(database, "id = ?", [attempt.phase_id])
+    [feature] = features(database, "id = ?", [phase.feature_id])
+    name = f"{feature.slug}.{phase.phase_number}"
+    if attempt.ended_at is not None or attempt.stop is not None:
+        how = attempt.end_reason or f"asked to {attempt.stop}"
+        raise StaleAttempt(
+            f"attempt {attempt.number} of {name} is over ({how}); {name} is {phase.status}",
+            hint=f"adw-worktree phase show {name}",
+        )
+    return attempt
+
+
+def report(database: Database, token: str, kind: str, message: str | None) -> bool:
+    """Note what an attempt reports of itself: `done`, `fail` or `block`; return whether it is news.
+
+    The same report twice is one. Raises StaleAttempt, also if it reported something else before.
+    """
+    with database.transaction():
+        found = attempts(database, "token = ?", [token])
+        if found and found[0].report == kind:
+            return False
+        attempt = require_current(database, token)
+        if attempt.report is not None:
+            raise StaleAttempt(
+                f"the attempt reported {attempt.report!r} before", hint="adw-worktree phase list"
+            )
+        database.execute(
+            "UPDATE attempts SET report = ?, report_message = ? WHERE token = ?",
+            [kind, message, token],
+        )
+        _append_report(database, attempt, kind, message)
+        return True
+
+
+def remark(database: Database, token: str, message: str) -> None:
+    """Note a remark of an attempt. Raises StaleAttempt."""
+    with database.transaction():
+        _append_report(database, require_current(database, token), "note", message)
+
+
+def _append_report(database: Database, attempt: Attempt, kind: str, message: str | None) -> None:
+    [phase] = phases(database, "id = ?", [attempt.phase_id])
+    append(
+        database,
+        f"report.{kind}",
+        feature_id=phase.feature_id,
+        phase_id=phase.id,
+        attempt=attempt.token,
+        data={"message": message},
+    )

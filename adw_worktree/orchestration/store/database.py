@@ -1,0 +1,42 @@
+"""What the store asks of its database, and the rule that all writers follow.
+
+What holds here: statements are written once, in the SQL that SQLite and PostgreSQL share, with `?`
+for values. Whoever writes does so inside `transaction`, which lets in one writer at a time: what it
+reads there stays true until it commits, and ids of events are in the order of commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+Value = str | int | float | None
+Row = tuple[Value, ...]
+
+
+class Database(Protocol):
+    """A connection to the store's tables. Not for use after a fork, or from two threads."""
+
+    place: str
+    """The file or the server, for messages."""
+    serial_key: str
+    """How a table declares a key that counts up."""
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Run one statement; return its rows, none for one that has no result.
+
+        Raises StoreError.
+        """
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Hold the only place for a writer; commit at the end, or take all back on an error.
+
+        Raises StoreError, LockTimeout.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the connection go."""
+        ...

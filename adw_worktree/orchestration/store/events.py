@@ -1,0 +1,32 @@
+"""Events: every change, appended in the transaction that makes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from adw_worktree.orchestration.store.database import Database, Value
+
+
+def now() -> str:
+    """Return the time as the store has it: UTC, with microseconds, so that texts sort."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def append(
+    database: Database,
+    kind: str,
+    *,
+    feature_id: int | None = None,
+    phase_id: int | None = None,
+    attempt: str | None = None,
+    stage: str | None = None,
+    data: Mapping[str, Value] | None = None,
+) -> None:
+    """Append an event; inside the transaction of the change that it tells."""
+    database.execute(
+        "INSERT INTO events (at, feature_id, phase_id, attempt, stage, kind, data)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [now(), feature_id, phase_id, attempt, stage, kind, json.dumps(data or {})],
+    )

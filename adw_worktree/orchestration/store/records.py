@@ -1,0 +1,174 @@
+"""The rows of the store, as the rest of the package sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+from adw_worktree.orchestration.phases.states import EndReason, Status
+from adw_worktree.orchestration.store.database import Database, Row, Value
+
+
+class Feature(NamedTuple):
+    """Something to be built."""
+
+    id: int
+    slug: str
+    title: str
+    repository: str
+    """What tells the repository on every host: its root commit, and its remote."""
+    place: str
+    """Its main worktree on the host that the feature was started on."""
+    branch: str
+    base: str | None
+    priority: int
+    status: str
+    """`running`, `paused`, `completed` or `cancelled`."""
+    created_at: str
+    ended_at: str | None
+
+
+class Phase(NamedTuple):
+    """A numbered part of a feature."""
+
+    id: int
+    feature_id: int
+    phase_number: int
+    title: str
+    commands: str
+    """A list of command lines, as JSON."""
+    changes: str
+    timeout_seconds: float | None
+    attempts_allowed: int
+    losses: int
+    priority: int
+    status: Status
+    blocked_by: str | None
+    awaits_slot: int
+    not_before: str | None
+    adw_id: str
+    error_message: str | None
+    created_at: str
+    ready_at: str | None
+    started_at: str | None
+    ended_at: str | None
+
+    @property
+    def command_lines(self) -> list[str]:
+        """The command lines, each for `sh -c`."""
+        return cast(list[str], json.loads(self.commands))
+
+
+class Attempt(NamedTuple):
+    """One run of a phase."""
+
+    token: str
+    phase_id: int
+    number: int
+    host: str
+    pid: int | None
+    worktree: str | None
+    base_commit: str | None
+    head_commit: str | None
+    stage: str | None
+    stop: str | None
+    """`cancel` or `pause`, once a person asked for its end."""
+    report: str | None
+    """`done`, `fail` or `block`, once it was reported."""
+    report_message: str | None
+    end_reason: EndReason | None
+    exit_code: int | None
+    started_at: str
+    ended_at: str | None
+
+
+class Stage(NamedTuple):
+    """One step of an attempt."""
+
+    attempt: str
+    position: int
+    name: str
+    kind: str
+    status: str
+    exit_code: int | None
+    log: str | None
+    started_at: str
+    ended_at: str | None
+
+
+class Event(NamedTuple):
+    """A change, written in the transaction that made it."""
+
+    id: int
+    at: str
+    feature_id: int | None
+    phase_id: int | None
+    attempt: str | None
+    stage: str | None
+    kind: str
+    data: str
+
+
+def features(
+    database: Database, where: str = "1 = 1", values: Sequence[Value] = ()
+) -> list[Feature]:
+    """Return the features that `where` selects, the oldest first."""
+    return [
+        Feature(*_any(row)) for row in _select(database, "features", Feature, where, values, "id")
+    ]
+
+
+def phases(
+    database: Database, where: str = "1 = 1", values: Sequence[Value] = (), order: str = "id"
+) -> list[Phase]:
+    """Return the phases that `where` selects."""
+    return [Phase(*_any(row)) for row in _select(database, "phases", Phase, where, values, order)]
+
+
+def attempts(database: Database, where: str, values: Sequence[Value] = ()) -> list[Attempt]:
+    """Return the attempts that `where` selects, in the order of their numbers."""
+    rows = _select(database, "attempts", Attempt, where, values, "phase_id, number")
+    return [Attempt(*_any(row)) for row in rows]
+
+
+def stages(database: Database, token: str) -> list[Stage]:
+    """Return the stages of an attempt, in their order."""
+    rows = _select(database, "stages", Stage, "attempt = ?", [token], "position")
+    return [Stage(*_any(row)) for row in rows]
+
+
+def events(database: Database, where: str, values: Sequence[Value] = ()) -> list[Event]:
+    """Return the events that `where` selects, in their order."""
+    return [Event(*_any(row)) for row in _select(database, "events", Event, where, values, "id")]
+
+
+def dependencies(database: Database, feature_id: int) -> dict[int, list[int]]:
+    """Return, for each phase of a feature, the phases that it depends on, all by their ids."""
+    found: dict[int, list[int]] = {}
+    for phase, needs in database.execute(
+        "SELECT p.id, d.needs_id FROM phases p LEFT JOIN dependencies d ON d.phase_id = p.id "
+        "WHERE p.feature_id = ? ORDER BY p.id, d.needs_id",
+        [feature_id],
+    ):
+        before = found.setdefault(int(str(phase)), [])
+        if needs is not None:
+            before.append(int(str(needs)))
+    return found
+
+
+def _select(
+    database: Database,
+    table: str,
+    kind: type[NamedTuple],
+    where: str,
+    values: Sequence[Value],
+    order: str,
+) -> list[Row]:
+    columns = ", ".join(kind._fields)
+    statement = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}"
+    return database.execute(statement, values)
+
+
+def _any(row: Row) -> tuple[Any, ...]:
+    return row

@@ -1,0 +1,157 @@
+"""The store's tables, and the migrations that make them.
+
+What holds here: a migration that was released is never changed; each runs in one transaction with
+the note that it ran. Times are ISO 8601 in UTC, with microseconds, as text: they sort as they are.
+"""
+
+from __future__ import annotations
+
+from adw_worktree.errors import StoreTooNew
+from adw_worktree.orchestration.store.database import Database
+
+_FIRST = """
+CREATE TABLE meta (version INTEGER NOT NULL);
+CREATE TABLE gate (id INTEGER PRIMARY KEY, max_running INTEGER NOT NULL);
+CREATE TABLE features (
+    id {serial_key},
+    slug TEXT NOT NULL,
+    title TEXT NOT NULL,
+    description TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    place TEXT NOT NULL,
+    plan_path TEXT,
+    plan_text TEXT NOT NULL,
+    branch TEXT NOT NULL,
+    base TEXT,
+    priority INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    land TEXT NOT NULL,
+    budget_usd DOUBLE PRECISION,
+    owner TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    ended_at TEXT
+);
+CREATE INDEX features_by_slug ON features (slug);
+CREATE TABLE phases (
+    id {serial_key},
+    feature_id BIGINT NOT NULL REFERENCES features (id),
+    phase_number INTEGER NOT NULL,
+    title TEXT NOT NULL,
+    workflow TEXT,
+    commands TEXT NOT NULL,
+    changes TEXT NOT NULL,
+    timeout_seconds DOUBLE PRECISION,
+    attempts_allowed INTEGER NOT NULL,
+    losses INTEGER NOT NULL DEFAULT 0,
+    priority INTEGER NOT NULL,
+    queue_position INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    blocked_by TEXT,
+    awaits_slot INTEGER NOT NULL DEFAULT 0,
+    not_before TEXT,
+    adw_id TEXT NOT NULL,
+    issue_number INTEGER,
+    pr_number INTEGER,
+    estimated_hours DOUBLE PRECISION,
+    error_message TEXT,
+    created_at TEXT NOT NULL,
+    ready_at TEXT,
+    started_at TEXT,
+    ended_at TEXT,
+    UNIQUE (feature_id, phase_number)
+);
+CREATE INDEX phases_ready ON phases (priority, ready_at, id) WHERE status = 'ready';
+CREATE TABLE dependencies (
+    phase_id BIGINT NOT NULL REFERENCES phases (id),
+    needs_id BIGINT NOT NULL REFERENCES phases (id),
+    PRIMARY KEY (phase_id, needs_id)
+);
+CREATE INDEX dependencies_by_need ON dependencies (needs_id);
+CREATE TABLE attempts (
+    token TEXT PRIMARY KEY,
+    phase_id BIGINT NOT NULL REFERENCES phases (id),
+    number INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    pid INTEGER,
+    worktree TEXT,
+    base_commit TEXT,
+    head_commit TEXT,
+    stage TEXT,
+    stop TEXT,
+    report TEXT,
+    report_message TEXT,
+    end_reason TEXT,
+    exit_code INTEGER,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    UNIQUE (phase_id, number)
+);
+CREATE INDEX attempts_running ON attempts (host) WHERE ended_at IS NULL;
+CREATE TABLE stages (
+    attempt TEXT NOT NULL REFERENCES attempts (token),
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    exit_code INTEGER,
+    log TEXT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    PRIMARY KEY (attempt, position)
+);
+CREATE TABLE events (
+    id {serial_key},
+    at TEXT NOT NULL,
+    feature_id BIGINT,
+    phase_id BIGINT,
+    attempt TEXT,
+    stage TEXT,
+    kind TEXT NOT NULL,
+    data TEXT NOT NULL
+);
+CREATE INDEX events_of_phase ON events (phase_id, id);
+INSERT INTO gate (id, max_running) VALUES (1, 3);
+INSERT INTO meta (version) VALUES (0);
+"""
+
+MIGRATIONS = (_FIRST,)
+"""The statements that lead from each version to the next."""
+
+
+def migrate(database: Database) -> None:
+    """Bring the tables to this version. Raises StoreTooNew, StoreError."""
+    if _version(database) == len(MIGRATIONS):
+        return
+    with database.transaction():
+        for version in range(_version(database), len(MIGRATIONS)):
+            for statement in _statements(MIGRATIONS[version], database.serial_key):
+                database.execute(statement)
+            database.execute("UPDATE meta SET version = ?", [version + 1])
+
+
+def _version(database: Database) -> int:
+    """Return how many migrations the tables have had. Raises StoreTooNew."""
+    if not _has_tables(database):
+        return 0
+    version = int(str(database.execute("SELECT version FROM meta")[0][0]))
+    if version > len(MIGRATIONS):
+        raise StoreTooNew(
+            f"the store {database.place} was made by a later adw-worktree (version {version} of "
+            f"its tables; this one knows {len(MIGRATIONS)})",
+            hint="upgrade adw-worktree",
+        )
+    return version
+
+
+def _has_tables(database: Database) -> bool:
+    if database.serial_key.startswith("INTEGER"):
+        found = database.execute("SELECT name FROM sqlite_master WHERE name = 'meta'")
+    else:
+        found = [row for row in database.execute("SELECT to_regclass('meta')") if row[0]]
+    return bool(found)
+
+
+def _statements(script: str, serial_key: str) -> list[str]:
+    parts = script.replace("{serial_key}", serial_key).split(";")
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,107 @@
+"""The store in one file on this machine: SQLite, in WAL mode.
+
+What holds here: a writer waits at a lock beside the file before it begins, so that SQLite itself
+never has to refuse; a commit is on the disk before it returns (`synchronous=FULL`), so that no
+power cut takes back the end of a phase. A file that is damaged or of another kind is left as it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+
+from adw_worktree.errors import FileUnusable, StoreError
+from adw_worktree.orchestration.store.database import Row, Value
+from adw_worktree.system.faults import reached
+from adw_worktree.system.locks import held
+
+_LOCK_SECONDS = 30.0
+_REASONS = {
+    sqlite3.SQLITE_FULL: "free some space, then repeat",
+    sqlite3.SQLITE_READONLY: "make {directory} and the files in it writable for you, then repeat",
+    sqlite3.SQLITE_CANTOPEN: "make {directory} and the files in it writable for you, then repeat",
+    sqlite3.SQLITE_BUSY: "end the program that has the file open, then repeat",
+    sqlite3.SQLITE_LOCKED: "end the program that has the file open, then repeat",
+    sqlite3.SQLITE_IOERR: "see what the kernel says of the disk (dmesg)",
+}
+_DAMAGED = "save what it holds: sqlite3 {file} .recover; or begin anew: mv {file} {file}.damaged"
+
+
+class SqliteDatabase:
+    """The database in a file; see `Database`."""
+
+    serial_key = "INTEGER PRIMARY KEY AUTOINCREMENT"
+
+    def __init__(self, file: Path) -> None:
+        """Open the file; it is made if it is missing. Raises StoreError."""
+        self.place = str(file)
+        self._file = file
+        self._lock_file = file.with_name(f"{file.name}.lock")
+        try:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        except OSError as exc:
+            raise FileUnusable.because(f"the store {file} cannot be made", exc) from exc
+        try:
+            self._connection = sqlite3.connect(file, isolation_level=None, timeout=_LOCK_SECONDS)
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            if self._connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+                raise StoreError(
+                    f"{file} is on a file system on which SQLite cannot be shared by processes",
+                    hint="choose a state directory on a local disk with ADW_STATE_HOME",
+                )
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
+
+    def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
+        try:
+            return self._connection.execute(statement, values).fetchall()
+        except sqlite3.Error as exc:
+            raise self._error(exc) from exc
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with held(self._lock_file, _LOCK_SECONDS, f"the store {self.place}"):
+            self.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                reached("store.commit")
+                self.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite may have taken it back by itself
+                    with suppress(StoreError):
+                        self.execute("ROLLBACK")
+                raise
+            reached("store.committed")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _error(self, exc: sqlite3.Error) -> StoreError:
+        """Return the error for what SQLite says. Raises programming errors of ours as they are."""
+        code = getattr(exc, "sqlite_errorcode", None)
+        kind = code & 0xFF if isinstance(code, int) else None
+        if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            hint = _DAMAGED.format(file=quote(self.place))
+            return StoreError(f"the store {self.place} is damaged: {exc}", hint=hint)
+        if kind not in _REASONS:
+            raise exc
+        hint = _REASONS[kind].format(directory=quote(str(self._file.parent)))
+        return StoreError(f"the store {self.place} cannot be used: {exc}", hint=hint)
+
+
+def is_missing(file: Path) -> bool:
+    """Return whether there is no store in `file`: then nothing was ever started."""
+    try:
+        return file.stat().st_size == 0
+    except OSError as exc:
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR):
+            return True
+        raise FileUnusable.because(f"the store {file} cannot be looked at", exc) from exc

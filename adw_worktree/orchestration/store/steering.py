@@ -1,0 +1,164 @@
+"""What a person changes: pause, resume, cancel, retry, the limit. Each is one transaction.
+
+What holds here: a running phase that is paused or cancelled gets its new status at once; its
+attempt is asked to stop, and holds its place until it has ended.
+"""
+
+from __future__ import annotations
+
+from adw_worktree.errors import PhaseNotInState
+from adw_worktree.orchestration.store.changes import (
+    change_status,
+    end_feature,
+    needs_of,
+    unblock,
+    wait_for_needs,
+)
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import append
+from adw_worktree.orchestration.store.features import (
+    find_feature,
+    find_phase,
+    name_of,
+    require_running,
+)
+from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, phases
+
+
+def pause_phase(database: Database, name: str) -> Phase:
+    """Hold a phase; a running one is stopped, and goes on in its worktree after `resume_phase`.
+
+    Raises UnknownPhase, PhaseNotInState.
+    """
+    with database.transaction():
+        _, phase = find_phase(database, name)
+        if phase.status != "paused":
+            change_status(database, phase, "paused")
+            _ask_to_stop(database, phase, "pause")
+        return _again(database, phase)
+
+
+def resume_phase(database: Database, name: str) -> Phase:
+    """Let a paused phase go on. Raises UnknownPhase, PhaseNotInState."""
+    with database.transaction():
+        _, phase = find_phase(database, name)
+        if phase.status != "paused":
+            raise PhaseNotInState(
+                f"{name} is {phase.status}, not paused", hint=f"adw-worktree phase show {name}"
+            )
+        wait_for_needs(database, phase)
+        return _again(database, phase)
+
+
+def cancel_phase(database: Database, name: str) -> Phase:
+    """End a phase for good; those that depend on it are blocked.
+
+    Raises UnknownPhase, PhaseNotInState.
+    """
+    with database.transaction():
+        _, phase = find_phase(database, name)
+        if phase.status != "cancelled":
+            change_status(database, phase, "cancelled")
+            _ask_to_stop(database, phase, "cancel")
+        return _again(database, phase)
+
+
+def retry_phase(database: Database, name: str) -> Phase:
+    """Let a phase that failed, was cancelled, or waits for a person run again.
+
+    Those that it blocked wait for it again. Raises UnknownPhase, PhaseNotInState.
+    """
+    with database.transaction():
+        feature, phase = find_phase(database, name)
+        require_running(feature)
+        called = name_of(feature, phase)
+        if phase.status == "blocked":
+            broken = [one for one in needs_of(database, phase) if one.status != "completed"]
+            hints = [f"adw-worktree phase retry {name_of(feature, one)}" for one in broken[:1]]
+            raise PhaseNotInState(f"{called} is blocked by {phase.blocked_by}", hint=hints[0])
+        if phase.status not in ("failed", "cancelled", "review"):
+            raise PhaseNotInState(
+                f"{called} is {phase.status}: there is nothing to repeat",
+                hint=f"adw-worktree phase show {called}",
+            )
+        if attempts(database, "phase_id = ? AND ended_at IS NULL", [phase.id]):
+            raise PhaseNotInState(
+                f"the last attempt of {called} has not ended yet",
+                hint=f"repeat in a moment; adw-worktree phase show {called}",
+            )
+        database.execute("UPDATE phases SET losses = 0 WHERE id = ?", [phase.id])
+        wait_for_needs(database, phase)
+        unblock(database, phase)
+        return _again(database, phase)
+
+
+def pause_feature(database: Database, name: str) -> None:
+    """Start nothing more of a feature; what runs goes on. Raises UnknownPhase, PhaseNotInState."""
+    _set_feature(database, name, "paused")
+
+
+def resume_feature(database: Database, name: str) -> None:
+    """Let a paused feature go on. Raises UnknownPhase, PhaseNotInState."""
+    _set_feature(database, name, "running")
+
+
+def _set_feature(database: Database, name: str, status: str) -> None:
+    with database.transaction():
+        feature = find_feature(database, name)
+        require_running(feature)
+        if feature.status != status:
+            database.execute("UPDATE features SET status = ? WHERE id = ?", [status, feature.id])
+            append(database, f"feature.{status}", feature_id=feature.id)
+
+
+def cancel_feature(database: Database, name: str) -> list[Phase]:
+    """End a feature: cancel every phase that is not completed; return those phases.
+
+    Raises UnknownPhase, PhaseNotInState.
+    """
+    with database.transaction():
+        feature = find_feature(database, name)
+        require_running(feature)
+        doomed = phases(database, "feature_id = ? AND status <> 'completed'", [feature.id])
+        for phase in doomed:
+            present = _again(database, phase)  # the one before may have blocked it
+            if present.status != "cancelled":
+                change_status(database, present, "cancelled")
+                _ask_to_stop(database, phase, "cancel")
+        end_feature(database, feature.id, "cancelled")
+        return doomed
+
+
+def set_feature_priority(database: Database, name: str, priority: int) -> None:
+    """Give a feature, and its phases that wait, another priority. Raises UnknownPhase."""
+    with database.transaction():
+        feature = find_feature(database, name)
+        database.execute("UPDATE features SET priority = ? WHERE id = ?", [priority, feature.id])
+        database.execute(
+            "UPDATE phases SET priority = ? WHERE feature_id = ? AND status <> 'completed'",
+            [priority, feature.id],
+        )
+        append(database, "feature.priority", feature_id=feature.id, data={"priority": priority})
+
+
+def set_limit(database: Database, most: int) -> None:
+    """Let at most `most` phases run at once; what runs is not stopped."""
+    with database.transaction():
+        database.execute("UPDATE gate SET max_running = ? WHERE id = 1", [most])
+        append(database, "limit", data={"max_running": most})
+
+
+def asked_to_stop(database: Database, host: str) -> list[Attempt]:
+    """Return the attempts on `host` that were asked to stop and have not ended."""
+    return attempts(database, "host = ? AND ended_at IS NULL AND stop IS NOT NULL", [host])
+
+
+def _ask_to_stop(database: Database, phase: Phase, how: str) -> None:
+    database.execute(
+        "UPDATE attempts SET stop = ? WHERE phase_id = ? AND ended_at IS NULL", [how, phase.id]
+    )
+
+
+def _again(database: Database, phase: Phase) -> Phase:
+    [present] = phases(database, "id = ?", [phase.id])
+    return present

@@ -1,0 +1,86 @@
+"""Bells: named pipes by which a process wakes another that sleeps in the kernel.
+
+What holds here: a ring says "look again" and nothing else, so that one too many does no harm, and
+one that is lost with its hearer is made good by whoever starts the next: a bell without a hearer
+was left by a process that died with work before it. A pipe, not a socket: the path of a socket has
+108 bytes at most, and a state directory may lie deeper.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from adw_worktree.system.named_tuple import NamedTuple
+
+_MOST_BYTES = 4096
+
+
+class Bell(NamedTuple):
+    """A bell that this process hears."""
+
+    path: Path
+    descriptor: int
+    """Readable when somebody rang."""
+
+    def silence(self) -> bool:
+        """Forget the rings until now; return whether there were any."""
+        rang = False
+        with suppress(BlockingIOError):
+            while os.read(self.descriptor, _MOST_BYTES):
+                rang = True
+        return rang
+
+    def take_down(self) -> None:
+        """Remove the bell; whoever rings from now on finds none."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+
+    def close(self) -> None:
+        """Stop hearing, as a process that ends does."""
+        os.close(self.descriptor)
+
+
+def hang(path: Path) -> Bell:
+    """Make the bell at `path`, in place of what a dead process left there. Raises OSError."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+    os.mkfifo(path, 0o600)
+    # Writable, too: else the pipe is at its end whenever nobody rings.
+    return Bell(path, os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW))
+
+
+def ring(path: Path) -> bool | None:
+    """Ring the bell at `path`: True if somebody hears it, False if whoever did is dead.
+
+    None if there is no bell, or nothing that may be used as one.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as exc:
+        return False if exc.errno == errno.ENXIO else None
+    try:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return None
+        with suppress(BlockingIOError):  # full: it was rung often enough
+            os.write(descriptor, b"!")
+        return True
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def ring_all(directory: Path) -> None:
+    """Ring every bell in `directory`, and remove those whose hearers are dead."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return
+    for name in names:
+        if ring(directory / name) is False:
+            with suppress(OSError):
+                (directory / name).unlink()

@@ -1,0 +1,57 @@
+"""Bells: whoever sleeps is woken, and one whose hearer died is known for that."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+from adw_worktree.system.bells import hang, ring, ring_all
+
+
+def test_a_ring_wakes_who_hears_it(tmp_path: Path) -> None:
+    bell = hang(tmp_path / "bell")
+    assert select.select([bell.descriptor], [], [], 0)[0] == []
+    assert ring(bell.path) is True
+    assert select.select([bell.descriptor], [], [], 5)[0] == [bell.descriptor]
+    assert bell.silence() is True
+    assert bell.silence() is False
+    bell.close()
+
+
+def test_a_bell_whose_hearer_is_dead_is_told_from_none(tmp_path: Path) -> None:
+    hang(tmp_path / "bell").close()
+    assert ring(tmp_path / "bell") is False
+    assert ring(tmp_path / "none") is None
+    (tmp_path / "file").write_text("")
+    assert ring(tmp_path / "file") is None
+    (tmp_path / "link").symlink_to("bell")
+    assert ring(tmp_path / "link") is None
+
+
+def test_a_bell_that_nobody_answers_holds_nobody_up(tmp_path: Path) -> None:
+    bell = hang(tmp_path / "bell")
+    for _ in range(70_000):  # more than a pipe takes
+        ring(bell.path)
+    assert bell.silence() is True
+    bell.close()
+
+
+def test_a_path_may_be_longer_than_a_sockets(tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 200)
+    directory.mkdir()
+    bell = hang(directory / "bell")
+    assert ring(bell.path) is True
+    bell.close()
+
+
+def test_bells_of_the_dead_are_taken_away(tmp_path: Path) -> None:
+    living = hang(tmp_path / "living")
+    script = f"from pathlib import Path; from adw_worktree.system.bells import hang; hang(Path({str(tmp_path / 'dead')!r}))"  # noqa: E501
+    subprocess.run([sys.executable, "-c", script], check=True)
+    ring_all(tmp_path)
+    assert os.listdir(tmp_path) == ["living"]
+    assert living.silence() is True
+    living.close()
