@@ -118,6 +118,12 @@ class FeatureList(Done):
     features: list[FeatureRow]
 
 
+class ImportQueue(Done):
+    """`import-queue`"""
+
+    features: list[FeatureRow]
+
+
 class FeatureShow(Done):
     """`feature show`, and every other `feature`"""
 

@@ -14,6 +14,7 @@ from adw_worktree.documents.document import Document, Failed
 from adw_worktree.documents.phases import (
     FeatureList,
     FeatureShow,
+    ImportQueue,
     PhaseList,
     PhaseLog,
     PhaseReport,
@@ -62,7 +63,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Create, Adopt, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List,
     Status, Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus,
     SparesFilled, SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit,
-    FeatureList, FeatureShow, PhaseList, PhaseShow, PhaseLog, PhaseReport, Work,
+    FeatureList, FeatureShow, ImportQueue, PhaseList, PhaseShow, PhaseLog, PhaseReport, Work,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""

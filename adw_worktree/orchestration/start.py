@@ -43,8 +43,13 @@ def prepare(project: Project, file: Path) -> Prepared:
             f"there is no commit {base!r} for feature {plan.slug} to start from",
             hint="commit something, or name another base in the feature file",
         )
-    origin = Origin(_identity(project), str(home), str(file), text, getpass.getuser())
-    return Prepared(plan, origin, commands_digest(plan))
+    return Prepared(plan, origin_of(project, str(file), text), commands_digest(plan))
+
+
+def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
+    """Return where a feature of this repository comes from. Raises NotARepository."""
+    place = str(project.repo.home)
+    return Origin(_identity(project), place, plan_path, plan_text, getpass.getuser())
 
 
 def commands_digest(plan: FeatureFile) -> str:

@@ -174,6 +174,8 @@ def _stage(project: Project, lease: Lease, assignment: Assignment, around: Surro
     """
     if _has_passed(assignment.interrupted):
         return End("completed", exit_code=0)
+    if not assignment.phase.command_lines:
+        return End("needs-person", "the phase has no commands")
     run, log_name, worktree = assignment.run, f"01-{_STAGE}.log", Path(str(lease.path))
     log = os.open(run.path / log_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     run.append("stage.started", position=1, name=_STAGE, stage_kind="run", log=log_name)
