@@ -19,8 +19,8 @@ _CHIP, _GAP, _BETWEEN, _LETTER = 24, 7, 24, 7.25
 FLOORS = (
     ("cli.commands", "cli.terminal", "cli"),
     (
-        "orchestration.running",
         "orchestration",
+        "orchestration.running",
         "orchestration.store",
         "orchestration.plan",
         "orchestration.phases",

@@ -29,15 +29,16 @@ ROOMS = {
     "orchestration.phases": "errors",
     "orchestration.plan": "errors system orchestration.phases",
     "orchestration.store": "errors system orchestration.phases orchestration.plan",
-    "orchestration": "errors settings repo project orchestration.plan orchestration.store",
     "orchestration.running": "errors system settings repo pool project worktrees "
     "worktrees.files worktrees.finish orchestration.phases orchestration.store",
+    "orchestration": "errors system settings repo pool project worktrees orchestration.plan "
+    "orchestration.store orchestration.running",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees orchestration.phases "
     "orchestration.running orchestration.store cli",
     "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
-    "worktrees.files worktrees.finish orchestration orchestration.running orchestration.store cli "
-    "cli.terminal",
+    "worktrees.files worktrees.finish orchestration.plan orchestration.store orchestration.running "
+    "orchestration cli cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",
 }

@@ -307,6 +307,24 @@ def test_a_log_is_followed_to_the_end_of_its_attempt(adw: Adw, tmp_path: Path) -
     assert following.returncode == 0
 
 
+def test_doctor_names_what_nobody_sees_to(adw: Adw, tmp_path: Path) -> None:
+    running(adw, tmp_path)
+    assert not problems(adw) & {"coordinator-missing", "runner-gone"}
+    kill_all()
+    bell = state_dir() / "phases" / "coordinator.bell"
+    bell.unlink()  # or the examination itself would start another
+    assert problems(adw) >= {"coordinator-missing", "runner-gone"}
+    assert_done(adw, tmp_path, runs=2)
+    assert not problems(adw) & {"coordinator-missing", "runner-gone"}
+    (state_dir() / "phases" / "phases.db").write_bytes(b"damaged" * 1000)
+    assert "store-unusable" in problems(adw)
+
+
+def problems(adw: Adw) -> set[str]:
+    found = adw("doctor", "--json", code=None).json["problems"]
+    return {one["code"] for one in found}
+
+
 # ---- before anything starts --------------------------------------------------------------------
 
 

@@ -1,0 +1,54 @@
+"""What is wrong with features and their phases, for `doctor`. Changes nothing."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from adw_worktree.errors import AdwError
+from adw_worktree.orchestration.running.run_directory import run_directory
+from adw_worktree.orchestration.store.attempts import has_news
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.opening import has_store, open_store
+from adw_worktree.orchestration.store.records import attempts, features, phases
+from adw_worktree.pool.wakeups import coordinator_bell
+from adw_worktree.system.bells import ring
+from adw_worktree.worktrees.doctor import Problem
+
+_START = "adw-worktree work --until-idle"
+
+
+def examine_phases(state_dir: Path) -> list[Problem]:
+    """Return what is wrong with the store, the coordinator and the runners on this host."""
+    try:
+        if not has_store(state_dir):
+            return []
+        database = open_store(state_dir)
+    except AdwError as exc:
+        return [Problem("store-unusable", exc.message, exc.hint or "see the message")]
+    try:
+        return [*_coordinator(database, state_dir), *_runners(database, state_dir)]
+    except AdwError as exc:
+        return [Problem("store-unusable", exc.message, exc.hint or "see the message")]
+    finally:
+        database.close()
+
+
+def _coordinator(database: Database, state_dir: Path) -> Iterator[Problem]:
+    if has_news(database) and not ring(coordinator_bell(state_dir)):
+        message = "phases wait to be started, or run, and no coordinator lives that sees to them"
+        yield Problem("coordinator-missing", message, _START)
+
+
+def _runners(database: Database, state_dir: Path) -> Iterator[Problem]:
+    here = [socket.gethostname()]
+    for attempt in attempts(database, "host = ? AND ended_at IS NULL", here):
+        run = run_directory(state_dir, attempt.token)
+        if run.is_locked("runner") or run.end() is not None:
+            continue
+        [phase] = phases(database, "id = ?", [attempt.phase_id])
+        [feature] = features(database, "id = ?", [phase.feature_id])
+        name = f"{feature.slug}.{phase.phase_number}"
+        message = f"the runner of attempt {attempt.number} of {name} is gone"
+        yield Problem("runner-gone", message, _START)
