@@ -169,6 +169,7 @@ PHASE_POINTS = (
     "journal.written",
     "ship.before",
     "ship.landed",
+    "end.before",
     "end.written",
     "end.committed",
 )

@@ -123,6 +123,7 @@ class RunDirectory(NamedTuple):
     def write_end(self, ended: End) -> None:
         """Write how the attempt ended. Raises OSError."""
         data = json.dumps({"schema_version": 1, **ended._asdict()}).encode() + b"\n"
+        reached("end.before")
         write_atomically(self.path / "end.json", data, mode=0o600)
         reached("end.written")
 

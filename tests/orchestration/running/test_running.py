@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import psutil
@@ -31,6 +32,7 @@ from tests.support.features import (
 )
 from tests.support.machine import settle
 from tests.support.repositories import branches, git, worktrees
+from tests.support.stress_size import stress_size
 
 
 @pytest.fixture(autouse=True)
@@ -247,6 +249,42 @@ def test_work_that_had_landed_is_not_done_again(adw: Adw, tmp_path: Path) -> Non
     assert statuses(adw, "f") == {1: "completed"}
     assert (tmp_path / "runs").read_text() == "run\n"
     assert_over(adw)
+
+
+def test_an_end_that_the_disk_has_no_room_for_is_written_later(adw: Adw, tmp_path: Path) -> None:
+    file = write_feature(adw, "f", phase(1, f"echo run >>{tmp_path}/runs", COMMIT))
+    adw("feature", "start", str(file), "--yes", ADW_FAULT="end.before=enospc")
+    work(adw)
+    assert reasons(adw, "f.1") == ["completed"]
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_of_many_coordinators_one_works(adw: Adw, tmp_path: Path) -> None:
+    command = ONCE.format(f"{tmp_path}/$ADW_ID") + "sleep 0.1"
+    for number in range(1, 5):
+        (tmp_path / f"f-p{number}").mkdir()
+    file = write_feature(
+        adw, "f", *(phase(number, command, changes="none") for number in range(1, 5))
+    )
+    adw("feature", "start", str(file), "--yes")
+    started = [adw.start("work", "--until-idle", quiet=True) for _ in range(6)]
+    assert [process.wait(120) for process in started] == [0] * 6
+    assert set(statuses(adw, "f").values()) == {"completed"}
+    assert not list(tmp_path.glob("*/two"))
+    assert [path.read_text() for path in tmp_path.glob("*/runs")] == ["run\n"] * 4
+    assert_over(adw)
+
+
+def test_a_coordinator_that_waits_is_never_woken_in_vain(adw: Adw, tmp_path: Path) -> None:
+    """Polling kept a laptop awake, and was late all the same."""
+    running(adw, tmp_path)
+    time.sleep(1)
+    mine = [one for one in processes() if "work" in one.cmdline()]
+    assert len(mine) == 3  # the coordinator, who forks for it, and a runner
+    before = [one.num_ctx_switches().voluntary for one in mine]
+    time.sleep(stress_size(2, 60))
+    assert [one.num_ctx_switches().voluntary for one in mine] == before
+    assert_done(adw, tmp_path, runs=1)
 
 
 # ---- people ------------------------------------------------------------------------------------
