@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +98,29 @@ def processes() -> list[psutil.Process]:
     return found
 
 
+def ours() -> list[psutil.Process]:
+    """Return the coordinator, the process that forks for it, and the runners; no commands."""
+    found = []
+    for process in processes():
+        with suppress(psutil.Error):
+            if "work" in process.cmdline():
+                found.append(process)
+    return found
+
+
+def kill(found: Iterable[psutil.Process]) -> int:
+    """Kill processes, some of which may end by the death of another; return how many were there."""
+    killed = 0
+    for process in found:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+    return killed
+
+
 def kill_all() -> None:
     """Kill everything of the test, as a power cut does."""
-    for process in processes():
-        try:
-            process.send_signal(signal.SIGKILL)
-        except psutil.Error:
-            continue
+    kill(processes())
 
 
 def runner_of(token: str) -> int:
@@ -119,12 +135,16 @@ def work(adw: Adw) -> None:
 
 def nothing_is_left() -> bool:
     """Return whether every process of the test has ended."""
-    return not [one for one in processes() if one.status() != psutil.STATUS_ZOMBIE]
+    for process in processes():
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                return False
+    return True
 
 
 def assert_over(adw: Adw) -> None:
     """Hold that no process, and no attempt without an end, is left."""
-    settle(nothing_is_left, f"left: {[one.cmdline() for one in processes()]}")
+    settle(nothing_is_left, "a process is left")
     database = store()
     assert database.execute("SELECT token FROM attempts WHERE ended_at IS NULL") == []
     database.close()
@@ -133,9 +153,3 @@ def assert_over(adw: Adw) -> None:
 def log_of(adw: Adw, name: str) -> str:
     """Return what the last attempt of a phase printed."""
     return adw("phase", "log", name).stdout
-
-
-def signal_all(signum: int, found: Sequence[psutil.Process]) -> None:
-    """Send a signal to processes, some of which may have ended."""
-    for process in found:
-        subprocess.run(["kill", f"-{signum}", str(process.pid)], check=False, capture_output=True)

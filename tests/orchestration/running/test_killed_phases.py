@@ -15,6 +15,7 @@ from tests.support.command_line import Adw
 from tests.support.features import (
     COMMIT,
     assert_over,
+    kill,
     kill_all,
     phase,
     processes,
@@ -86,9 +87,7 @@ def test_killed_at_random_moments_phases_come_through(adw: Adw, tmp_path: Path) 
     while time.monotonic() < end:
         time.sleep(choice.uniform(0.3, 1.5))
         found = processes()
-        for process in found if choice.random() < 0.15 else found and [choice.choice(found)]:
-            process.kill()
-            kills += 1
+        kills += kill(found if choice.random() < 0.15 else found and [choice.choice(found)])
         if choice.random() < 0.5:
             adw("list", code=None)
     count("kills", kills)

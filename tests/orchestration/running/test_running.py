@@ -15,10 +15,11 @@ from tests.support.command_line import Adw
 from tests.support.features import (
     COMMIT,
     assert_over,
+    kill,
     kill_all,
     log_of,
+    ours,
     phase,
-    processes,
     reasons,
     runner_of,
     shown,
@@ -212,9 +213,7 @@ def test_a_runner_that_is_killed_is_made_good(adw: Adw, tmp_path: Path) -> None:
 def test_a_coordinator_that_is_killed_disturbs_no_phase(adw: Adw, tmp_path: Path) -> None:
     token = running(adw, tmp_path)
     kept = runner_of(token)
-    for process in processes():
-        if "work" in process.cmdline() and process.pid != kept:
-            process.kill()
+    kill(one for one in ours() if one.pid != kept)
     assert_done(adw, tmp_path, runs=1)
     assert reasons(adw, "f.1") == ["completed"]
 
@@ -279,7 +278,7 @@ def test_a_coordinator_that_waits_is_never_woken_in_vain(adw: Adw, tmp_path: Pat
     """Polling kept a laptop awake, and was late all the same."""
     running(adw, tmp_path)
     time.sleep(1)
-    mine = [one for one in processes() if "work" in one.cmdline()]
+    mine = ours()
     assert len(mine) == 3  # the coordinator, who forks for it, and a runner
     before = [one.num_ctx_switches().voluntary for one in mine]
     time.sleep(stress_size(2, 60))
