@@ -13,6 +13,7 @@ from adw_worktree.errors import InvalidAdwId
 from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import is_dir
+from adw_worktree.system.records import read_small
 
 _REFTABLE_STUB = "ref: refs/heads/.invalid"
 """What the file HEAD says where refs are in a reftable; who reads it as a branch is wrong."""
@@ -126,6 +127,21 @@ def named_ref(directory: Path, name: str) -> str | None:
     command = ["rev-parse", "--symbolic-full-name", "--end-of-options", name]
     told = run_git(command, directory, check=False).stdout.removesuffix("\n")
     return told.rpartition("\n")[2] or None
+
+
+def loose_commit(common_dir: Path, branch: str) -> str | None:
+    """Return the commit of a branch whose ref is a file of its own, without starting git.
+
+    None where git has to be asked: there is none, refs are packed or in tables, or it is a link.
+    """
+    if has_reftable(common_dir):
+        return None
+    try:
+        data = read_small(f"{common_dir}/refs/heads/{branch}").strip()
+    except OSError:
+        return None
+    is_name = len(data) in (40, 64) and not data.strip(b"0123456789abcdef")
+    return data.decode() if is_name else None
 
 
 def branch_commit(directory: Path, branch: str) -> str | None:

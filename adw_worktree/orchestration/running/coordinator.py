@@ -257,29 +257,32 @@ class Coordinator:
 
     def _take_in(self, runner: _Runner) -> None:
         """Take what a runner has written into the store; bury one that is dead."""
+        dead = runner.is_dead()  # before it is looked at what it left
+        ended = None if runner.taken_in else runner.run.end()
         entries = runner.news()
-        if entries:
+        if ended is not None:
+            self._end(runner, ended, entries)
+        elif entries:
             store_attempts.note(self._store, runner.token, entries)
-        ended = runner.run.end()
-        if ended is not None and not runner.taken_in:
-            self._end(runner, ended)
-        if not runner.is_dead():
-            return
-        ended = runner.run.end()
-        if ended is None:
-            self._bury(runner)
+        if not dead:
             return
         if not runner.taken_in:
-            self._end(runner, ended)
+            self._bury(runner)
+            return
         runner.forget()
         self._runners.pop(runner.token, None)
         if runner.token in untidy(self._state_dir):
             self._tidy(runner.token)
 
-    def _end(self, runner: _Runner, ended: End) -> None:
+    def _end(self, runner: _Runner, ended: End, entries: list[dict[str, Any]]) -> None:
         runner.taken_in = True
         claimed = store_attempts.end(
-            self._store, runner.token, ended, host=self._host, most_here=self._most_here()
+            self._store,
+            runner.token,
+            ended,
+            entries=entries,
+            host=self._host,
+            most_here=self._most_here(),
         )
         reached("end.committed")
         self._start(claimed)

@@ -38,11 +38,13 @@ from adw_worktree.settings.places import branch_name
 from adw_worktree.system.bells import hang
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
+from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.files.variables import hook_variables, variables
 
 _STAGE = "run"
+_LESS_URGENT = 10
 _WRITE_AGAIN_SECONDS = (0.1, 1.0, 10.0)
 
 
@@ -152,9 +154,13 @@ def _carry(assignment: Assignment, lifeline: int) -> End:
 def _worktree(project: Project, assignment: Assignment) -> Lease:
     """Return the lease of the attempt's worktree, made from the tip of the feature's branch."""
     tip, adw_id = ensure_branch(project, assignment), assignment.phase.adw_id
+    present = project.pool.leases().get(adw_id)
+    if present is not None and _is_alive(project, present):
+        assignment.run.append("worktree", path=present.path, base_commit=tip)
+        return present
     branch = branch_name(project.settings, adw_id)
-    goes_on = branch_commit(project.repo.home, branch) is not None
-    if goes_on and not assignment.earlier and adw_id not in project.pool.leases():
+    goes_on = present is not None or branch_commit(project.repo.home, branch) is not None
+    if goes_on and not assignment.earlier and present is None:
         raise BranchUnusable(
             f"branch {branch} exists, and is of no phase",
             hint=f"git branch -m {branch} {branch}-kept, then adw-worktree phase retry "
@@ -165,6 +171,17 @@ def _worktree(project: Project, assignment: Assignment) -> Lease:
     reached("attempt.worktree")
     assignment.run.append("worktree", path=made.lease.path, base_commit=made.base_commit or tip)
     return made.lease
+
+
+def _is_alive(project: Project, lease: Lease) -> bool:
+    """Return whether the worktree of a lease is there, and `create` has nothing to do."""
+    finding = project.pool.finding(lease)
+    return (
+        lease.state == "active"
+        and finding.verdict == "alive"
+        and str(finding.path) == lease.path
+        and exists(Path(str(lease.path)) / project.settings.env_file)
+    )
 
 
 def _stage(project: Project, lease: Lease, assignment: Assignment, around: Surroundings) -> End:
@@ -245,6 +262,7 @@ def _conclude(assignment: Assignment, ended: End) -> None:
         mark_untidy(assignment.state_dir, assignment.attempt.token)
     _write_end(run, ended)
     summon(assignment.state_dir)
+    os.nice(_LESS_URGENT)  # the next phase starts meanwhile
     end_processes(run, worktree_in(run), grace=GRACE_SECONDS)
     if completed:
         tidy(assignment)

@@ -25,7 +25,13 @@ from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch
 from adw_worktree.repo.git import run_git
-from adw_worktree.repo.refs import branch_commit, head_branch, is_ancestor, resolve_base
+from adw_worktree.repo.refs import (
+    branch_commit,
+    head_branch,
+    is_ancestor,
+    loose_commit,
+    resolve_base,
+)
 from adw_worktree.system.faults import reached
 from adw_worktree.worktrees.finish.finish import Terms, finish
 
@@ -45,7 +51,8 @@ def ensure_branch(project: Project, assignment: Assignment) -> str:
     """
     branch = assignment.feature.branch
     for _ in range(2):  # a phase beside this one may make it first
-        commit = branch_commit(project.repo.home, branch)
+        commit = loose_commit(project.repo.common_dir, branch)
+        commit = commit or branch_commit(project.repo.home, branch)
         if commit is not None:
             return commit
         base = assignment.feature.base or project.settings.base
@@ -65,8 +72,9 @@ def ensure_branch(project: Project, assignment: Assignment) -> str:
 
 def landed_before(project: Project, assignment: Assignment) -> End | None:
     """Return the end of an attempt whose work had landed when it was lost; None if it had not."""
-    tip = branch_commit(project.repo.home, assignment.feature.branch)
-    for run in assignment.interrupted if tip is not None else ():
+    interrupted = assignment.interrupted
+    tip = branch_commit(project.repo.home, assignment.feature.branch) if interrupted else None
+    for run in interrupted if tip is not None else ():
         for entry in run.journal()[0]:
             head = entry.get("head") if entry["kind"] == "shipping" else None
             if isinstance(head, str) and is_ancestor(project.repo.home, head, str(tip)):
@@ -120,5 +128,8 @@ def _require_current(assignment: Assignment) -> None:
 
 
 def _commits_beyond(project: Project, base: str, branch: str) -> int:
+    here = {loose_commit(project.repo.common_dir, name) for name in (base, branch)}
+    if len(here) == 1 and None not in here:
+        return 0  # most often, where a phase makes no commits
     command = ["rev-list", "--count", f"refs/heads/{base}..refs/heads/{branch}", "--"]
     return int(run_git(command, project.repo.home).stdout)

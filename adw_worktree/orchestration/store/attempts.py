@@ -7,6 +7,7 @@ attempt, not by the phase's status; whatever an attempt writes changes nothing o
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from adw_worktree.errors import StaleAttempt
@@ -95,13 +96,21 @@ def _start(database: Database, phase: Phase, host: str) -> Claimed:
 
 
 def end(
-    database: Database, token: str, ended: End, *, host: str = "", most_here: int = 0
+    database: Database,
+    token: str,
+    ended: End,
+    *,
+    entries: Sequence[dict[str, Any]] = (),
+    host: str = "",
+    most_here: int = 0,
 ) -> list[Claimed]:
     """End an attempt, once; return the attempts on `host` that start in its place.
 
     The phase gets the status that follows, unless a person gave it another one meanwhile.
+    `entries` are those of its journal that are not in the store yet.
     """
     with database.transaction():
+        _note(database, token, entries)
         [attempt] = attempts(database, "token = ?", [token])
         if attempt.ended_at is None:
             _end(database, attempt, ended)
@@ -145,21 +154,22 @@ def note(database: Database, token: str, entries: list[dict[str, Any]]) -> None:
     What is noted of an attempt that has ended is kept: it tells how it went.
     """
     with database.transaction():
-        [attempt] = attempts(database, "token = ?", [token])
-        known = {(stage.position, stage.ended_at is not None) for stage in stages(database, token)}
-        for entry in entries:
-            if entry["kind"] == "worktree":
-                database.execute(
-                    "UPDATE attempts SET worktree = ?, base_commit = ? WHERE token = ?",
-                    [entry["path"], entry["base_commit"], token],
-                )
-            elif entry["kind"] == "stage.started" and not known & {
-                (entry["position"], False),
-                (entry["position"], True),
-            }:
-                _begin_stage(database, attempt, entry)
-            elif entry["kind"] == "stage.ended" and (entry["position"], True) not in known:
-                _end_stage(database, attempt, entry)
+        _note(database, token, entries)
+
+
+def _note(database: Database, token: str, entries: Sequence[dict[str, Any]]) -> None:
+    [attempt] = attempts(database, "token = ?", [token])
+    known = {stage.position: stage.ended_at is not None for stage in stages(database, token)}
+    for entry in entries:
+        if entry["kind"] == "worktree":
+            database.execute(
+                "UPDATE attempts SET worktree = ?, base_commit = ? WHERE token = ?",
+                [entry["path"], entry["base_commit"], token],
+            )
+        elif entry["kind"] == "stage.started" and entry["position"] not in known:
+            _begin_stage(database, attempt, entry)
+        elif entry["kind"] == "stage.ended" and not known.get(entry["position"]):
+            _end_stage(database, attempt, entry)
 
 
 def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
