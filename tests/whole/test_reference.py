@@ -21,6 +21,7 @@ from scripts.docs.reference import error_kinds, outdated
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw, user_hook
 from tests.support.docblocks import PAGES, blocks
+from tests.support.features import phase, write_feature
 
 SCHEMAS = CHECKOUT / "docs" / "schemas"
 
@@ -115,6 +116,28 @@ def test_documents_are_what_commands_print(adw: Adw, sealed_env: Path) -> None:
     holds("Help", "help", "settings")
     user_hook("post-create", "true")
     holds("Trust", "trust")
+
+
+def test_documents_of_phases_are_what_commands_print(adw: Adw) -> None:
+    def holds(part: str, *words: str, code: int = 0) -> None:
+        validator("output", part).validate(adw.json(*words, code=code))
+
+    file = write_feature(adw, "f", phase(1), phase(2, "false", needs=[1]), phase(3, needs=[2]))
+    holds("FeatureShow", "feature", "start", str(file), "--yes")
+    holds("Work", "work", "--until-idle")
+    for words in (("show", "f"), ("pause", "f"), ("resume", "f"), ("priority", "f", "10")):
+        holds("FeatureShow", "feature", *words)
+    holds("FeatureList", "feature", "list")
+    holds("PhaseList", "phase", "list")
+    holds("PhaseShow", "phase", "show", "f.1")
+    holds("PhaseShow", "phase", "retry", "f.2")
+    holds("Work", "work", "--until-idle")
+    holds("PhaseLog", "phase", "log", "f.2")
+    holds("Failed", "phase", "done", "--attempt", "0" * 32, code=7)
+    rows = [{"feature_id": 1, "phase_number": 1}]
+    (adw.directory / "export.json").write_text(json.dumps(rows))
+    holds("ImportQueue", "import-queue", "export.json")
+    holds("FeatureShow", "feature", "cancel", "f")
 
 
 def test_documents_of_the_claude_hook_are_what_it_prints(adw: Adw) -> None:
