@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table
+from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table, terminal
 from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
 from adw_worktree.orchestration.running.run_directory import run_directory
@@ -86,23 +86,64 @@ def onlooking(state_dir: Path) -> Iterator[Bell]:
 def wait_for_feature(
     database: Database, state_dir: Path, feature: Feature, *, as_json: bool
 ) -> Outcome:
-    """Say each change of a phase's status until the feature is over, or waits for a person."""
-    known: dict[str, str] = {}
+    """Show how the phases go until the feature is over, or waits for a person.
+
+    On a terminal that is a table, drawn anew; elsewhere a line for each change of a status.
+    """
+    progress = _Lines() if as_json or not can_draw() else _Table()
     with onlooking(state_dir) as bell:
         while True:
             bell.silence()
             rows = phase_rows(database, feature)
-            for row in rows:
-                if known.get(row["name"]) != row["status"]:
-                    known[row["name"]] = row["status"]
-                    if not as_json:
-                        print_event(f"{row['name']} {row['status']}")
             [present] = features(database, "id = ?", [feature.id])
             code = _verdict(present, rows)
+            if not as_json:
+                progress.show(rows)
             if code is not None:
+                progress.end()
                 data = {"feature": feature_row(database, present), "phases": rows}
                 return Outcome(data, phase_table(rows), exit_code=code)
-            select.select([bell.descriptor], [], [])
+            select.select([bell.descriptor], [], [], progress.patience)
+
+
+class _Lines:
+    """A line for each change."""
+
+    patience: float | None = None
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def show(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for row in rows:
+            if self._known.get(row["name"]) != row["status"]:
+                self._known[row["name"]] = row["status"]
+                print_event(f"{row['name']} {row['status']}")
+
+    def end(self) -> None:
+        """The table comes below."""
+
+
+class _Table:
+    """The table of all phases, in the place of the one before."""
+
+    patience = 1.0
+    """Seconds after which the times are drawn anew."""
+
+    def __init__(self) -> None:
+        self._lines = 0
+
+    def show(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        size = terminal()
+        lines = [line[: size.columns - 1] for line in phase_table(rows).split("\n")]
+        lines = lines[: size.lines - 1]
+        self.end()
+        self._lines = len(lines)
+        draw("\n".join([*lines, ""]))
+
+    def end(self) -> None:
+        """Take it away."""
+        draw(f"\033[{self._lines}F\033[J" if self._lines else "")
 
 
 def _verdict(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> int | None:

@@ -34,6 +34,7 @@ from tests.support.features import (
 from tests.support.machine import settle
 from tests.support.repositories import branches, git, worktrees
 from tests.support.stress_size import stress_size
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +70,20 @@ def test_a_diamond_is_merged_and_leaves_nothing(adw: Adw) -> None:
     assert adw.json("status")["allocations"] == {}
     for number in range(1, 6):
         assert reasons(adw, f"f.{number}") == ["completed"]
+
+
+def test_on_a_terminal_the_phases_are_drawn_in_their_place(adw: Adw) -> None:
+    file = write_feature(adw, "f", phase(1, "sleep 0.5", COMMIT), phase(2, needs=[1]))
+    words = ["feature", "start", str(file), "--yes", "--wait"]
+    terminal = Terminal([*adw.command, *words], adw.directory, 100, 20, {})
+    terminal.read(lambda: "f.1    running" in terminal.text)
+    assert "f.2    queued" in terminal.text
+    terminal.read(lambda: False)
+    assert terminal.process.wait() == 0
+    assert [line.split()[:2] for line in terminal.lines if line.startswith("f.")] == [
+        ["f.1", "completed"],
+        ["f.2", "completed"],
+    ]
 
 
 def test_no_more_run_at_once_than_may(adw: Adw, tmp_path: Path) -> None:
