@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.pool.state_directory import COORDINATOR_BELL
 from adw_worktree.system import background
-from adw_worktree.system.bells import ring
+from adw_worktree.system.bells import hang_unheard, ring
 
 ATTEMPT_VARIABLES = ("ADW_ATTEMPT", "ADW_PHASE", "ADW_FEATURE")
 """Variables that say of a process which attempt it belongs to: a coordinator belongs to none."""
@@ -42,6 +43,11 @@ def revive_coordinator(state_dir: Path) -> None:
 
 
 def start_coordinator(state_dir: Path) -> None:
-    """Start a coordinator in the background; one that finds another at work ends at once."""
+    """Start a coordinator in the background; one that finds another at work ends at once.
+
+    If it is killed before it hears anything, its bell tells the next command.
+    """
+    with suppress(OSError):
+        hang_unheard(coordinator_bell(state_dir))
     command = [sys.executable, "-m", "adw_worktree", "work", "--until-idle", "--quiet"]
     background.start(command, state_dir, without=ATTEMPT_VARIABLES)

@@ -45,12 +45,24 @@ class Bell(NamedTuple):
 
 
 def hang(path: Path) -> Bell:
-    """Make the bell at `path`, in place of what a dead process left there. Raises OSError."""
+    """Make the bell at `path`, in place of what a dead process left there. Raises OSError.
+
+    At no moment is there none, if there was one.
+    """
+    made = path.with_name(f".{path.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
-        path.unlink()
-    os.mkfifo(path, 0o600)
+        made.unlink()
+    os.mkfifo(made, 0o600)
     # Writable, too: else the pipe is at its end whenever nobody rings.
-    return Bell(path, os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW))
+    descriptor = os.open(made, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    os.rename(made, path)
+    return Bell(path, descriptor)
+
+
+def hang_unheard(path: Path) -> None:
+    """Make a bell as a dead process leaves it, if there is none. Raises OSError."""
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
 
 
 def ring(path: Path) -> bool | None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adw_worktree.system.bells import hang, ring, ring_all
+from adw_worktree.system.bells import hang, hang_unheard, ring, ring_all
 
 
 def test_a_ring_wakes_who_hears_it(tmp_path: Path) -> None:
@@ -29,6 +29,16 @@ def test_a_bell_whose_hearer_is_dead_is_told_from_none(tmp_path: Path) -> None:
     assert ring(tmp_path / "file") is None
     (tmp_path / "link").symlink_to("bell")
     assert ring(tmp_path / "link") is None
+
+
+def test_a_bell_is_hung_in_the_place_of_one_that_nobody_hears(tmp_path: Path) -> None:
+    for _ in range(2):
+        hang_unheard(tmp_path / "bell")
+        assert ring(tmp_path / "bell") is False
+    bell = hang(tmp_path / "bell")
+    assert ring(tmp_path / "bell") is True
+    assert os.listdir(tmp_path) == ["bell"]
+    bell.close()
 
 
 def test_a_bell_that_nobody_answers_holds_nobody_up(tmp_path: Path) -> None:

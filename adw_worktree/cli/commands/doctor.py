@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adw_worktree.cli.output import Outcome
+from adw_worktree.errors import AdwError
 from adw_worktree.project import project_around
 from adw_worktree.settings.places import state_directory
 from adw_worktree.system.paths import is_dir
@@ -12,7 +13,6 @@ from adw_worktree.worktrees.doctor import Problem, examine, examine_machine
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from pathlib import Path
 
 EPILOG = """\
 examples:
@@ -29,17 +29,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     project = project_around(args.directory)
     problems = examine(project) if project else examine_machine(args.directory)
-    problems += _of_phases(project.state_dir if project else state_directory())
+    problems += _of_phases()
     data = {
         "problems": [{"code": one.code, "message": one.message, "fix": one.fix} for one in problems]
     }
     return Outcome(data, _text(problems), project.notices if project else [], 10 if problems else 0)
 
 
-def _of_phases(state_dir: Path) -> list[Problem]:
+def _of_phases() -> list[Problem]:
     """Return what is wrong with phases, if any ever ran here."""
-    if not is_dir(state_dir / "phases"):
-        return []
+    try:
+        state_dir = state_directory()
+        if not is_dir(state_dir / "phases"):
+            return []
+    except (AdwError, OSError):
+        return []  # it was said of the pool
     from adw_worktree.orchestration.examination import examine_phases
 
     return examine_phases(state_dir)

@@ -43,6 +43,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.running.summon import attend
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
@@ -59,6 +60,7 @@ def run(args: Namespace) -> Outcome:
         return _start(args)
     database = open_store(state_directory())
     try:
+        attend(database, state_directory())
         if args.action == "list":
             return _list(database)
         if args.action == "show":

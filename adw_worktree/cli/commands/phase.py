@@ -46,6 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    from adw_worktree.orchestration.running.summon import attend
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
@@ -56,6 +57,7 @@ def run(args: Namespace) -> Outcome:
     state_dir = state_directory()
     database = open_store(state_dir)
     try:
+        attend(database, state_dir)
         if args.action == "list":
             return _list(database, everything=args.all)
         if args.action == "show":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from adw_worktree.orchestration.store.attempts import has_news
+from adw_worktree.orchestration.store.database import Database
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import ring, ring_all
 
@@ -11,6 +13,12 @@ from adw_worktree.system.bells import ring, ring_all
 def onlookers(state_dir: Path) -> Path:
     """Return the directory of the bells of whoever follows what happens."""
     return state_dir / "phases" / "onlookers"
+
+
+def attend(database: Database, state_dir: Path) -> None:
+    """Start a coordinator if there is something to do and none lives: it may have been killed."""
+    if has_news(database) and not ring(coordinator_bell(state_dir)):
+        start_coordinator(state_dir)
 
 
 def summon(state_dir: Path) -> None:

@@ -18,6 +18,7 @@ from tests.support.features import (
     kill,
     kill_all,
     log_of,
+    nothing_is_left,
     ours,
     phase,
     reasons,
@@ -236,9 +237,10 @@ def test_a_coordinator_that_is_killed_disturbs_no_phase(adw: Adw, tmp_path: Path
 def test_after_everything_was_killed_the_next_command_goes_on(adw: Adw, tmp_path: Path) -> None:
     running(adw, tmp_path)
     kill_all()
+    settle(nothing_is_left, "a process is left")
     (tmp_path / "go").touch()
     adw("list")
-    until(adw, "f.2", "completed")
+    settle(lambda: (tmp_path / "runs").read_text() == "run\nrun\n", "nobody goes on")
     assert_done(adw, tmp_path, runs=2)
 
 
@@ -367,6 +369,7 @@ def test_doctor_names_what_nobody_sees_to(adw: Adw, tmp_path: Path) -> None:
     running(adw, tmp_path)
     assert not problems(adw) & {"coordinator-missing", "runner-gone"}
     kill_all()
+    settle(nothing_is_left, "a process is left")
     bell = state_dir() / "phases" / "coordinator.bell"
     bell.unlink()  # or the examination itself would start another
     assert problems(adw) >= {"coordinator-missing", "runner-gone"}
