@@ -1,8 +1,8 @@
 """The processes of an attempt: found wherever they hid, and ended.
 
 What holds here: a process belongs to an attempt if it has the attempt's token in its environment,
-or was started since and works in the attempt's worktree without a terminal. `nohup` and `setsid`
-change none of these.
+holds the lock that the attempt's commands inherit, or was started since and works in the attempt's
+worktree without a terminal. `nohup`, `setsid` and `env -i` do not change all of these.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -19,8 +20,39 @@ from adw_worktree.orchestration.running.run_directory import RunDirectory
 from adw_worktree.system.servers import own_line
 
 TOKEN_VARIABLE = "ADW_ATTEMPT"
+_COARSE_SECONDS = 2.0
+"""The kernel tells when it started in whole seconds, and a process's time counts from there."""
 _PAUSE_SECONDS = 0.02
 _KILL_SECONDS = 10.0
+
+
+class _Traces(NamedTuple):
+    """What a process of an attempt is known by."""
+
+    token: str
+    tree: str
+    """The file of the lock that its commands, and whatever they start, inherit."""
+    worktree: Path | None
+    since: float
+
+    def belong_to(self, process: psutil.Process) -> bool:
+        """Return whether a process is of the attempt."""
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            if process.environ().get(TOKEN_VARIABLE) == self.token:
+                return True
+            if process.create_time() < self.since - _COARSE_SECONDS:
+                return False  # an editor that was open before
+            # A person may look around there in a terminal.
+            works_there = (
+                self.worktree is not None
+                and process.terminal() is None
+                and Path(process.cwd()).is_relative_to(self.worktree)
+            )
+            return works_there or any(one.path == self.tree for one in process.open_files())
+        except (psutil.Error, OSError):
+            return False
 
 
 def end_processes(run: RunDirectory, worktree: Path | None, *, grace: float) -> bool:
@@ -28,45 +60,28 @@ def end_processes(run: RunDirectory, worktree: Path | None, *, grace: float) -> 
 
     Returns whether all have ended. Those of other users cannot be ended.
     """
-    token, since = run.path.name, run.began()
-    left = found = _found(token, worktree, since)
-    _signal(found, signal.SIGTERM)
+    traces = _Traces(run.path.name, str(run.path / "tree.lock"), worktree, run.began())
+    left = _found(traces)
+    _signal(left, signal.SIGTERM)
     deadline = time.monotonic() + grace
     while left and time.monotonic() < deadline:
         time.sleep(_PAUSE_SECONDS)
-        left = _found(token, worktree, since)
+        left = _found(traces)
     deadline = time.monotonic() + _KILL_SECONDS
     while left and time.monotonic() < deadline:
         _signal(left, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)
-        left = _found(token, worktree, since)
+        left = _found(traces)
     return not left
 
 
-def _found(token: str, worktree: Path | None, since: float) -> list[psutil.Process]:
+def _found(traces: _Traces) -> list[psutil.Process]:
     spared = own_line()
     return [
         process
         for process in psutil.process_iter()
-        if process.pid not in spared and _belongs(process, token, worktree, since)
+        if process.pid not in spared and traces.belong_to(process)
     ]
-
-
-def _belongs(process: psutil.Process, token: str, worktree: Path | None, since: float) -> bool:
-    try:
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        if process.environ().get(TOKEN_VARIABLE) == token:
-            return True
-        # A person may look around there, in a terminal, or have an editor open from before.
-        return (
-            worktree is not None
-            and process.create_time() >= since
-            and process.terminal() is None
-            and Path(process.cwd()).is_relative_to(worktree)
-        )
-    except (psutil.Error, OSError):
-        return False
 
 
 def _signal(processes: Iterable[psutil.Process], signum: signal.Signals) -> None:

@@ -65,7 +65,9 @@ def become_undertaker(run: RunDirectory, *, descriptors: list[int]) -> NoReturn:
     """End what a dead runner has left running, write that it was lost, and end this process."""
 
     def bury() -> None:
-        end_processes(run, worktree_in(run), grace=GRACE_SECONDS)
+        while not end_processes(run, worktree_in(run), grace=GRACE_SECONDS):
+            # The phase would run twice at once. It may be another user's, or hang in the kernel.
+            print("a process of this attempt cannot be ended", file=sys.stderr, flush=True)
         run.write_end(End("lost", "its runner was killed"))
 
     _live(run, descriptors, bury)

@@ -167,9 +167,10 @@ def test_a_command_that_takes_too_long_is_ended(adw: Adw) -> None:
     assert_over(adw)
 
 
-def test_what_a_command_leaves_running_is_ended(adw: Adw, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["nohup setsid", "env -i /usr/bin/setsid"])
+def test_what_a_command_leaves_running_is_ended(adw: Adw, tmp_path: Path, way: str) -> None:
     """`nohup` and a session of its own kept a server alive, and its port taken."""
-    escape = f"nohup setsid sh -c 'echo $$ >{tmp_path}/pid; exec sleep 600' >/dev/null 2>&1 &"
+    escape = f"{way} sh -c 'echo $$ >{tmp_path}/pid; cd /; exec sleep 600' >/dev/null 2>&1 &"
     wait = f"while [ ! -s {tmp_path}/pid ]; do sleep 0.01; done"
     start(adw, "f", phase(1, f"{escape} {wait}", COMMIT))
     work(adw)
