@@ -119,8 +119,8 @@ def kill(found: Iterable[psutil.Process]) -> int:
 
 
 def kill_all() -> None:
-    """Kill everything of the test, as a power cut does."""
-    kill(processes())
+    """Kill everything of the test, as a power cut does: also what a dying runner just started."""
+    settle(lambda: kill(processes()) == 0, "there is always another one")
 
 
 def runner_of(token: str) -> int:
