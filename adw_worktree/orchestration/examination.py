@@ -8,10 +8,10 @@ from pathlib import Path
 
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.running.run_directory import run_directory
-from adw_worktree.orchestration.store.attempts import has_news
+from adw_worktree.orchestration.store.attempts import has_news, running_on
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import has_store, open_store
-from adw_worktree.orchestration.store.records import attempts, features, phases
+from adw_worktree.orchestration.store.records import name_of, phase_of
 from adw_worktree.pool.wakeups import coordinator_bell
 from adw_worktree.system.bells import ring
 from adw_worktree.worktrees.doctor import Problem
@@ -42,13 +42,10 @@ def _coordinator(database: Database, state_dir: Path) -> Iterator[Problem]:
 
 
 def _runners(database: Database, state_dir: Path) -> Iterator[Problem]:
-    here = [socket.gethostname()]
-    for attempt in attempts(database, "host = ? AND ended_at IS NULL", here):
+    for attempt in running_on(database, socket.gethostname()):
         run = run_directory(state_dir, attempt.token)
         if run.is_locked("runner") or run.end() is not None:
             continue
-        [phase] = phases(database, "id = ?", [attempt.phase_id])
-        [feature] = features(database, "id = ?", [phase.feature_id])
-        name = f"{feature.slug}.{phase.phase_number}"
+        name = name_of(*phase_of(database, attempt))
         message = f"the runner of attempt {attempt.number} of {name} is gone"
         yield Problem("runner-gone", message, _START)

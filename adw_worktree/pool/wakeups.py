@@ -6,7 +6,6 @@ there with nobody to hear it was left by a coordinator that was killed with work
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -37,8 +36,7 @@ def slots_were_freed(state_dir: Path) -> None:
 
 def revive_coordinator(state_dir: Path) -> None:
     """Have the coordinator look at its phases; start one if it was killed before they were done."""
-    bell = coordinator_bell(state_dir)
-    if os.path.lexists(bell) and ring(bell) is False:
+    if ring(coordinator_bell(state_dir)) is False:
         start_coordinator(state_dir)
 
 

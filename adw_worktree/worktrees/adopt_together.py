@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from adw_worktree.errors import AdwError
-from adw_worktree.pool.claims import Claim
+from adw_worktree.pool.claims import Answer, Claim
 from adw_worktree.pool.lease import Lease, ports_of
 from adw_worktree.pool.ledger import tied
 from adw_worktree.pool.receipts import write_receipt
@@ -62,13 +62,22 @@ def _adopt_together(project: Project, actions: Sequence[Action]) -> Iterator[Don
     except (AdwError, OSError) as exc:
         yield from ((action, exc) for action, _, _ in claims)
         return
+    yield from answered(claims, answers, partial(settle, project))
+
+
+def answered(
+    claims: Sequence[tuple[Action, Seen, Claim]],
+    answers: Sequence[Answer],
+    settle: Callable[[Lease, Seen], object],
+) -> Iterator[Done]:
+    """Yield what became of each claim; `settle` finishes what got its own lease."""
     for (action, seen, claim), answer in zip(claims, answers, strict=True):
         if not isinstance(answer, Lease):
             yield action, answer
             continue
         try:
-            require_own(answer, claim.lease, seen)
-            settle(project, answer, seen)
+            _require_own(answer, claim.lease, seen)
+            settle(answer, seen)
         except (AdwError, OSError) as exc:
             yield action, exc
         else:
@@ -91,7 +100,7 @@ def claim_of(
     return Claim(lease, told is not None, leave_receipt)
 
 
-def require_own(lease: Lease, wanted: Lease, seen: Seen) -> None:
+def _require_own(lease: Lease, wanted: Lease, seen: Seen) -> None:
     """Raise AdwError if another's lease stands in the way of the one that was wanted."""
     if lease.token == wanted.token:
         return

@@ -19,8 +19,8 @@ from adw_worktree.pool.unlisted import forgotten_reservations
 from adw_worktree.pool.verdict import Finding
 from adw_worktree.project import Project
 from adw_worktree.worktrees import trash
-from adw_worktree.worktrees.adopt_together import Done, claim_of, require_own
-from adw_worktree.worktrees.reconcile_plan import Action
+from adw_worktree.worktrees.adopt_together import Done, answered, claim_of
+from adw_worktree.worktrees.reconcile_plan import Action, Seen
 from adw_worktree.worktrees.reconcile_steps import in_order
 
 
@@ -123,16 +123,7 @@ class _Preview:
             self._offers(own),
             self._project.settings.services,
         )
-        for (action, seen, claim), answer in zip(claims, answers, strict=True):
-            if not isinstance(answer, Lease):
-                yield action, answer
-                continue
-            try:
-                require_own(answer, claim.lease, seen)
-            except AdwError as exc:
-                yield action, exc
-            else:
-                yield action._replace(slot=answer.slot, lease=answer), None
+        yield from answered(claims, answers, _settle_nothing)
 
     def _drop(self, lease: Lease, *, doubtful: bool = False) -> None:
         present = standing(self._leases, lease)
@@ -165,3 +156,7 @@ class _Preview:
 
 def _leave_none(lease: Lease) -> None:
     """Leave no receipt of `lease`: a preview writes nothing."""
+
+
+def _settle_nothing(lease: Lease, seen: Seen) -> None:
+    """Write nothing into the worktree of `lease`, either."""

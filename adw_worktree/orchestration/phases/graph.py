@@ -1,4 +1,4 @@
-"""The graph of a feature's phases: what is wrong with one, and what depends on what."""
+"""The graph of a feature's phases: what is wrong with one."""
 
 from __future__ import annotations
 
@@ -39,13 +39,3 @@ def _cycle(needs: Mapping[int, Collection[int]]) -> list[Flaw]:
         path = " on ".join(f"phase {number}" for number in reversed(circle))
         return [Flaw(circle[-1], f"phases wait for each other: {path}")]
     return []
-
-
-def below(number: int, needs: Mapping[int, Collection[int]]) -> set[int]:
-    """Return the phases that depend on `number`, directly or through others."""
-    found: set[int] = set()
-    fresh = {number}
-    while fresh:
-        fresh = {one for one, before in needs.items() if fresh & set(before)} - found
-        found |= fresh
-    return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Literal
 
 from adw_worktree.errors import PhaseNotInState
 
@@ -41,9 +41,6 @@ EndReason = Literal[
     "cancelled",
 ]
 
-STATUSES: tuple[Status, ...] = get_args(Status)
-END_REASONS: tuple[EndReason, ...] = get_args(EndReason)
-
 CHANGES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {
         "queued": frozenset({"ready", "paused", "blocked", "cancelled"}),
@@ -61,8 +58,6 @@ CHANGES: Mapping[Status, frozenset[Status]] = MappingProxyType(
 
 BROKEN: frozenset[Status] = frozenset({"failed", "blocked", "cancelled"})
 """Statuses of a phase that block those which depend on it."""
-WITHOUT_FUTURE: frozenset[Status] = BROKEN | {"completed"}
-"""Statuses that nothing but a person's command ends."""
 WAITING_FOR_PERSON: frozenset[Status] = frozenset({"review", "paused"})
 
 

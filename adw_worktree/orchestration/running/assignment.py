@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.store.attempts import Claimed
-from adw_worktree.orchestration.store.features import name_of
-from adw_worktree.orchestration.store.records import Attempt, Feature, Phase
+from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, name_of
 
 
 class Assignment(NamedTuple):

@@ -35,7 +35,7 @@ from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store.attempts import Claimed, End
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import open_store
-from adw_worktree.orchestration.store.records import attempts, features, phases
+from adw_worktree.orchestration.store.records import attempts, phase_of, phases
 from adw_worktree.orchestration.store.steering import asked_to_stop
 from adw_worktree.pool.wakeups import coordinator_bell, slots_bell
 from adw_worktree.system.bells import Bell, hang, ring, ring_all
@@ -178,7 +178,7 @@ class Coordinator:
         for runner in list(self._runners.values()):
             self._take_in(runner)
         self._stop_the_homeless()
-        self._start(store_attempts.claim(self._store, self._host, self._most_here()))
+        self._start(store_attempts.claim(self._store, self._host))
         self._listen_for_slots()
 
     def _listen_for_slots(self) -> None:
@@ -187,7 +187,7 @@ class Coordinator:
             self._slots = hang(slots_bell(self._state_dir))
             # One that was freed before the bell hung was not heard of.
             store_attempts.slot_freed(self._store)
-            self._start(store_attempts.claim(self._store, self._host, self._most_here()))
+            self._start(store_attempts.claim(self._store, self._host))
 
     def _stop_the_homeless(self) -> None:
         """End the attempts whose worktrees were deleted from under them."""
@@ -195,10 +195,6 @@ class Coordinator:
             is_gone = runner.worktree is not None and not is_dir(runner.worktree)
             if is_gone and not runner.taken_in and runner.run.asked("stop") is None:
                 runner.run.ask("stop", GONE)
-
-    def _most_here(self) -> int:
-        [[most]] = self._store.execute("SELECT max_running FROM gate WHERE id = 1")
-        return int(str(most))
 
     # ---- runners ----------------------------------------------------------------------
 
@@ -234,8 +230,7 @@ class Coordinator:
         if not found:
             clear_mark(self._state_dir, token)
             return
-        [phase] = phases(self._store, "id = ?", [found[0].phase_id])
-        [feature] = features(self._store, "id = ?", [phase.feature_id])
+        feature, phase = phase_of(self._store, found[0])
         runner = _Runner(self._run(token), token)
         runner.taken_in = True
         self._runners[token] = runner
@@ -282,7 +277,6 @@ class Coordinator:
             ended,
             entries=entries,
             host=self._host,
-            most_here=self._most_here(),
         )
         reached("end.committed")
         self._start(claimed)

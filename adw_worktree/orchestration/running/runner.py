@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -76,12 +77,7 @@ def become_undertaker(run: RunDirectory, *, descriptors: list[int]) -> NoReturn:
 def become_tidier(assignment: Assignment, *, descriptors: list[int]) -> NoReturn:
     """Give back what a completed attempt still holds, and end this process."""
 
-    def give_back() -> None:
-        end_processes(assignment.run, worktree_in(assignment.run), grace=GRACE_SECONDS)
-        tidy(assignment)
-        clear_mark(assignment.state_dir, assignment.attempt.token)
-
-    _live(assignment.run, descriptors, give_back)
+    _live(assignment.run, descriptors, partial(_give_back, assignment, completed=True))
 
 
 def _live(run: RunDirectory, descriptors: list[int], work: Callable[[], None]) -> NoReturn:
@@ -265,7 +261,12 @@ def _conclude(assignment: Assignment, ended: End) -> None:
     _write_end(run, ended)
     summon(assignment.state_dir)
     os.nice(_LESS_URGENT)  # the next phase starts meanwhile
-    end_processes(run, worktree_in(run), grace=GRACE_SECONDS)
+    _give_back(assignment, completed=completed)
+
+
+def _give_back(assignment: Assignment, *, completed: bool) -> None:
+    """End what still runs of the attempt; take away what one that is completed holds."""
+    end_processes(assignment.run, worktree_in(assignment.run), grace=GRACE_SECONDS)
     if completed:
         tidy(assignment)
         clear_mark(assignment.state_dir, assignment.attempt.token)

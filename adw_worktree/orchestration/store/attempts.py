@@ -7,20 +7,21 @@ attempt, not by the phase's status; whatever an attempt writes changes nothing o
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adw_worktree.errors import StaleAttempt
 from adw_worktree.orchestration.phases.states import EndReason, status_after
 from adw_worktree.orchestration.store.changes import change_status
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import (
     Attempt,
     Feature,
     Phase,
     attempts,
-    features,
+    name_of,
+    phase_of,
     phases,
     stages,
 )
@@ -45,21 +46,20 @@ class End(NamedTuple):
     head_commit: str | None = None
 
 
-def claim(database: Database, host: str, most_here: int) -> list[Claimed]:
+def claim(database: Database, host: str, most_here: int | None = None) -> list[Claimed]:
     """Start attempts of the phases that are next, as many as there are places, and return them.
 
-    At most `most_here` run on `host`, and no more than the store's limit anywhere.
+    At most `most_here` run on `host`, if it is given, and no more than the store's limit anywhere.
     """
     with database.transaction():
-        return claim_within(database, host, most_here)
+        return _claim(database, host, most_here)
 
 
-def claim_within(database: Database, host: str, most_here: int) -> list[Claimed]:
-    """As `claim`, inside the caller's transaction."""
-    [[most]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
-    running = attempts(database, "ended_at IS NULL")
+def _claim(database: Database, host: str, most_here: int | None = None) -> list[Claimed]:
+    [[limit]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
+    most, running = int(str(limit)), attempts(database, "ended_at IS NULL")
     here = sum(one.host == host for one in running)
-    free = min(int(str(most)) - len(running), most_here - here)
+    free = min(most - len(running), (most if most_here is None else most_here) - here)
     if free <= 0:
         return []
     next_ones = phases(
@@ -81,18 +81,9 @@ def _start(database: Database, phase: Phase, host: str) -> Claimed:
         "INSERT INTO attempts (token, phase_id, number, host, started_at) VALUES (?, ?, ?, ?, ?)",
         [token, phase.id, number, host, now()],
     )
-    append(
-        database,
-        "attempt.started",
-        feature_id=phase.feature_id,
-        phase_id=phase.id,
-        attempt=token,
-        data={"number": number, "host": host},
-    )
-    [feature] = features(database, "id = ?", [phase.feature_id])
     [attempt] = attempts(database, "token = ?", [token])
-    [claimed] = phases(database, "id = ?", [phase.id])
-    return Claimed(feature, claimed, attempt, tuple(earlier))
+    _tell(database, attempt, "attempt.started", {"number": number, "host": host})
+    return Claimed(*phase_of(database, attempt), attempt, tuple(earlier))
 
 
 def end(
@@ -101,10 +92,9 @@ def end(
     ended: End,
     *,
     entries: Sequence[dict[str, Any]] = (),
-    host: str = "",
-    most_here: int = 0,
+    host: str | None = None,
 ) -> list[Claimed]:
-    """End an attempt, once; return the attempts on `host` that start in its place.
+    """End an attempt, once; return the attempts on `host`, if it is given, that start in its place.
 
     The phase gets the status that follows, unless a person gave it another one meanwhile.
     `entries` are those of its journal that are not in the store yet.
@@ -114,7 +104,7 @@ def end(
         [attempt] = attempts(database, "token = ?", [token])
         if attempt.ended_at is None:
             _end(database, attempt, ended)
-        return claim_within(database, host, most_here) if most_here else []
+        return [] if host is None else _claim(database, host)
 
 
 def _end(database: Database, attempt: Attempt, ended: End) -> None:
@@ -123,15 +113,9 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
         " head_commit = coalesce(?, head_commit) WHERE token = ?",
         [now(), ended.reason, ended.exit_code, ended.head_commit, attempt.token],
     )
+    how = {"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message}
+    _tell(database, attempt, "attempt.ended", how)
     [phase] = phases(database, "id = ?", [attempt.phase_id])
-    append(
-        database,
-        "attempt.ended",
-        feature_id=phase.feature_id,
-        phase_id=phase.id,
-        attempt=attempt.token,
-        data={"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message},
-    )
     if phase.status != "running":
         return  # cancelled or paused meanwhile
     # One that was claimed and never began has used up nothing.
@@ -188,7 +172,8 @@ def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) ->
     database.execute(
         "UPDATE attempts SET stage = ? WHERE token = ?", [entry["name"], attempt.token]
     )
-    _append_stage(database, attempt, entry)
+    status = {"status": entry.get("status")}
+    _tell(database, attempt, entry["kind"], status, stage=entry["name"])
 
 
 def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
@@ -197,19 +182,28 @@ def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> N
         " WHERE attempt = ? AND position = ?",
         [entry["status"], entry["exit_code"], entry["at"], attempt.token, entry["position"]],
     )
-    _append_stage(database, attempt, entry)
+    status = {"status": entry.get("status")}
+    _tell(database, attempt, entry["kind"], status, stage=entry["name"])
 
 
-def _append_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
+def _tell(
+    database: Database,
+    attempt: Attempt,
+    kind: str,
+    data: Mapping[str, Value],
+    *,
+    stage: str | None = None,
+) -> None:
+    """Append an event of an attempt."""
     [phase] = phases(database, "id = ?", [attempt.phase_id])
     append(
         database,
-        entry["kind"],
+        kind,
         feature_id=phase.feature_id,
         phase_id=phase.id,
         attempt=attempt.token,
-        stage=entry["name"],
-        data={"status": entry.get("status")},
+        stage=stage,
+        data=data,
     )
 
 
@@ -247,9 +241,8 @@ def require_current(database: Database, token: str) -> Attempt:
             f"no attempt has the token {token[:80]!r}", hint="adw-worktree phase list"
         )
     [attempt] = found
-    [phase] = phases(database, "id = ?", [attempt.phase_id])
-    [feature] = features(database, "id = ?", [phase.feature_id])
-    name = f"{feature.slug}.{phase.phase_number}"
+    feature, phase = phase_of(database, attempt)
+    name = name_of(feature, phase)
     if attempt.ended_at is not None or attempt.stop is not None:
         how = attempt.end_reason or f"asked to {attempt.stop}"
         raise StaleAttempt(
@@ -277,23 +270,12 @@ def report(database: Database, token: str, kind: str, message: str | None) -> bo
             "UPDATE attempts SET report = ?, report_message = ? WHERE token = ?",
             [kind, message, token],
         )
-        _append_report(database, attempt, kind, message)
+        _tell(database, attempt, f"report.{kind}", {"message": message})
         return True
 
 
 def remark(database: Database, token: str, message: str) -> None:
     """Note a remark of an attempt. Raises StaleAttempt."""
     with database.transaction():
-        _append_report(database, require_current(database, token), "note", message)
-
-
-def _append_report(database: Database, attempt: Attempt, kind: str, message: str | None) -> None:
-    [phase] = phases(database, "id = ?", [attempt.phase_id])
-    append(
-        database,
-        f"report.{kind}",
-        feature_id=phase.feature_id,
-        phase_id=phase.id,
-        attempt=attempt.token,
-        data={"message": message},
-    )
+        attempt = require_current(database, token)
+        _tell(database, attempt, "report.note", {"message": message})

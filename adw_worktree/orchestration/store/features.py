@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
@@ -81,11 +82,18 @@ def _insert_phases(database: Database, plan: FeatureFile, feature: Feature) -> N
         )  # fmt: skip
         ids[entry.number] = int(str(row[0][0]))
         append(database, f"phase.{status}", feature_id=feature.id, phase_id=ids[entry.number])
-    for entry in plan.phases:
-        for number in entry.depends_on:
+    insert_dependencies(database, ids, [(one.number, one.depends_on) for one in plan.phases])
+
+
+def insert_dependencies(
+    database: Database, ids: Mapping[int, int], phases: Iterable[tuple[int, Iterable[int]]]
+) -> None:
+    """Add what phases depend on, all by their numbers; `ids` has the id of each number."""
+    for number, needs in phases:
+        for need in needs:
             database.execute(
                 "INSERT INTO dependencies (phase_id, needs_id) VALUES (?, ?)",
-                [ids[entry.number], ids[number]],
+                [ids[number], ids[need]],
             )
 
 
@@ -118,11 +126,6 @@ def find_phase(database: Database, name: str) -> tuple[Feature, Phase]:
             hint=f"adw-worktree feature show {feature.slug}",
         )
     return feature, found[0]
-
-
-def name_of(feature: Feature, phase: Phase) -> str:
-    """Return what a person calls a phase."""
-    return f"{feature.slug}.{phase.phase_number}"
 
 
 def require_running(feature: Feature) -> None:

@@ -9,7 +9,7 @@ from adw_worktree.errors import FeatureExists
 from adw_worktree.orchestration.plan.older_queue import OlderFeature, OlderPhase
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import append, now
-from adw_worktree.orchestration.store.features import Origin
+from adw_worktree.orchestration.store.features import Origin, insert_dependencies
 from adw_worktree.orchestration.store.records import Feature, features
 
 
@@ -69,9 +69,4 @@ def _import_phases(database: Database, older: Sequence[OlderPhase], feature: Fea
         )  # fmt: skip
         ids[one.phase_number] = int(str(row[0][0]))
         append(database, f"phase.{status}", feature_id=feature.id, phase_id=ids[one.phase_number])
-    for one in older:
-        for number in one.depends_on:
-            database.execute(
-                "INSERT INTO dependencies (phase_id, needs_id) VALUES (?, ?)",
-                [ids[one.phase_number], ids[number]],
-            )
+    insert_dependencies(database, ids, [(one.phase_number, one.depends_on) for one in older])

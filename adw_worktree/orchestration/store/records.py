@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from adw_worktree.orchestration.phases.states import EndReason, Status
-from adw_worktree.orchestration.store.database import Database, Row, Value
+from adw_worktree.orchestration.store.database import Database, Value
 
 
 class Feature(NamedTuple):
@@ -114,33 +114,44 @@ def features(
     database: Database, where: str = "1 = 1", values: Sequence[Value] = ()
 ) -> list[Feature]:
     """Return the features that `where` selects, the oldest first."""
-    return [
-        Feature(*_any(row)) for row in _select(database, "features", Feature, where, values, "id")
-    ]
+    rows = _select(database, "features", Feature, where, values, "id")
+    return [Feature(*row) for row in rows]
 
 
 def phases(
     database: Database, where: str = "1 = 1", values: Sequence[Value] = (), order: str = "id"
 ) -> list[Phase]:
     """Return the phases that `where` selects."""
-    return [Phase(*_any(row)) for row in _select(database, "phases", Phase, where, values, order)]
+    return [Phase(*row) for row in _select(database, "phases", Phase, where, values, order)]
 
 
 def attempts(database: Database, where: str, values: Sequence[Value] = ()) -> list[Attempt]:
     """Return the attempts that `where` selects, in the order of their numbers."""
     rows = _select(database, "attempts", Attempt, where, values, "phase_id, number")
-    return [Attempt(*_any(row)) for row in rows]
+    return [Attempt(*row) for row in rows]
+
+
+def phase_of(database: Database, attempt: Attempt) -> tuple[Feature, Phase]:
+    """Return the phase that an attempt is of, and its feature."""
+    [phase] = phases(database, "id = ?", [attempt.phase_id])
+    [feature] = features(database, "id = ?", [phase.feature_id])
+    return feature, phase
+
+
+def name_of(feature: Feature, phase: Phase) -> str:
+    """Return what a person calls a phase."""
+    return f"{feature.slug}.{phase.phase_number}"
 
 
 def stages(database: Database, token: str) -> list[Stage]:
     """Return the stages of an attempt, in their order."""
     rows = _select(database, "stages", Stage, "attempt = ?", [token], "position")
-    return [Stage(*_any(row)) for row in rows]
+    return [Stage(*row) for row in rows]
 
 
 def events(database: Database, where: str, values: Sequence[Value] = ()) -> list[Event]:
     """Return the events that `where` selects, in their order."""
-    return [Event(*_any(row)) for row in _select(database, "events", Event, where, values, "id")]
+    return [Event(*row) for row in _select(database, "events", Event, where, values, "id")]
 
 
 def dependencies(database: Database, feature_id: int) -> dict[int, list[int]]:
@@ -164,11 +175,7 @@ def _select(
     where: str,
     values: Sequence[Value],
     order: str,
-) -> list[Row]:
+) -> list[tuple[Any, ...]]:
     columns = ", ".join(kind._fields)
     statement = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}"
-    return database.execute(statement, values)
-
-
-def _any(row: Row) -> tuple[Any, ...]:
-    return row
+    return list(database.execute(statement, values))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.features import name_of
 from adw_worktree.orchestration.store.records import (
     Attempt,
     Event,
@@ -15,6 +14,7 @@ from adw_worktree.orchestration.store.records import (
     Phase,
     Stage,
     dependencies,
+    name_of,
     phases,
 )
 

@@ -7,6 +7,7 @@ attempt is asked to stop, and holds its place until it has ended.
 from __future__ import annotations
 
 from adw_worktree.errors import PhaseNotInState
+from adw_worktree.orchestration.phases.states import Status
 from adw_worktree.orchestration.store.changes import (
     change_status,
     end_feature,
@@ -19,10 +20,9 @@ from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.features import (
     find_feature,
     find_phase,
-    name_of,
     require_running,
 )
-from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, phases
+from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, name_of, phases
 
 
 def pause_phase(database: Database, name: str) -> Phase:
@@ -30,12 +30,7 @@ def pause_phase(database: Database, name: str) -> Phase:
 
     Raises UnknownPhase, PhaseNotInState.
     """
-    with database.transaction():
-        _, phase = find_phase(database, name)
-        if phase.status != "paused":
-            change_status(database, phase, "paused")
-            _ask_to_stop(database, phase, "pause")
-        return _again(database, phase)
+    return _stop(database, name, "paused", "pause")
 
 
 def resume_phase(database: Database, name: str) -> Phase:
@@ -55,11 +50,16 @@ def cancel_phase(database: Database, name: str) -> Phase:
 
     Raises UnknownPhase, PhaseNotInState.
     """
+    return _stop(database, name, "cancelled", "cancel")
+
+
+def _stop(database: Database, name: str, status: Status, how: str) -> Phase:
+    """Give a phase a status in which it does not run, once, and ask its attempt to stop."""
     with database.transaction():
         _, phase = find_phase(database, name)
-        if phase.status != "cancelled":
-            change_status(database, phase, "cancelled")
-            _ask_to_stop(database, phase, "cancel")
+        if phase.status != status:
+            change_status(database, phase, status)
+            _ask_to_stop(database, phase, how)
         return _again(database, phase)
 
 
