@@ -143,8 +143,9 @@ def known_ledger(state_dir: Path, common_dir: Path) -> Path | None:
     identity = identity_of(common_dir)
     if not identity:
         return None
-    for file in ledgers(state_dir).glob(f"{identity}-{common_dir.stat().st_ino:x}-*.json"):
-        entry = _sound(file)
+    of_this = f"{identity}-{common_dir.stat().st_ino:x}-"
+    for file in _files(state_dir):
+        entry = _sound(file) if file.name.startswith(of_this) else None
         if entry is not None and is_at(entry, common_dir):
             ledger = entry.ledger if is_there(entry) else _follow(entry, common_dir)
             if os.path.lexists(ledger):
