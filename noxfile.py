@@ -111,6 +111,13 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(name="bench-phases")
+def bench_phases(session: nox.Session) -> None:
+    """Measure phases beside other engines, and write docs/benchmarks-phases.md."""
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks.phases", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write what the code knows of itself into docs, and build the site: `-- --serve` shows it."""

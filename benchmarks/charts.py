@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,14 +39,14 @@ def is_available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def draw(scenes: Sequence[Scene], directory: Path) -> list[str]:
-    """Write the charts of all rows, and return which there are."""
+def draw(scenes: Sequence[Scene], directory: Path, rows: Iterable[str] = TITLES) -> list[str]:
+    """Write the charts of the rows that were measured, and return which there are."""
     import matplotlib as mpl
 
     mpl.use("svg")
     directory.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in TITLES if any(scene.row == row for scene in scenes)]
-    for row in rows:
+    drawn = [row for row in rows if any(scene.row == row for scene in scenes)]
+    for row in drawn:
         mine = [scene for scene in scenes if scene.row == row]
         for theme in THEMES:
             with mpl.rc_context(_style(theme)):
@@ -58,7 +58,7 @@ def draw(scenes: Sequence[Scene], directory: Path) -> list[str]:
                     bbox_inches="tight",
                     metadata={"Date": None, "Creator": None},
                 )
-    return rows
+    return drawn
 
 
 def _style(theme: Theme) -> Any:

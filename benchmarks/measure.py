@@ -10,7 +10,9 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+Turn = TypeVar("Turn")
 
 
 class Failed(Exception):
@@ -112,7 +114,7 @@ def _once(
     return measured
 
 
-def rotated(ways: Sequence[Way], turn: int) -> list[Way]:
+def rotated(ways: Sequence[Turn], turn: int) -> list[Turn]:
     """Return the ways, begun with another one in each turn."""
     start = turn % len(ways)
     return [*ways[start:], *ways[:start]]

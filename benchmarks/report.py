@@ -49,6 +49,7 @@ def document(results: Mapping[str, Any], scenes: Sequence[Scene], charts: Sequen
         "**Ratios are what counts.** Times are of this machine alone: "
         + ", ".join(f"{name} {value}" for name, value in results["machine"].items())
         + ".",
+        "How phases are handed over has [a page of its own](benchmarks-phases.md).",
     ]
     if results.get("quick"):
         parts.append("**A quick run, to see that everything works: too few rounds to compare.**")

@@ -10,13 +10,16 @@ from typing import NamedTuple
 
 from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository
 from adw_worktree.orchestration.plan.feature_file import FeatureFile, load_feature_file
+from adw_worktree.orchestration.running.delivering import ON_EVENT
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.deliveries import Way
 from adw_worktree.orchestration.store.features import Origin, add_feature
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import is_branch_name, resolve_base
-from adw_worktree.settings.approvals import is_trusted
+from adw_worktree.settings.approvals import is_trusted, require_trusted
+from adw_worktree.settings.model import HookCommands
 
 
 class Prepared(NamedTuple):
@@ -59,8 +62,13 @@ def commands_digest(plan: FeatureFile) -> str:
 
 
 def require_approved(project: Project, prepared: Prepared) -> None:
-    """Raise HookUntrusted if nobody approved these very commands for this repository."""
-    if is_trusted(project.state_dir, project.repo.common_dir, prepared.digest):
+    """Raise HookUntrusted if nobody approved these very commands for this repository.
+
+    The same for those of its settings, which would fail only later, in each phase.
+    """
+    settings, where = project.settings, (project.state_dir, project.repo.common_dir)
+    require_trusted(settings, *where, [*settings.hooks])
+    if is_trusted(*where, prepared.digest):
         return
     commands = [command for phase in prepared.plan.phases for command in phase.run]
     raise HookUntrusted(
@@ -71,9 +79,15 @@ def require_approved(project: Project, prepared: Prepared) -> None:
     )
 
 
-def start(database: Database, prepared: Prepared) -> Feature:
-    """Add the feature to the store. Raises FeatureExists, StoreError."""
-    return add_feature(database, prepared.plan, prepared.origin)
+def start(database: Database, project: Project, prepared: Prepared) -> Feature:
+    """Add the feature to the store; its events go where the settings say.
+
+    Raises FeatureExists, StoreError.
+    """
+    settings = project.settings
+    ways: list[Way] = ["command"] if settings.hooks.get(ON_EVENT, HookCommands()).commands else []
+    ways += ["url"] if settings.notify_url is not None else []
+    return add_feature(database, prepared.plan, prepared.origin, ways)
 
 
 def _identity(project: Project) -> str:

@@ -297,8 +297,9 @@ class Pool(NamedTuple):
 
     def _free_slots(self, leases: Leases, tokens: Collection[str]) -> Iterator[int]:
         doubtful = doubts.doubtful_slots(self.state_dir) if self.state_dir else set()
-        holdings = self.holdings(leases, tokens, forgotten=doubtful)
-        return free_slots(self.settings, [holding.lease for holding in holdings], doubtful)
+        elsewhere = (holding.lease for holding in self.elsewhere(forgotten=doubtful))
+        held = [*leases.values(), *self._lost(leases, tokens), *elsewhere]
+        return free_slots(self.settings, held, doubtful)
 
     def holdings(
         self, leases: Leases, tokens: Collection[str] = (), *, forgotten: set[int] | None = None

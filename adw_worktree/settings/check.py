@@ -54,8 +54,13 @@ TAKES: Mapping[str, str] = {
     "submodules": "true or false",
     "lock_timeout": "a number of seconds, more than 0 and at most 3600",
     "trash_days": "a number of days, from 0 to 3650",
-    "hooks": "a table of pre-create, prepare, post-create, pre-finish, pre-remove and post-remove",
+    "hooks": "a table of pre-create, prepare, post-create, pre-finish, pre-remove, post-remove and "
+    "on-event",
     "postgres": "a table of url, template, database, variable and enabled",
+    "max_running": "a whole number from 1 to 1000",
+    "max_running_here": "a whole number from 1 to 1000",
+    "notify_url": "an address of the web",
+    "notify_secret": "a text of at least 16 characters",
 }
 """Every key and what it takes, in the words of the error messages."""
 
@@ -69,9 +74,13 @@ MOMENTS: Mapping[str, str] = {
     "pre-finish": "in the worktree, before `finish` merges; if it fails, nothing is merged",
     "pre-remove": "in the worktree, before anything is removed; if it fails, nothing is",
     "post-remove": "in the main worktree, when the worktree is gone; if it fails, that is said",
+    "on-event": "in the main worktree, when something has happened to a feature or a phase; "
+    "if it fails, that is in a log",
 }
 """The keys of `[hooks]`, and when and where each one's commands run."""
 
+USER_ONLY = ("max_running_here", "notify_url", "notify_secret")
+"""Keys that a repository's file may not have: what a machine can bear, and who is told what."""
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
 
@@ -116,6 +125,12 @@ def checked(layer: Layer) -> dict[str, Any]:
             f"{layer.source}: worktree_path leads away from the repository",
             hint="a repository's own file may name a place inside or beside it, not hidden; "
             "any other is for your own settings, or ADW_WORKTREE_PATH",
+        )
+    theirs = [key for key in USER_ONLY if key in values] if layer.from_repository else []
+    if theirs:
+        raise SettingsError(
+            f"{layer.source}: {theirs[0]} is not for a repository to set",
+            hint="set it in your own settings: adw-worktree help settings",
         )
     if "hooks" in values:
         values["hooks"] = {

@@ -17,6 +17,7 @@ from pathlib import Path
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.check import (
     TAKES,
+    USER_ONLY,
     Layer,
     check_port_ranges,
     checked,
@@ -26,6 +27,7 @@ from adw_worktree.settings.check import (
 )
 from adw_worktree.settings.model import DEFAULT_SERVICES, Postgres, Settings
 from adw_worktree.settings.places import base_directory
+from adw_worktree.settings.rules import COUNTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ _REMEDIES = {
     errno.EACCES: "make it and the directories above it readable",
     errno.ELOOP: "put a file, or a link to one, in its place",
 }
-WITHOUT_VARIABLE = ("hooks", "values", "postgres")
+WITHOUT_VARIABLE = ("hooks", "values", "postgres", *USER_ONLY)
 """Keys that no variable can set."""
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),
@@ -119,7 +121,7 @@ def _typed(key: str, text: str) -> object:
     """Return the value that a variable's text stands for, or the text, which the check refuses."""
     if key in ("adopt", "submodules"):
         return _TRUTH.get(text.lower(), text)
-    if key in ("slots", "spares"):
+    if key in COUNTS:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
     if key in ("lock_timeout", "trash_days"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text

@@ -101,3 +101,11 @@ class Settings(NamedTuple):
     """Commands to run around `create`, `finish` and `remove`."""
     postgres: Postgres | None = None
     """How each ADW gets a database; without it, none."""
+    max_running: int | None = None
+    """How many phases run at once, of all features; without it, `3`."""
+    max_running_here: int | None = None
+    """How many of them run on this machine; without it, as many as `max_running`."""
+    notify_url: str | None = None
+    """Where each event of a feature is posted; without it, nowhere."""
+    notify_secret: str | None = None
+    """What these requests are signed with; without it, they are not signed."""

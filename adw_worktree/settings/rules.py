@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
 _SERVICE = r"[a-z][a-z0-9-]{0,31}"
 MAX_PORT = 65535
+_LEAST_SECRET = 16
 
 
 def _check_text(value: str) -> None:
@@ -135,6 +136,36 @@ def check_variable(value: str) -> str:
     return value
 
 
+def _check_web_address(value: str) -> str:
+    _check_text(value)
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        plain = False
+    if not plain or not value.isascii() or " " in value:
+        raise ValueError("must be an address of the web, such as https://HOST/PATH")
+    if "@" in parts.netloc:
+        raise ValueError("must not have a user or password in it: sign with notify_secret")
+    return value
+
+
+def _check_secret(value: str) -> str:
+    if len(value) < _LEAST_SECRET:
+        raise ValueError(f"must have at least {_LEAST_SECRET} characters: openssl rand -hex 32")
+    _check_text(value)
+    if value.startswith("whsec_"):
+        import base64
+
+        try:
+            base64.b64decode(value.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValueError("must have base64 after whsec_") from None
+    return value
+
+
 def _check_server(value: str) -> str:
     _check_text(value)
     from adw_worktree.settings.database_url import check_url
@@ -205,6 +236,8 @@ TEXTS: Mapping[str, Callable[[str], str]] = {
     "remote": _check_argument,
     "env_file": _check_env_file,
     "template": _check_inside,
+    "notify_url": _check_web_address,
+    "notify_secret": _check_secret,
 }
 LISTS: Mapping[str, Callable[[str], str]] = {
     "write": _check_writer,
@@ -212,7 +245,12 @@ LISTS: Mapping[str, Callable[[str], str]] = {
     "link": _check_pattern,
 }
 FLAGS = ("adopt", "submodules")
-COUNTS = {"slots": range(1, 10001), "spares": range(101)}
+COUNTS = {
+    "slots": range(1, 10001),
+    "spares": range(101),
+    "max_running": range(1, 1001),
+    "max_running_here": range(1, 1001),
+}
 SPANS: Mapping[str, dict[str, Any]] = {
     "lock_timeout": {"gt": 0, "le": 3600},
     "trash_days": {"ge": 0, "le": 3650},

@@ -42,6 +42,8 @@ _SEE = {
     "postgres": "[a database for each ADW](postgres.md)",
     "trash_days": "[the trash](reliability.md#the-trash)",
     "hooks": "[Hooks](#hooks)",
+    "max_running": "[features and phases](phases.md)",
+    "notify_url": "[events](phases.md#be-told)",
 }
 """Where there is more to read about a setting."""
 

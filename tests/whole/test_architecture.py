@@ -200,6 +200,7 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 
 SPAWNS = {
     "orchestration.running.commands",
+    "orchestration.running.delivering",
     "repo.git",
     "worktrees.user_hooks",
     "system.background",

@@ -83,9 +83,10 @@ def _start(args: Namespace) -> Outcome:
     require_approved(project, prepared)
     database = open_store(project.state_dir)
     try:
-        feature = start(database, prepared)
-        if args.max_running is not None:
-            set_limit(database, args.max_running)
+        feature = start(database, project, prepared)
+        most = args.max_running or project.settings.max_running
+        if most is not None:
+            set_limit(database, most)
         summon(project.state_dir)
         if args.wait:
             from adw_worktree.cli.terminal.phases_view import wait_for_feature

@@ -22,6 +22,7 @@ from typing import Any
 
 from adw_worktree.orchestration.running.assignment import Assignment, assignment_of
 from adw_worktree.orchestration.running.commands import GONE
+from adw_worktree.orchestration.running.delivering import Messenger
 from adw_worktree.orchestration.running.nursery import Carrier, Nursery
 from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.running.runner import (
@@ -32,12 +33,14 @@ from adw_worktree.orchestration.running.runner import (
 from adw_worktree.orchestration.running.summon import onlookers
 from adw_worktree.orchestration.running.tidying import clear_mark, untidy
 from adw_worktree.orchestration.store import attempts as store_attempts
+from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.attempts import Claimed, End
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import attempts, phase_of, phases
 from adw_worktree.orchestration.store.steering import asked_to_stop
-from adw_worktree.pool.wakeups import coordinator_bell, slots_bell
+from adw_worktree.pool.wakeups import coordinator_bell, slots_bell, start_coordinator
+from adw_worktree.settings.load import load_settings
 from adw_worktree.system.bells import Bell, hang, ring, ring_all
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import Lock, try_lock
@@ -55,7 +58,8 @@ def coordinate(
     """Start phases and wait for their ends, until nothing is left; forever if not `until_idle`.
 
     Another coordinator that lives is woken; then this comes back at once, or if `patient` waits
-    until that has ended. Raises StoreError.
+    until that has ended. Somebody waits for a `patient` one: it leaves events that could not be
+    delivered to another, in the background. Raises StoreError.
     """
     (state_dir / "phases").mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _only_one(state_dir, patient=patient)
@@ -65,16 +69,19 @@ def coordinate(
         while True:
             coordinator = Coordinator(state_dir, nursery, hang(coordinator_bell(state_dir)))
             try:
-                coordinator.work(until_idle=until_idle)
+                coordinator.work(until_idle=until_idle, patient=patient)
                 coordinator.bell.take_down()
                 reached("coordinator.idle")
                 # Whoever changed the store before the bell was gone has rung in vain.
-                if not coordinator.has_work():
-                    return
+                if not coordinator.has_work(patient=patient):
+                    left = coordinator.has_work(patient=False)
+                    break
             finally:
                 coordinator.close()
     finally:
         lock.release()
+    if left:
+        start_coordinator(state_dir)
 
 
 def _only_one(state_dir: Path, *, patient: bool) -> Lock | None:
@@ -117,9 +124,12 @@ class Coordinator:
         self._lifeline, self._life = os.pipe()
         self._runners: dict[str, _Runner] = {}
         self._slots: Bell | None = None
+        self._messenger = Messenger(state_dir)
+        self._most_here = load_settings(None).max_running_here
 
     def close(self) -> None:
         """Let everything go; the runners live on."""
+        self._messenger.close()
         for runner in self._runners.values():
             runner.forget()
         for descriptor in (self._lifeline, self._life):
@@ -130,16 +140,21 @@ class Coordinator:
         self.bell.close()
         self._store.close()
 
-    def has_work(self) -> bool:
-        """Return whether a phase waits to be started here, or an attempt runs."""
-        return store_attempts.has_news(self._store)
+    def has_work(self, *, patient: bool) -> bool:
+        """Return whether a phase waits to be started here, an attempt runs, or an event waits.
 
-    def work(self, *, until_idle: bool) -> None:
+        Not, if somebody waits for this, an event whose delivery has failed and is tried later.
+        """
+        waits = deliveries.due if patient else deliveries.has_undelivered
+        return store_attempts.has_news(self._store) or bool(waits(self._store))
+
+    def work(self, *, until_idle: bool, patient: bool) -> None:
         """Start and end attempts until there are none, and none can start."""
         self._adopt()
         while True:
             self._look()
-            if until_idle and not self._runners and not self.has_work():
+            busy = self._runners or self._messenger.is_busy
+            if until_idle and not busy and not self.has_work(patient=patient):
                 return
             self._sleep()
 
@@ -160,7 +175,8 @@ class Coordinator:
             selector.select(patience)
 
     def _patience(self) -> float | None:
-        at = store_attempts.next_time(self._store)
+        times = (store_attempts.next_time(self._store), deliveries.next_try(self._store))
+        at = min((one for one in times if one is not None), default=None)
         if at is None:
             return None
         left = (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
@@ -178,8 +194,9 @@ class Coordinator:
         for runner in list(self._runners.values()):
             self._take_in(runner)
         self._stop_the_homeless()
-        self._start(store_attempts.claim(self._store, self._host))
+        self._start(self._claim())
         self._listen_for_slots()
+        self._messenger.send(deliveries.due(self._store))
 
     def _listen_for_slots(self) -> None:
         """Hear of slots that are freed, once a phase has found none."""
@@ -187,7 +204,10 @@ class Coordinator:
             self._slots = hang(slots_bell(self._state_dir))
             # One that was freed before the bell hung was not heard of.
             store_attempts.slot_freed(self._store)
-            self._start(store_attempts.claim(self._store, self._host))
+            self._start(self._claim())
+
+    def _claim(self) -> list[Claimed]:
+        return store_attempts.claim(self._store, self._host, self._most_here)
 
     def _stop_the_homeless(self) -> None:
         """End the attempts whose worktrees were deleted from under them."""
@@ -277,6 +297,7 @@ class Coordinator:
             ended,
             entries=entries,
             host=self._host,
+            most_here=self._most_here,
         )
         reached("end.committed")
         self._start(claimed)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.deliveries import has_undelivered
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import ring, ring_all
 
@@ -17,7 +18,8 @@ def onlookers(state_dir: Path) -> Path:
 
 def attend(database: Database, state_dir: Path) -> None:
     """Start a coordinator if there is something to do and none lives: it may have been killed."""
-    if has_news(database) and not ring(coordinator_bell(state_dir)):
+    pending = has_news(database) or has_undelivered(database)
+    if pending and not ring(coordinator_bell(state_dir)):
         start_coordinator(state_dir)
 
 

@@ -55,7 +55,7 @@ def claim(database: Database, host: str, most_here: int | None = None) -> list[C
         return _claim(database, host, most_here)
 
 
-def _claim(database: Database, host: str, most_here: int | None = None) -> list[Claimed]:
+def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed]:
     [[limit]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
     most, running = int(str(limit)), attempts(database, "ended_at IS NULL")
     here = sum(one.host == host for one in running)
@@ -93,8 +93,11 @@ def end(
     *,
     entries: Sequence[dict[str, Any]] = (),
     host: str | None = None,
+    most_here: int | None = None,
 ) -> list[Claimed]:
     """End an attempt, once; return the attempts on `host`, if it is given, that start in its place.
+
+    Of `most_here` see `claim`.
 
     The phase gets the status that follows, unless a person gave it another one meanwhile.
     `entries` are those of its journal that are not in the store yet.
@@ -104,7 +107,7 @@ def end(
         [attempt] = attempts(database, "token = ?", [token])
         if attempt.ended_at is None:
             _end(database, attempt, ended)
-        return [] if host is None else _claim(database, host)
+        return [] if host is None else _claim(database, host, most_here)
 
 
 def _end(database: Database, attempt: Attempt, ended: End) -> None:

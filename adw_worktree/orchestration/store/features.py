@@ -11,6 +11,7 @@ from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
 from adw_worktree.orchestration.phases.states import waiting_status
 from adw_worktree.orchestration.plan.feature_file import FeatureFile
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.deliveries import Way, subscribe
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import Feature, Phase, features, phases
 
@@ -25,8 +26,12 @@ class Origin(NamedTuple):
     owner: str
 
 
-def add_feature(database: Database, plan: FeatureFile, origin: Origin) -> Feature:
+def add_feature(
+    database: Database, plan: FeatureFile, origin: Origin, ways: Iterable[Way] = ()
+) -> Feature:
     """Add a feature with its phases; those without dependencies are ready at once.
+
+    Its events are delivered by each of `ways`.
 
     Raises FeatureExists if one of that slug is not over.
     """
@@ -43,6 +48,7 @@ def add_feature(database: Database, plan: FeatureFile, origin: Origin) -> Featur
                 hint=f"choose another slug, or adw-worktree feature cancel {present[0].id}",
             )
         feature = _insert_feature(database, plan, origin)
+        subscribe(database, feature.id, ways)
         append(database, "feature.started", feature_id=feature.id)
         _insert_phases(database, plan, feature)
         return feature

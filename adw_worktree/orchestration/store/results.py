@@ -14,6 +14,7 @@ from adw_worktree.orchestration.store.records import (
     Phase,
     Stage,
     dependencies,
+    features,
     name_of,
     phases,
 )
@@ -80,6 +81,18 @@ def attempt_row(attempt: Attempt, stages: Sequence[Stage]) -> dict[str, Any]:
 def event_row(event: Event) -> dict[str, Any]:
     """Return an event, its data as an object."""
     return {**event._asdict(), "data": json.loads(event.data)}
+
+
+def event_document(database: Database, event: Event) -> dict[str, Any]:
+    """Return an event as it is delivered: with the names that people know."""
+    row = event_row(event)
+    feature = features(database, "id = ?", [event.feature_id])
+    phase = phases(database, "id = ?", [event.phase_id])
+    row["feature"] = feature[0].slug if feature else None
+    row["phase"] = name_of(feature[0], phase[0]) if feature and phase else None
+    row["phase_number"] = phase[0].phase_number if phase else None
+    del row["phase_id"]
+    return {"schema_version": 1, **row}
 
 
 def _without_attempt(stage: Stage) -> dict[str, Any]:

@@ -115,7 +115,19 @@ INSERT INTO gate (id, max_running) VALUES (1, 3);
 INSERT INTO meta (version) VALUES (0);
 """
 
-MIGRATIONS = (_FIRST,)
+_DELIVERIES = """
+CREATE TABLE deliveries (
+    feature_id BIGINT NOT NULL REFERENCES features (id),
+    way TEXT NOT NULL,
+    event_id BIGINT NOT NULL,
+    failures INTEGER NOT NULL,
+    next_at TEXT,
+    PRIMARY KEY (feature_id, way)
+);
+CREATE INDEX events_of_feature ON events (feature_id, id);
+"""
+
+MIGRATIONS = (_FIRST, _DELIVERIES)
 """The statements that lead from each version to the next."""
 
 

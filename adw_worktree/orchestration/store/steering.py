@@ -144,6 +144,8 @@ def set_feature_priority(database: Database, name: str, priority: int) -> None:
 def set_limit(database: Database, most: int) -> None:
     """Let at most `most` phases run at once; what runs is not stopped."""
     with database.transaction():
+        if database.execute("SELECT 1 FROM gate WHERE id = 1 AND max_running = ?", [most]):
+            return
         database.execute("UPDATE gate SET max_running = ? WHERE id = 1", [most])
         append(database, "limit", data={"max_running": most})
 

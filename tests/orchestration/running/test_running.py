@@ -419,3 +419,29 @@ def test_no_free_slot_is_waited_for(adw: Adw) -> None:
         del os.environ["ADW_SLOTS"]
     assert reasons(adw, "f.1")[0] == "no-slot"
     assert state_dir().is_dir()
+
+
+def _most_at_once(adw: Adw, tmp_path: Path, *flags: str) -> int:
+    """Run four phases that note how many run beside them; return the most that did."""
+    note = f"mkdir -p {tmp_path}/on; touch {tmp_path}/on/$ADW_PHASE; ls {tmp_path}/on | wc -l"
+    line = f"{note} >>{tmp_path}/counts; sleep 0.5; rm {tmp_path}/on/$ADW_PHASE"
+    phases = [phase(number, line, changes="none") for number in range(1, 5)]
+    adw("feature", "start", str(write_feature(adw, "f", *phases)), "--yes", "--wait", *flags)
+    return max(map(int, (tmp_path / "counts").read_text().split()))
+
+
+def test_the_setting_max_running_bounds_all(adw: Adw, repo: Path, tmp_path: Path) -> None:
+    (repo / "adw-worktree.toml").write_text("max_running = 1\n")
+    assert _most_at_once(adw, tmp_path) == 1
+
+
+def test_a_flag_wins_over_the_setting_max_running(adw: Adw, repo: Path, tmp_path: Path) -> None:
+    (repo / "adw-worktree.toml").write_text("max_running = 1\n")
+    assert _most_at_once(adw, tmp_path, "--max-running", "4") > 1
+
+
+def test_the_setting_max_running_here_bounds_one_machine(adw: Adw, tmp_path: Path) -> None:
+    config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text("max_running_here = 1\n")
+    assert _most_at_once(adw, tmp_path, "--max-running", "4") == 1

@@ -1,0 +1,122 @@
+"""Deliveries: how far the events of a feature have been brought to who wants to know of them.
+
+What holds here: the events of a feature are delivered in their order, each at least once; one that
+cannot be is tried again later and later, and given up after a day.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
+
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import now
+from adw_worktree.orchestration.store.records import Event, events
+
+Way = Literal["command", "url"]
+"""How an event is delivered: to the command of `on-event`, or to `notify_url`."""
+
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 300.0
+_GIVEN_UP_AFTER = timedelta(days=1)
+
+_BEHIND = """FROM deliveries d
+ WHERE d.event_id < (SELECT max(e.id) FROM events e WHERE e.feature_id = d.feature_id)"""
+
+
+class NotDelivered(Exception):
+    """An event could not be delivered; the text says why."""
+
+
+class Delivery(NamedTuple):
+    """One way of one feature."""
+
+    feature_id: int
+    way: Way
+
+
+def subscribe(database: Database, feature_id: int, ways: Iterable[Way]) -> None:
+    """Have all events of a feature delivered; inside the transaction that adds it."""
+    for way in ways:
+        database.execute(
+            "INSERT INTO deliveries (feature_id, way, event_id, failures) VALUES (?, ?, 0, 0)",
+            [feature_id, way],
+        )
+
+
+def due(database: Database) -> list[Delivery]:
+    """Return the deliveries that have events to bring and need not wait."""
+    rows = database.execute(
+        f"SELECT d.feature_id, d.way {_BEHIND} AND (d.next_at IS NULL OR d.next_at <= ?)", [now()]
+    )
+    return [Delivery(int(str(feature)), _way(way)) for feature, way in rows]
+
+
+def next_try(database: Database) -> str | None:
+    """Return the earliest time at which a delivery that failed is to be tried again."""
+    [[at]] = database.execute(f"SELECT min(d.next_at) {_BEHIND} AND d.next_at > ?", [now()])
+    return None if at is None else str(at)
+
+
+def has_undelivered(database: Database) -> bool:
+    """Return whether an event waits to be delivered, now or later."""
+    return bool(database.execute(f"SELECT 1 {_BEHIND} LIMIT 1"))
+
+
+def next_event(database: Database, delivery: Delivery) -> Event | None:
+    """Return the event that is to be delivered next."""
+    found = events(
+        database,
+        "id = (SELECT min(e.id) FROM events e JOIN deliveries d ON d.feature_id = e.feature_id"
+        " WHERE d.feature_id = ? AND d.way = ? AND e.id > d.event_id)",
+        [*delivery],
+    )
+    return found[0] if found else None
+
+
+def delivered(database: Database, delivery: Delivery, event: Event) -> None:
+    """Note that an event was delivered, or that nobody wants it any more."""
+    with database.transaction():
+        _advance(database, delivery, event)
+
+
+def failed(database: Database, delivery: Delivery, event: Event) -> bool:
+    """Note that an event could not be delivered; return whether it will be tried again."""
+    with database.transaction():
+        if datetime.fromisoformat(event.at) < datetime.now(UTC) - _GIVEN_UP_AFTER:
+            _advance(database, delivery, event)
+            return False
+        [[count]] = database.execute(
+            "UPDATE deliveries SET failures = failures + 1 WHERE feature_id = ? AND way = ?"
+            " RETURNING failures",
+            [*delivery],
+        )
+        again = datetime.now(UTC) + timedelta(seconds=pause_after(int(str(count))))
+        database.execute(
+            "UPDATE deliveries SET next_at = ? WHERE feature_id = ? AND way = ?",
+            [again.isoformat(timespec="microseconds"), *delivery],
+        )
+        return True
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds to wait after so many failures in a row: twice as long each time.
+
+    Between half of that and all of it, so that not all who wait come back at once.
+    """
+    longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20), _LONGEST_PAUSE_SECONDS)
+    return longest * random.uniform(0.5, 1.0)
+
+
+def _advance(database: Database, delivery: Delivery, event: Event) -> None:
+    database.execute(
+        "UPDATE deliveries SET event_id = ?, failures = 0, next_at = NULL"
+        " WHERE feature_id = ? AND way = ? AND event_id < ?",
+        [event.id, *delivery, event.id],
+    )
+
+
+def _way(value: object) -> Way:
+    return "command" if value == "command" else "url"

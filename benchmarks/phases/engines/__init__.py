@@ -1,0 +1,1 @@
+"""Programs that run chains of commands, each in its own way: `python ENGINE.py CHAINS.json`."""
