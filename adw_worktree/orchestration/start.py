@@ -6,13 +6,12 @@ import getpass
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository
 from adw_worktree.orchestration.plan.feature_file import FeatureFile, load_feature_file
 from adw_worktree.orchestration.running.delivering import ON_EVENT
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.deliveries import Way
 from adw_worktree.orchestration.store.features import Origin, add_feature
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.project import Project
@@ -20,6 +19,9 @@ from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import is_branch_name, resolve_base
 from adw_worktree.settings.approvals import is_trusted, require_trusted
 from adw_worktree.settings.model import HookCommands
+
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.store.deliveries import Way
 
 
 class Prepared(NamedTuple):

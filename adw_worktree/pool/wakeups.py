@@ -12,7 +12,10 @@ from pathlib import Path
 
 from adw_worktree.pool.state_directory import COORDINATOR_BELL
 from adw_worktree.system import background
-from adw_worktree.system.bells import hang_unheard, ring
+from adw_worktree.system.bells import ALL, hang_unheard, ring
+
+WORKTREES = "worktrees"
+"""What the coordinator is told when worktrees have gone: a word that is no attempt's token."""
 
 ATTEMPT_VARIABLES = ("ADW_ATTEMPT", "ADW_PHASE", "ADW_FEATURE")
 """Variables that say of a process which attempt it belongs to: a coordinator belongs to none."""
@@ -31,12 +34,12 @@ def slots_bell(state_dir: Path) -> Path:
 def slots_were_freed(state_dir: Path) -> None:
     """Let the coordinator know that slots were freed, or worktrees are gone."""
     ring(slots_bell(state_dir))
-    revive_coordinator(state_dir)
+    revive_coordinator(state_dir, WORKTREES)
 
 
-def revive_coordinator(state_dir: Path) -> None:
+def revive_coordinator(state_dir: Path, word: str = ALL) -> None:
     """Have the coordinator look at its phases; start one if it was killed before they were done."""
-    if ring(coordinator_bell(state_dir)) is False:
+    if ring(coordinator_bell(state_dir), word) is False:
         start_coordinator(state_dir)
 
 

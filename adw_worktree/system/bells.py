@@ -1,9 +1,9 @@
 """Bells: named pipes by which a process wakes another that sleeps in the kernel.
 
-What holds here: a ring says "look again" and nothing else, so that one too many does no harm, and
-one that is lost with its hearer is made good by whoever starts the next: a bell without a hearer
-was left by a process that died with work before it. A pipe, not a socket: the path of a socket has
-108 bytes at most, and a state directory may lie deeper.
+What holds here: a ring says "look again", perhaps at what, and nothing else, so that one too many
+does no harm, and one that is lost with its hearer is made good by whoever starts the next: a bell
+without a hearer was left by a process that died with work before it. A pipe, not a socket: the path
+of a socket has 108 bytes at most, and a state directory may lie deeper.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from pathlib import Path
 
 from adw_worktree.system.named_tuple import NamedTuple
 
-_MOST_BYTES = 4096
+_READ_BYTES = 65536
+_MUCH_BYTES = 32768
+"""So much in the pipe at once, and rings may have been lost: it takes 64 KiB on Linux."""
+ALL = ""
+"""The word of a ring that does not say what to look at."""
 
 
 class Bell(NamedTuple):
@@ -28,11 +32,16 @@ class Bell(NamedTuple):
 
     def silence(self) -> bool:
         """Forget the rings until now; return whether there were any."""
-        rang = False
+        return bool(self.words())
+
+    def words(self) -> set[str]:
+        """Return what the rings until now were about, and forget them."""
+        said = b""
         with suppress(BlockingIOError):
-            while os.read(self.descriptor, _MOST_BYTES):
-                rang = True
-        return rang
+            while data := os.read(self.descriptor, _READ_BYTES):
+                said += data
+        found = set(said.decode(errors="replace").splitlines())
+        return found | {ALL} if len(said) >= _MUCH_BYTES else found
 
     def take_down(self) -> None:
         """Remove the bell; whoever rings from now on finds none."""
@@ -65,10 +74,11 @@ def hang_unheard(path: Path) -> None:
         os.mkfifo(path, 0o600)
 
 
-def ring(path: Path) -> bool | None:
+def ring(path: Path, word: str = ALL) -> bool | None:
     """Ring the bell at `path`: True if somebody hears it, False if whoever did is dead.
 
-    None if there is no bell, or nothing that may be used as one.
+    `word`, one short line, says what there is to look at. None if there is no bell, or nothing that
+    may be used as one.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -78,7 +88,7 @@ def ring(path: Path) -> bool | None:
         if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
             return None
         with suppress(BlockingIOError):  # full: it was rung often enough
-            os.write(descriptor, b"!")
+            os.write(descriptor, f"{word}\n".encode())
         return True
     except BrokenPipeError:
         return False

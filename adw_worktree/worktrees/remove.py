@@ -307,7 +307,7 @@ def _stop(
     ports = set(lease.ports.values())
     # The ports are this worktree's: asking for them is in nobody's way, and quicker than to look
     # through the machine's connections.
-    heard = listeners(ports) if consent.stop or busy_ports(ports) else {}
+    heard = listeners(ports) if busy_ports(ports) else {}
     found = [one for group in heard.values() for one in group]
     if not consent.stop or not found:
         return [], found

@@ -18,8 +18,10 @@ echo "$EPOCHREALTIME" >"$0.times/$1.start"
 sleep "$2"
 echo "$EPOCHREALTIME" >"$0.times/$1.end"
 """
-_ENDS_A_SECOND = 5.0
+_ENDS_A_SECOND = 3.0
 """Phases take minutes, and seldom end together: so they are spread here, too."""
+_START_SECONDS = 0.2
+"""What it takes at most to start one of many at once."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ def chains(directory: Path, running: int, gaps: int) -> Chains:
     numbers = iter(range(1, running * length + 1))
 
     def command(*, first: bool) -> list[str]:
-        # From the first end on they are spread.
-        seconds = random.uniform(0.2, usual + 0.2) if first else random.uniform(0.5, 1.5) * usual
+        # The first ones end spread out, and once all have started.
+        seconds = usual * (random.random() if first else random.uniform(0.5, 1.5))
+        seconds += 0.2 + running * _START_SECONDS if first else 0.0
         return [str(script), str(next(numbers)), f"{seconds:.3f}"]
 
     return Chains(

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-import select
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table, terminal
 from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
 from adw_worktree.orchestration.running.run_directory import run_directory
-from adw_worktree.orchestration.running.summon import onlookers
+from adw_worktree.orchestration.running.summon import onlooking
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import find_phase
 from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, features
 from adw_worktree.orchestration.store.results import feature_row, phase_rows
-from adw_worktree.system.bells import Bell, hang
 from adw_worktree.system.file_watch import woken_by_writes
 from adw_worktree.system.text import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _FAILED, _WAITED_FOR = 11, 12
 _CHUNK_BYTES = 65536
@@ -70,19 +71,6 @@ def attempt_lines(tried: Sequence[Mapping[str, Any]]) -> list[str]:
 # ---- waiting -----------------------------------------------------------------------------------
 
 
-@contextmanager
-def onlooking(state_dir: Path) -> Iterator[Bell]:
-    """Hang a bell that is rung at each change of the store."""
-    directory = onlookers(state_dir)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    bell = hang(directory / f"{os.getpid()}-{os.urandom(4).hex()}")
-    try:
-        yield bell
-    finally:
-        bell.take_down()
-        bell.close()
-
-
 def wait_for_feature(
     database: Database, state_dir: Path, feature: Feature, *, as_json: bool
 ) -> Outcome:
@@ -91,9 +79,8 @@ def wait_for_feature(
     On a terminal that is a table, drawn anew; elsewhere a line for each change of a status.
     """
     progress = _Lines() if as_json or not can_draw() else _Table()
-    with onlooking(state_dir) as bell:
+    with onlooking(state_dir) as onlooker:
         while True:
-            bell.silence()
             rows = phase_rows(database, feature)
             [present] = features(database, "id = ?", [feature.id])
             code = _verdict(present, rows)
@@ -103,7 +90,7 @@ def wait_for_feature(
                 progress.end()
                 data = {"feature": feature_row(database, present), "phases": rows}
                 return Outcome(data, phase_table(rows), exit_code=code)
-            select.select([bell.descriptor], [], [], progress.patience)
+            onlooker.sleep(database, patience=progress.patience)
 
 
 class _Lines:
@@ -182,9 +169,8 @@ def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
     attempt = _last_attempt(database, name)
     known: dict[Path, _Log] = {}
     directory = run_directory(state_dir, attempt.token).path
-    with onlooking(state_dir) as bell, woken_by_writes(directory) as woken:
+    with onlooking(state_dir) as onlooker, woken_by_writes(directory) as woken:
         while True:
-            bell.silence()
             with suppress(BlockingIOError):
                 os.read(woken, _CHUNK_BYTES)
             present = attempts(database, "token = ?", [attempt.token])[0]
@@ -192,7 +178,7 @@ def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
                 _show(known.setdefault(path, _Log(path)).more())
             if present.ended_at is not None:
                 return Outcome({}, f"attempt {present.number} ended: {present.end_reason}")
-            select.select([bell.descriptor, woken], [], [])
+            onlooker.sleep(database, [woken])
 
 
 class _Log:

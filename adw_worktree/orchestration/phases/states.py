@@ -8,38 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal
 
 from adw_worktree.errors import PhaseNotInState
 
-Status = Literal[
-    "queued",
-    "ready",
-    "running",
-    "review",
-    "paused",
-    "completed",
-    "failed",
-    "blocked",
-    "cancelled",
-]
-EndReason = Literal[
-    "completed",
-    "agent-error",
-    "command-failed",
-    "gate-failed",
-    "conflict",
-    "timeout",
-    "stalled",
-    "limit",
-    "over-budget",
-    "denied",
-    "needs-person",
-    "no-changes",
-    "lost",
-    "no-slot",
-    "cancelled",
-]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Status = Literal[
+        "queued",
+        "ready",
+        "running",
+        "review",
+        "paused",
+        "completed",
+        "failed",
+        "blocked",
+        "cancelled",
+    ]
+    EndReason = Literal[
+        "completed",
+        "agent-error",
+        "command-failed",
+        "gate-failed",
+        "conflict",
+        "timeout",
+        "stalled",
+        "limit",
+        "over-budget",
+        "denied",
+        "needs-person",
+        "no-changes",
+        "lost",
+        "no-slot",
+        "cancelled",
+    ]
 
 CHANGES: Mapping[Status, frozenset[Status]] = MappingProxyType(
     {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.store.attempts import Claimed
 from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, name_of
+from adw_worktree.system.named_tuple import NamedTuple
 
 
 class Assignment(NamedTuple):

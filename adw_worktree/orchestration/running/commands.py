@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from adw_worktree.orchestration.running.processes import end_processes
 from adw_worktree.orchestration.running.run_directory import RunDirectory
@@ -16,6 +15,7 @@ from adw_worktree.orchestration.running.summon import summon
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.system.bells import Bell
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.process_end import end_of
 
 GONE = "worktree-gone"
@@ -73,6 +73,7 @@ def run_command(
         pass_fds=(around.tree,),
     )
     reached("command.started")
+    summon(around.state_dir, around.run.path.name)  # not before: it would take the command's time
     try:
         _wait(child, around, timeout)
     except (Interrupted, Reported):

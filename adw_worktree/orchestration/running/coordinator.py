@@ -11,7 +11,6 @@ runner lives: the lock does.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import selectors
 import socket
@@ -30,7 +29,12 @@ from adw_worktree.orchestration.running.runner import (
     become_tidier,
     become_undertaker,
 )
-from adw_worktree.orchestration.running.summon import onlookers
+from adw_worktree.orchestration.running.summon import (
+    coordinator_lock,
+    is_idle,
+    onlookers,
+    onlooking,
+)
 from adw_worktree.orchestration.running.tidying import clear_mark, untidy
 from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store import deliveries
@@ -39,9 +43,9 @@ from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import attempts, phase_of, phases
 from adw_worktree.orchestration.store.steering import asked_to_stop
-from adw_worktree.pool.wakeups import coordinator_bell, slots_bell, start_coordinator
+from adw_worktree.pool.wakeups import WORKTREES, coordinator_bell, slots_bell, start_coordinator
 from adw_worktree.settings.load import load_settings
-from adw_worktree.system.bells import Bell, hang, ring, ring_all
+from adw_worktree.system.bells import ALL, Bell, hang, ring, ring_all
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import Lock, try_lock
 from adw_worktree.system.paths import is_dir
@@ -57,13 +61,15 @@ def coordinate(
 ) -> None:
     """Start phases and wait for their ends, until nothing is left; forever if not `until_idle`.
 
-    Another coordinator that lives is woken; then this comes back at once, or if `patient` waits
-    until that has ended. Somebody waits for a `patient` one: it leaves events that could not be
+    Another coordinator that lives is woken; then this comes back at once, or if `patient` once that
+    has nothing left to do. Somebody waits for a `patient` one: it leaves events that could not be
     delivered to another, in the background. Raises StoreError.
     """
     (state_dir / "phases").mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = _only_one(state_dir, patient=patient)
+    lock = _only_one(state_dir)
     if lock is None:
+        if patient:
+            _wait_until_idle(state_dir)
         return
     try:
         while True:
@@ -84,32 +90,31 @@ def coordinate(
         start_coordinator(state_dir)
 
 
-def _only_one(state_dir: Path, *, patient: bool) -> Lock | None:
+def _only_one(state_dir: Path) -> Lock | None:
     """Return the lock of the coordinator; None if one lives that has heard of our work.
 
     One that is about to end has taken its bell down: its lock is waited for.
     """
-    path = state_dir / "phases" / "coordinator.lock"
+    path = coordinator_lock(state_dir)
     while True:
         lock = try_lock(path)
         if lock is not None:
+            path.write_text(f"{os.getpid()}\n")
             return lock
-        heard = ring(coordinator_bell(state_dir))
-        if heard and not patient:
+        if ring(coordinator_bell(state_dir)):
             return None
-        if heard:
-            _wait_for(path)
-        else:
-            time.sleep(_BIRTH_SECONDS)
+        time.sleep(_BIRTH_SECONDS)
 
 
-def _wait_for(path: Path) -> None:
-    """Sleep in the kernel until nobody holds the lock."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+def _wait_until_idle(state_dir: Path) -> None:
+    """Wait until another coordinator has nothing left to do."""
+    store = open_store(state_dir)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with onlooking(state_dir) as onlooker:
+            while not is_idle(store):
+                onlooker.sleep(store)
     finally:
-        os.close(descriptor)
+        store.close()
 
 
 class Coordinator:
@@ -123,6 +128,8 @@ class Coordinator:
         self._store: Database = open_store(state_dir)
         self._lifeline, self._life = os.pipe()
         self._runners: dict[str, _Runner] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(bell.descriptor, selectors.EVENT_READ)
         self._slots: Bell | None = None
         self._messenger = Messenger(state_dir)
         self._most_here = load_settings(None).max_running_here
@@ -130,6 +137,7 @@ class Coordinator:
     def close(self) -> None:
         """Let everything go; the runners live on."""
         self._messenger.close()
+        self._selector.close()
         for runner in self._runners.values():
             runner.forget()
         for descriptor in (self._lifeline, self._life):
@@ -145,36 +153,42 @@ class Coordinator:
 
         Not, if somebody waits for this, an event whose delivery has failed and is tried later.
         """
-        waits = deliveries.due if patient else deliveries.has_undelivered
-        return store_attempts.has_news(self._store) or bool(waits(self._store))
+        later = not patient and deliveries.has_undelivered(self._store)
+        return later or not is_idle(self._store)
 
     def work(self, *, until_idle: bool, patient: bool) -> None:
         """Start and end attempts until there are none, and none can start."""
         self._adopt()
+        self._look_at_all()
         while True:
-            self._look()
             busy = self._runners or self._messenger.is_busy
             if until_idle and not busy and not self.has_work(patient=patient):
                 return
-            self._sleep()
+            words = self._sleep()
+            if ALL in words:
+                self._look_at_all()
+            else:
+                self._look_at(words)
 
     # ---- waking up --------------------------------------------------------------------
 
-    def _sleep(self) -> None:
-        """Wait until somebody rings, a runner ends, or a phase's time has come."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.bell.descriptor, selectors.EVENT_READ)
-            if self._slots is not None:
-                selector.register(self._slots.descriptor, selectors.EVENT_READ)
-            patience = self._patience()
-            for runner in self._runners.values():
-                if runner.ended is None:
-                    patience = _BIRTH_SECONDS  # it was just born, or has just ended
-                else:
-                    selector.register(runner.ended, selectors.EVENT_READ)
-            selector.select(patience)
+    def _sleep(self) -> set[str]:
+        """Wait until somebody rings, a runner ends, or a phase's time has come.
+
+        Returns the tokens of the attempts that there is something new of, with ALL if that is not
+        all there may be.
+        """
+        ready = self._selector.select(self._patience())
+        words = self.bell.words()
+        if not ready or any(
+            key.data is None and key.fd != self.bell.descriptor for key, _ in ready
+        ):
+            words.add(ALL)
+        return words | {key.data for key, _ in ready if key.data is not None}
 
     def _patience(self) -> float | None:
+        if any(runner.ended is None for runner in self._runners.values()):
+            return _BIRTH_SECONDS  # it was just born, or has just ended
         times = (store_attempts.next_time(self._store), deliveries.next_try(self._store))
         at = min((one for one in times if one is not None), default=None)
         if at is None:
@@ -182,9 +196,17 @@ class Coordinator:
         left = (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
         return min(max(left, 0.0), _LONGEST_NAP_SECONDS)
 
-    def _look(self) -> None:
-        """Take in what has happened, and start what may start."""
-        self.bell.silence()
+    def _look_at(self, words: set[str]) -> None:
+        """Take in what has happened to a few attempts: among a hundred, one at a time ends."""
+        for token in words & self._runners.keys():
+            self._take_in(self._runners[token])
+        if WORKTREES in words:
+            self._stop_the_homeless()
+        self._listen_for_slots()
+        self._messenger.send(deliveries.due(self._store))
+
+    def _look_at_all(self) -> None:
+        """Take in whatever has happened, and start what may start."""
         if self._slots is not None and self._slots.silence():
             store_attempts.slot_freed(self._store)
         for attempt in asked_to_stop(self._store, self._host):
@@ -193,15 +215,14 @@ class Coordinator:
                 run.ask("stop", str(attempt.stop))
         for runner in list(self._runners.values()):
             self._take_in(runner)
-        self._stop_the_homeless()
         self._start(self._claim())
-        self._listen_for_slots()
-        self._messenger.send(deliveries.due(self._store))
+        self._look_at({WORKTREES})
 
     def _listen_for_slots(self) -> None:
         """Hear of slots that are freed, once a phase has found none."""
         if self._slots is None and phases(self._store, "awaits_slot = 1"):
             self._slots = hang(slots_bell(self._state_dir))
+            self._selector.register(self._slots.descriptor, selectors.EVENT_READ)
             # One that was freed before the bell hung was not heard of.
             store_attempts.slot_freed(self._store)
             self._start(self._claim())
@@ -266,13 +287,15 @@ class Coordinator:
             return
         try:
             descriptors = [lock, self._lifeline] if lifeline else [lock]
-            runner.watch(self._nursery.fork(carrier, argument, descriptors=descriptors))
+            runner.watch(
+                self._nursery.fork(carrier, argument, descriptors=descriptors), self._selector
+            )
         finally:
             os.close(lock)
 
     def _take_in(self, runner: _Runner) -> None:
         """Take what a runner has written into the store; bury one that is dead."""
-        dead = runner.is_dead()  # before it is looked at what it left
+        dead = runner.is_dead(self._selector)  # before it is looked at what it left
         ended = None if runner.taken_in else runner.run.end()
         entries = runner.news()
         if ended is not None:
@@ -284,7 +307,7 @@ class Coordinator:
         if not runner.taken_in:
             self._bury(runner)
             return
-        runner.forget()
+        runner.forget(self._selector)
         self._runners.pop(runner.token, None)
         if runner.token in untidy(self._state_dir):
             self._tidy(runner.token)
@@ -320,10 +343,12 @@ class _Runner:
         self.ended: int | None = None
         """Readable once the process has ended; None if that is not known to come."""
 
-    def watch(self, pid: int) -> None:
+    def watch(self, pid: int, selector: selectors.BaseSelector) -> None:
         """Wait for the end of this process from now on."""
-        self.forget()
+        self.forget(selector)
         self.ended = end_of(pid)
+        if self.ended is not None:
+            selector.register(self.ended, selectors.EVENT_READ, self.token)
 
     def news(self) -> list[dict[str, Any]]:
         """Return what came to the journal since the last time."""
@@ -333,17 +358,19 @@ class _Runner:
                 self.worktree = Path(str(entry["path"]))
         return entries
 
-    def is_dead(self) -> bool:
+    def is_dead(self, selector: selectors.BaseSelector) -> bool:
         """Return whether no process carries the attempt."""
         if not self.run.is_locked("runner"):
             return True
         pid = self.run.pid() if self.ended is None else None
         if pid is not None:
-            self.watch(pid)
+            self.watch(pid, selector)
         return False
 
-    def forget(self) -> None:
+    def forget(self, selector: selectors.BaseSelector | None = None) -> None:
         """Stop waiting for the process."""
         if self.ended is not None:
+            if selector is not None:
+                selector.unregister(self.ended)
             os.close(self.ended)
         self.ended = None

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
+from adw_worktree.orchestration.running.summon import onlookers
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import Delivery, NotDelivered
@@ -29,7 +30,7 @@ from adw_worktree.orchestration.store.results import event_document
 from adw_worktree.pool.wakeups import ATTEMPT_VARIABLES, coordinator_bell
 from adw_worktree.project import Project, open_project
 from adw_worktree.settings.approvals import require_trusted
-from adw_worktree.system.bells import ring
+from adw_worktree.system.bells import ring, ring_all
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists
@@ -76,6 +77,7 @@ class Messenger:
         finally:
             self._busy.discard(delivery)
             ring(coordinator_bell(self._state_dir))
+            ring_all(onlookers(self._state_dir))
 
 
 def deliver(state_dir: Path, delivery: Delivery) -> None:

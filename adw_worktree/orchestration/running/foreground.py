@@ -8,6 +8,7 @@ from pathlib import Path
 from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.running.coordinator import coordinate
 from adw_worktree.orchestration.running.nursery import Nursery, with_nursery
+from adw_worktree.orchestration.running.runner import rehearse
 from adw_worktree.orchestration.store.opening import open_store
 
 
@@ -18,7 +19,8 @@ def work(state_dir: Path, *, until_idle: bool, patient: bool) -> None:
     more. Raises StoreError.
     """
     open_store(state_dir).close()  # what is wrong with it is said here, not in a process of its own
-    code = with_nursery(partial(_coordinate, state_dir, until_idle=until_idle, patient=patient))
+    coordinating = partial(_coordinate, state_dir, until_idle=until_idle, patient=patient)
+    code = with_nursery(coordinating, rehearse)
     if code != 0:
         raise StoreError(
             "the coordinator ended before its time",

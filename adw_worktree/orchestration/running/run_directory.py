@@ -20,13 +20,17 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.orchestration.store.events import now
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.bells import ring
 from adw_worktree.system.faults import reached
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class RunDirectory(NamedTuple):

@@ -30,11 +30,11 @@ from adw_worktree.orchestration.running.processes import TOKEN_VARIABLE, end_pro
 from adw_worktree.orchestration.running.run_directory import RunDirectory
 from adw_worktree.orchestration.running.shipping import ensure_branch, landed_before, ship
 from adw_worktree.orchestration.running.summon import summon
-from adw_worktree.orchestration.running.tidying import clear_mark, mark_untidy, tidy
+from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project, open_project
-from adw_worktree.repo.refs import branch_commit
+from adw_worktree.repo.refs import branch_commit, loose_commit
 from adw_worktree.settings.places import branch_name
 from adw_worktree.system.bells import hang
 from adw_worktree.system.environment import clean_environment
@@ -78,6 +78,18 @@ def become_tidier(assignment: Assignment, *, descriptors: list[int]) -> NoReturn
     """Give back what a completed attempt still holds, and end this process."""
 
     _live(assignment.run, descriptors, partial(_give_back, assignment, completed=True))
+
+
+def rehearse(assignment: object) -> None:
+    """Look at what the runner of a like attempt will look at; change nothing."""
+    if not isinstance(assignment, Assignment):
+        return
+    project = open_project(Path(assignment.feature.place))
+    loose_commit(project.repo.common_dir, assignment.feature.branch)
+    for lease in project.pool.leases().values():
+        if _is_alive(project, lease):
+            _environment(project, lease, assignment)
+            return
 
 
 def _live(run: RunDirectory, descriptors: list[int], work: Callable[[], None]) -> NoReturn:
@@ -194,7 +206,6 @@ def _stage(project: Project, lease: Lease, assignment: Assignment, around: Surro
     run, log_name, worktree = assignment.run, f"01-{_STAGE}.log", Path(str(lease.path))
     log = os.open(run.path / log_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     run.append("stage.started", position=1, name=_STAGE, stage_kind="run", log=log_name)
-    summon(assignment.state_dir)
     try:
         ended = _commands(project, lease, assignment, around, log)
     finally:
@@ -221,14 +232,7 @@ def _commands(
     project: Project, lease: Lease, assignment: Assignment, around: Surroundings, log: int
 ) -> End:
     """Run the phase's commands one after the other; return how they ended."""
-    environ = {
-        **clean_environment(),
-        **variables(project, lease),
-        **hook_variables(project, lease),
-        "ADW_FEATURE": assignment.feature.slug,
-        "ADW_PHASE": assignment.name,
-        TOKEN_VARIABLE: assignment.attempt.token,
-    }
+    environ = _environment(project, lease, assignment)
     try:
         for command in assignment.phase.command_lines:
             code = run_command(
@@ -250,6 +254,18 @@ def _commands(
     return End("completed", exit_code=0)
 
 
+def _environment(project: Project, lease: Lease, assignment: Assignment) -> dict[str, str]:
+    """Return what the phase's commands find in their environment."""
+    return {
+        **clean_environment(),
+        **variables(project, lease),
+        **hook_variables(project, lease),
+        "ADW_FEATURE": assignment.feature.slug,
+        "ADW_PHASE": assignment.name,
+        TOKEN_VARIABLE: assignment.attempt.token,
+    }
+
+
 # ---- its end -----------------------------------------------------------------------------------
 
 
@@ -259,7 +275,7 @@ def _conclude(assignment: Assignment, ended: End) -> None:
     if completed:
         mark_untidy(assignment.state_dir, assignment.attempt.token)
     _write_end(run, ended)
-    summon(assignment.state_dir)
+    summon(assignment.state_dir, assignment.attempt.token)
     os.nice(_LESS_URGENT)  # the next phase starts meanwhile
     _give_back(assignment, completed=completed)
 
@@ -268,7 +284,8 @@ def _give_back(assignment: Assignment, *, completed: bool) -> None:
     """End what still runs of the attempt; take away what one that is completed holds."""
     end_processes(assignment.run, worktree_in(assignment.run), grace=GRACE_SECONDS)
     if completed:
-        tidy(assignment)
+        with in_turn(assignment.state_dir):
+            tidy(assignment)
         clear_mark(assignment.state_dir, assignment.attempt.token)
 
 

@@ -17,7 +17,6 @@ from adw_worktree.errors import (
     StaleAttempt,
     StoreError,
 )
-from adw_worktree.orchestration.phases.states import EndReason
 from adw_worktree.orchestration.running.assignment import Assignment
 from adw_worktree.orchestration.store.attempts import End, require_current
 from adw_worktree.orchestration.store.opening import open_store
@@ -34,6 +33,10 @@ from adw_worktree.repo.refs import (
 )
 from adw_worktree.system.faults import reached
 from adw_worktree.worktrees.finish.finish import Terms, finish
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.phases.states import EndReason
 
 _REASONS: tuple[tuple[type[AdwError], EndReason], ...] = (
     (StaleAttempt, "cancelled"),

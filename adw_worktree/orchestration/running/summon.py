@@ -1,19 +1,33 @@
-"""Waking the coordinator, or starting one: by whoever has changed what it looks at."""
+"""Waking the coordinator, starting one, and following what it does."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import select
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.deliveries import has_undelivered
+from adw_worktree.orchestration.store.deliveries import due, has_undelivered
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
-from adw_worktree.system.bells import ring, ring_all
+from adw_worktree.system.bells import ALL, Bell, hang, ring, ring_all
+from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.process_end import end_of
+
+_BIRTH_SECONDS = 0.1
 
 
 def onlookers(state_dir: Path) -> Path:
     """Return the directory of the bells of whoever follows what happens."""
     return state_dir / "phases" / "onlookers"
+
+
+def coordinator_lock(state_dir: Path) -> Path:
+    """Return the file that the coordinator holds locked; its process number stands in it."""
+    return state_dir / "phases" / "coordinator.lock"
 
 
 def attend(database: Database, state_dir: Path) -> None:
@@ -23,8 +37,70 @@ def attend(database: Database, state_dir: Path) -> None:
         start_coordinator(state_dir)
 
 
-def summon(state_dir: Path) -> None:
-    """Have a coordinator look at the store now; start one if none lives."""
-    if not ring(coordinator_bell(state_dir)):
+def summon(state_dir: Path, token: str = ALL) -> None:
+    """Have a coordinator look at the store now, or at one attempt; start one if none lives."""
+    if not ring(coordinator_bell(state_dir), token):
         start_coordinator(state_dir)
     ring_all(onlookers(state_dir))
+
+
+def is_idle(database: Database) -> bool:
+    """Return whether nothing is left to do but events whose delivery has failed and is repeated."""
+    return not has_news(database) and not due(database)
+
+
+class Onlooker(NamedTuple):
+    """One who waits for what the coordinator does, and would miss it."""
+
+    state_dir: Path
+    bell: Bell
+
+    def sleep(
+        self, database: Database, others: Sequence[int] = (), patience: float | None = None
+    ) -> None:
+        """Wait until something happens, one of the descriptors is readable, or for `patience`.
+
+        A coordinator that is killed meanwhile has a successor.
+        """
+        ended = _end_of_coordinator(self.state_dir)
+        if ended is None and not is_idle(database):
+            attend(database, self.state_dir)
+            patience = min(_BIRTH_SECONDS, patience or _BIRTH_SECONDS)
+        watched = [self.bell.descriptor, *others, *([] if ended is None else [ended])]
+        try:
+            ready = select.select(watched, [], [], patience)[0]
+        finally:
+            if ended is not None:
+                os.close(ended)
+        if ended in ready:
+            attend(database, self.state_dir)
+        self.bell.silence()
+
+
+@contextmanager
+def onlooking(state_dir: Path) -> Iterator[Onlooker]:
+    """Follow what happens, for the block."""
+    directory = onlookers(state_dir)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    bell = hang(directory / f"{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        yield Onlooker(state_dir, bell)
+    finally:
+        bell.take_down()
+        bell.close()
+
+
+def _end_of_coordinator(state_dir: Path) -> int | None:
+    """Return a descriptor that is readable once the coordinator has ended; None if none lives."""
+    try:
+        descriptor = os.open(coordinator_lock(state_dir), os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        said = os.read(descriptor, 32)
+        return end_of(int(said)) if said.strip().isdigit() else None
+    finally:
+        os.close(descriptor)
+    return None

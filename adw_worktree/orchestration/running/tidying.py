@@ -6,9 +6,11 @@ state directory keeps it from being forgotten when the runner is killed.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
@@ -56,6 +58,25 @@ def tidy(assignment: Assignment) -> None:
         remove(project, lease.adw_id, consent, output=2)
     except AdwError as exc:
         print(f"the worktree stays: {exc.message}", file=sys.stderr)
+
+
+@contextmanager
+def in_turn(state_dir: Path) -> Iterator[None]:
+    """Wait until no other runner tidies up, and keep others from it.
+
+    Of many that end at once, one works, so that the phases after them have the other processors.
+    """
+    path = state_dir / "phases" / "tidying.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield  # without a turn it works as well
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _marks(state_dir: Path) -> Path:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
 
 from adw_worktree.errors import StaleAttempt
-from adw_worktree.orchestration.phases.states import EndReason, status_after
+from adw_worktree.orchestration.phases.states import status_after
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.events import append, now
@@ -25,6 +24,13 @@ from adw_worktree.orchestration.store.records import (
     phases,
     stages,
 )
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from adw_worktree.orchestration.phases.states import EndReason
 
 
 class Claimed(NamedTuple):

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from adw_worktree.orchestration.phases.states import (
     BROKEN,
-    Status,
     require_change,
     waiting_status,
 )
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import Phase, phases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.phases.states import Status
 
 
 def change_status(

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object  # typing takes longer to load than a phase to be found
 
 Value = str | int | float | None
 Row = tuple[Value, ...]
@@ -28,15 +33,12 @@ class Database(Protocol):
 
         Raises StoreError.
         """
-        ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """Hold the only place for a writer; commit at the end, or take all back on an error.
 
         Raises StoreError, LockTimeout.
         """
-        ...
 
     def close(self) -> None:
         """Let the connection go."""
-        ...

@@ -6,17 +6,20 @@ cannot be is tried again later and later, and given up after a day.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
 
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import now
 from adw_worktree.orchestration.store.records import Event, events
+from adw_worktree.system.named_tuple import NamedTuple
 
-Way = Literal["command", "url"]
-"""How an event is delivered: to the command of `on-event`, or to `notify_url`."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+    Way = Literal["command", "url"]
+    """How an event is delivered: to the command of `on-event`, or to `notify_url`."""
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -106,6 +109,8 @@ def pause_after(failures: int) -> float:
 
     Between half of that and all of it, so that not all who wait come back at once.
     """
+    import random
+
     longest = min(_FIRST_PAUSE_SECONDS * 2.0 ** min(failures - 1, 20), _LONGEST_PAUSE_SECONDS)
     return longest * random.uniform(0.5, 1.0)
 

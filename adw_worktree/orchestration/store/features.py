@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
 from adw_worktree.orchestration.phases.states import waiting_status
-from adw_worktree.orchestration.plan.feature_file import FeatureFile
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.deliveries import Way, subscribe
+from adw_worktree.orchestration.store.deliveries import subscribe
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import Feature, Phase, features, phases
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    # pydantic takes longer to load than a command to find a phase.
+    from adw_worktree.orchestration.plan.feature_file import FeatureFile
+    from adw_worktree.orchestration.store.deliveries import Way
 
 
 class Origin(NamedTuple):

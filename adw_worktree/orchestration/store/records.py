@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
 
-from adw_worktree.orchestration.phases.states import EndReason, Status
 from adw_worktree.orchestration.store.database import Database, Value
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from adw_worktree.orchestration.phases.states import EndReason, Status
 
 
 class Feature(NamedTuple):
@@ -57,7 +62,8 @@ class Phase(NamedTuple):
     @property
     def command_lines(self) -> list[str]:
         """The command lines, each for `sh -c`."""
-        return cast(list[str], json.loads(self.commands))
+        lines: list[str] = json.loads(self.commands)
+        return lines
 
 
 class Attempt(NamedTuple):

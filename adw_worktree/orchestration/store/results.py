@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import (
@@ -18,6 +17,10 @@ from adw_worktree.orchestration.store.records import (
     name_of,
     phases,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def feature_row(database: Database, feature: Feature) -> dict[str, Any]:

@@ -7,7 +7,6 @@ attempt is asked to stop, and holds its place until it has ended.
 from __future__ import annotations
 
 from adw_worktree.errors import PhaseNotInState
-from adw_worktree.orchestration.phases.states import Status
 from adw_worktree.orchestration.store.changes import (
     change_status,
     end_feature,
@@ -23,6 +22,10 @@ from adw_worktree.orchestration.store.features import (
     require_running,
 )
 from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, name_of, phases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.phases.states import Status
 
 
 def pause_phase(database: Database, name: str) -> Phase:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from threading import Event, Lock
 
-from dbos import DBOS, Queue
+from dbos import DBOS
 
 DOCUMENT = Path(sys.argv[1])
 CHAINS = json.loads(DOCUMENT.read_text())["chains"]
@@ -23,7 +23,7 @@ DBOS(
         "log_level": "ERROR",
     }
 )
-queue = Queue("phases", concurrency=len(CHAINS), polling_interval_sec=PAUSE)
+_QUEUE = "phases"
 _over, _lock = Event(), Lock()
 _left = len(CHAINS)
 
@@ -40,7 +40,7 @@ def phase(chain: int, place: int) -> None:
     global _left
     run(CHAINS[chain][place])
     if place + 1 < len(CHAINS[chain]):
-        queue.enqueue(phase, chain, place + 1)
+        DBOS.enqueue_workflow(_QUEUE, phase, chain, place + 1)
         return
     with _lock:
         _left -= 1
@@ -50,7 +50,8 @@ def phase(chain: int, place: int) -> None:
 
 if __name__ == "__main__":
     DBOS.launch()
+    DBOS.register_queue(_QUEUE, global_concurrency=len(CHAINS), polling_interval_sec=PAUSE)
     for number in range(len(CHAINS)):
-        queue.enqueue(phase, number, 0)
+        DBOS.enqueue_workflow(_QUEUE, phase, number, 0)
     _over.wait()
     DBOS.destroy()

@@ -17,9 +17,13 @@ from tests.support.features import (
     assert_over,
     kill,
     kill_all,
+    ours,
     phase,
     processes,
+    reasons,
+    start,
     statuses,
+    until_there,
     work,
     write_feature,
 )
@@ -96,3 +100,24 @@ def test_killed_at_random_moments_phases_come_through(adw: Adw, tmp_path: Path) 
         adw("phase", "retry", f"f.{number}")
     assert_all_came_through(adw, tmp_path, numbers)
     assert json.loads(adw("doctor", "--json", code=None).stdout)["problems"] is not None
+
+
+def test_one_who_waits_sees_to_it_when_all_else_is_killed(adw: Adw, tmp_path: Path) -> None:
+    file = write_feature(adw, "f", phase(1, watched(tmp_path, 1, 1.0), COMMIT), phase(2, needs=[1]))
+    waiting = adw.start("feature", "start", str(file), "--yes", "--wait")
+    until_there(tmp_path / "runs1")
+    kill([one for one in processes() if one.pid != waiting.pid])
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, out + err
+    assert_all_came_through(adw, tmp_path, range(1, 3))
+
+
+def test_who_stands_by_may_be_killed(adw: Adw, tmp_path: Path) -> None:
+    start(adw, "f", phase(1, f"touch {tmp_path}/on; sleep 1", changes="none"), phase(2, needs=[1]))
+    until_there(tmp_path / "on")
+    settle(lambda: len(ours()) == 4, "nobody stands by")
+    youngest = max(ours(), key=lambda one: one.create_time())
+    kill([youngest])
+    work(adw)
+    assert statuses(adw, "f") == {1: "completed", 2: "completed"}
+    assert reasons(adw, "f.2") == ["completed"]

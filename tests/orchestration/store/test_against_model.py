@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import settings
@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 )
 
 from adw_worktree.errors import PhaseNotInState
-from adw_worktree.orchestration.phases.states import BROKEN, EndReason, Status
+from adw_worktree.orchestration.phases.states import BROKEN
 from adw_worktree.orchestration.plan.feature_file import FeatureFile, PhaseEntry
 from adw_worktree.orchestration.store import steering
 from adw_worktree.orchestration.store.attempts import End, claim, end
@@ -31,6 +31,9 @@ from adw_worktree.orchestration.store.schema import migrate
 from adw_worktree.orchestration.store.sqlite import SqliteDatabase
 from tests.support.postgres_server import Server
 from tests.support.stress_size import stress_size
+
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.phases.states import EndReason, Status
 
 ORIGIN = Origin("0" * 40, "/nowhere", "plan.toml", "", "somebody")
 ENDS: tuple[EndReason, ...] = ("completed", "command-failed", "lost", "needs-person")
@@ -60,7 +63,7 @@ class Phases(RuleBasedStateMachine):
     def status(self, number: int) -> Status:
         mark = self.marks[number]
         if mark != "none":
-            return cast(Status, mark)
+            return cast("Status", mark)
         before = {self.status(one) for one in self.needs[number]}
         if before & BROKEN:
             return "blocked"
