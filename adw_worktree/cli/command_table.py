@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "watch": ("free slots as soon as their worktrees are gone", ()),
     "feature": ("start the phases of a feature, and say how far they are", ()),
     "phase": ("show, stop and repeat single phases", ()),
+    "agents": ("say which agents there are, and whether they can be used", ()),
     "import-queue": ("take in an export of the older queue of phases", ()),
     "work": ("start phases here until nothing is left to do", ()),
     "env": ("print an ADW's variables", ()),

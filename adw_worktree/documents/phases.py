@@ -154,6 +154,16 @@ class PhaseLog(Done):
     log: str
 
 
+class PhaseDiff(Done):
+    """`phase diff`"""
+
+    name: str
+    base: str
+    """The commit that the phase began at."""
+    head: str
+    patch: str
+
+
 class PhaseReport(Done):
     """`phase done`, `fail`, `block` and `note`"""
 
@@ -161,6 +171,44 @@ class PhaseReport(Done):
     report: Literal["done", "fail", "block", "note"]
     changed: bool
     """False if the same was reported before."""
+
+
+class AgentRow(Document):
+    """A program that takes a prompt and works."""
+
+    name: str
+    command: list[str]
+    prompt: Literal["stdin", "argument"]
+    """How it gets the prompt."""
+    reads: Literal["claude", "codex", "gemini", "opencode", "text"]
+    """How what it prints is read."""
+    origin: Literal["built in", "settings", "repository"]
+    path: str | None
+    """Where the program is; null if it is not installed."""
+
+
+class AgentList(Done):
+    """`agents`"""
+
+    agents: list[AgentRow]
+
+
+class CheckedAgent(AgentRow):
+    """An agent that was looked at."""
+
+    version: str | None
+    login: Literal["yes", "not seen"]
+    usable: bool
+    state: str
+    """In words."""
+    cost_usd: float | None
+    """Of the prompt that `--live` sent; null if none was, or nobody knows."""
+
+
+class AgentCheck(Done):
+    """`agents check`"""
+
+    agents: list[CheckedAgent]
 
 
 class Work(Done):

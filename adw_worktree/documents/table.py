@@ -12,9 +12,12 @@ from pydantic import TypeAdapter
 
 from adw_worktree.documents.document import Document, Failed
 from adw_worktree.documents.phases import (
+    AgentCheck,
+    AgentList,
     FeatureList,
     FeatureShow,
     ImportQueue,
+    PhaseDiff,
     PhaseList,
     PhaseLog,
     PhaseReport,
@@ -63,7 +66,9 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Create, Adopt, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List,
     Status, Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus,
     SparesFilled, SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit,
-    FeatureList, FeatureShow, ImportQueue, PhaseList, PhaseShow, PhaseLog, PhaseReport, Work,
+    FeatureList, FeatureShow, ImportQueue, PhaseList, PhaseShow, PhaseLog, PhaseDiff,
+    PhaseReport, Work,
+    AgentList, AgentCheck,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""

@@ -12,7 +12,7 @@ from adw_worktree.orchestration.store.attempts import has_news, running_on
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import has_store, open_store
 from adw_worktree.orchestration.store.records import name_of, phase_of
-from adw_worktree.pool.wakeups import coordinator_bell
+from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import ring
 from adw_worktree.worktrees.doctor import Problem
 
@@ -33,6 +33,16 @@ def examine_phases(state_dir: Path) -> list[Problem]:
         return [Problem("store-unusable", exc.message, exc.hint or "see the message")]
     finally:
         database.close()
+
+
+def see_to_phases(state_dir: Path, *, dry_run: bool) -> list[str]:
+    """Start a coordinator if attempts or phases have none; return what is to be said of it."""
+    problems = examine_phases(state_dir)
+    lacking = [one for one in problems if one.fix == _START]
+    if lacking and not dry_run:
+        start_coordinator(state_dir)
+    then = "a coordinator would be started" if dry_run else "a coordinator was started"
+    return [f"{one.message}; {then if one in lacking else one.fix}" for one in problems]
 
 
 def _coordinator(database: Database, state_dir: Path) -> Iterator[Problem]:

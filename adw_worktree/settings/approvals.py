@@ -45,17 +45,34 @@ class _Damaged(Exception):
 def commands_digest(settings: Settings) -> str | None:
     """Return the digest of all commands the repository asks for, or None if there are none.
 
-    It covers each moment and the exact text of its commands, not the scripts that they call.
+    It covers each moment and agent and the exact text of their commands, not the scripts that they
+    call.
     """
-    asked = {
+    asked = asked_by_repository(settings)
+    if not asked:
+        return None
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return _digest(text.encode())
+
+
+def asked_by_repository(settings: Settings) -> dict[str, object]:
+    """Return what files of the repository ask to run: commands by their moment, and agents."""
+    hooks = {
         moment: hook.commands
         for moment, hook in settings.hooks.items()
         if hook.from_repository and hook.commands
     }
-    if not asked:
-        return None
-    text = json.dumps(asked, sort_keys=True)
-    return _digest(text.encode())
+    agents = {
+        agent_key(name): table.values
+        for name, table in settings.agents.items()
+        if table.from_repository
+    }
+    return {**hooks, **agents}
+
+
+def agent_key(name: str) -> str:
+    """Return what an agent goes by among the moments whose commands are approved."""
+    return f"agents.{name}"
 
 
 def template_digest(template: str) -> str:
@@ -129,16 +146,17 @@ def revoke(state_dir: Path, common_dir: Path, *, lock_timeout: float) -> bool:
 def require_trusted(
     settings: Settings, state_dir: Path, common_dir: Path, moments: Collection[str]
 ) -> None:
-    """Raise HookUntrusted if one of `moments` has commands of the repository nobody approved."""
-    asking = [
-        moment for moment, hook in settings.hooks.items() if hook.from_repository and hook.commands
-    ]
+    """Raise HookUntrusted if one of `moments` has commands of the repository nobody approved.
+
+    Agents count as moments, by `agent_key`.
+    """
+    asking = asked_by_repository(settings)
     digest = commands_digest(settings)
-    if digest is None or not set(asking) & set(moments):
+    if digest is None or not asking.keys() & set(moments):
         return
     if is_trusted(state_dir, common_dir, digest):
         return
-    count = sum(len(settings.hooks[moment].commands) for moment in asking)
+    count = sum(len(commands) if isinstance(commands, tuple) else 1 for commands in asking.values())
     raise HookUntrusted(
         f"the repository {common_dir} asks in its adw-worktree.toml or pyproject.toml to run "
         f"{count} command{'' if count == 1 else 's'} ({', '.join(asking)}) that nobody has "

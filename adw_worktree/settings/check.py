@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
 from adw_worktree.errors import SettingsError
-from adw_worktree.settings.model import EnvValue, HookCommands, Settings
+from adw_worktree.settings.model import EnvValue, HookCommands, Settings, Table
 from adw_worktree.settings.rules import (
     COMMANDS,
     COUNTS,
@@ -61,6 +61,7 @@ TAKES: Mapping[str, str] = {
     "max_running_here": "a whole number from 1 to 1000",
     "notify_url": "an address of the web",
     "notify_secret": "a text of at least 16 characters",
+    "agents": "a table of names, each a table of command, prompt and reads",
 }
 """Every key and what it takes, in the words of the error messages."""
 
@@ -81,6 +82,8 @@ MOMENTS: Mapping[str, str] = {
 
 USER_ONLY = ("max_running_here", "notify_url", "notify_secret")
 """Keys that a repository's file may not have: what a machine can bear, and who is told what."""
+FURTHER = frozenset({"agents"})
+"""Keys of tables that are looked into by those who use them."""
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
 
@@ -93,6 +96,7 @@ _TAKES_BELOW = {
     "link": "a pattern as in .gitignore",
     "hooks": COMMANDS,
     "postgres": "a text",
+    "agents": "a table of command, prompt and reads",
 }
 _IN_VARIABLES = {
     "services": "names and first ports, such as backend=9100,frontend=9200",
@@ -137,6 +141,10 @@ def checked(layer: Layer) -> dict[str, Any]:
             moment: HookCommands(commands, layer.from_repository)
             for moment, commands in values["hooks"].items()
         }
+    for key in FURTHER & values.keys():
+        values[key] = {
+            name: Table(table, layer.from_repository) for name, table in values[key].items()
+        }
     if "values" in values:
         values["values"] = {
             name: EnvValue(text, layer.from_repository) for name, text in values["values"].items()
@@ -177,9 +185,17 @@ def _plain_value(key: str, value: object) -> object:
         return {check_variable(name): check_value(text) for name, text in value.items()}
     if key == "hooks" and isinstance(value, dict) and value.keys() <= set(MOMENTS):
         return {moment: commands(asked) for moment, asked in value.items()}
+    if key in FURTHER and isinstance(value, dict):
+        return {check_service(name): _table(table) for name, table in value.items()}
     if key == "postgres" and isinstance(value, dict):
         return {name: _postgres_value(name, one) for name, one in value.items()}
     raise ValueError(key)
+
+
+def _table(value: object) -> object:
+    if not isinstance(value, dict):
+        raise ValueError(value)
+    return value
 
 
 def _postgres_value(name: str, value: object) -> str | bool:
@@ -284,6 +300,7 @@ def _layer_model() -> type[BaseModel]:
             for key, bounds in SPANS.items()
         },
         **{key: table(service, numbers(span)) for key, span in PORT_TABLES.items()},
+        **dict.fromkeys(FURTHER, table(service, dict[str, Any])),
         "values": table(checked_by(check_variable), checked_by(check_value)),
         "hooks": (create_model("Hooks", __config__=strict, **hooks), None),
         "postgres": (create_model("Postgres", __config__=strict, **postgres), None),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.check import (
+    FURTHER,
     TAKES,
     USER_ONLY,
     Layer,
@@ -39,7 +40,7 @@ _REMEDIES = {
     errno.EACCES: "make it and the directories above it readable",
     errno.ELOOP: "put a file, or a link to one, in its place",
 }
-WITHOUT_VARIABLE = ("hooks", "values", "postgres", *USER_ONLY)
+WITHOUT_VARIABLE = ("hooks", "values", "postgres", *USER_ONLY, *FURTHER)
 """Keys that no variable can set."""
 _TRUTH = {
     **dict.fromkeys(("true", "1", "yes", "on"), True),

@@ -53,6 +53,13 @@ class Postgres(NamedTuple):
     """What of it a file of the repository asks for, `postgres.url=…`, so that it needs approval."""
 
 
+class Table(NamedTuple):
+    """A table of the settings that only those who use it look into, and who asked for it."""
+
+    values: Mapping[str, object]
+    from_repository: bool = False
+
+
 class Settings(NamedTuple):
     """All settings, with their defaults; `settings.py` reads them."""
 
@@ -109,3 +116,5 @@ class Settings(NamedTuple):
     """Where each event of a feature is posted; without it, nowhere."""
     notify_secret: str | None = None
     """What these requests are signed with; without it, they are not signed."""
+    agents: Mapping[str, Table] = MappingProxyType({})
+    """Programs that take a prompt and work, by name, beside those that are built in."""

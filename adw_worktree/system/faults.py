@@ -172,9 +172,9 @@ PHASE_POINTS = (
     "end.before",
     "end.written",
     "end.committed",
+    "event.delivered",
 )
 """Those of the processes that carry phases."""
-"""Every name, in no order that matters."""
 
 _SIGNALS = {
     "kill": signal.SIGKILL,

@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         results = json.loads(file.read_text(encoding="utf-8"))
     else:
         results = measure(rows.QUICK if args.quick else rows.Plan(), args)
+        if args.only:
+            results = _in_place_of(json.loads(file.read_text(encoding="utf-8")), results)
         out.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     scenes = from_data(results["scenes"])
@@ -51,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _arguments(argv: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(prog="python -m benchmarks.phases", allow_abbrev=False)
     parser.add_argument("--quick", action="store_true", help="see that everything works")
+    parser.add_argument(
+        "--only", action="append", choices=[*ROWS, "idle"], help="measure this anew, keep the rest"
+    )
     parser.add_argument("--redraw", action="store_true", help="measure nothing; report anew")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: docs")
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="default: $TMPDIR")
@@ -72,19 +77,31 @@ def measure(plan: rows.Plan, args: Namespace) -> dict[str, Any]:
     ) as name:
         machine = describe(Path(name))
         for row, take in ROWS.items():
+            if args.only and row not in args.only:
+                continue
             say(f"measuring {row}")
             place = Path(name, row)
             place.mkdir()
             scenes += take(place, plan, cache)
-        say("measuring nothing")
-        idle = rows.idle(Path(name), plan)
+        quiet = None
+        if not args.only or "idle" in args.only:
+            say("measuring nothing")
+            quiet = asdict(rows.idle(Path(name), plan))
     return {
         "schema_version": 1,
         "quick": args.quick,
         "machine": machine,
         "scenes": as_data(scenes),
-        "idle": asdict(idle),
+        "idle": quiet,
     }
+
+
+def _in_place_of(before: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of before, with those that were measured anew in their places."""
+    new = {scene["row"] for scene in measured["scenes"]}
+    kept = [scene for scene in before["scenes"] if scene["row"] not in new]
+    scenes = [*kept, *measured["scenes"]]
+    return {**before, "scenes": scenes, "idle": measured["idle"] or before["idle"]}
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ FLOORS = (
         "orchestration",
         "orchestration.running",
         "orchestration.store",
+        "orchestration.agents",
         "orchestration.plan",
         "orchestration.phases",
     ),

@@ -48,7 +48,37 @@ def _serve(repository: str, adw_id: str) -> str:
     )
 
 
+def _feature(slug: str, *phases: tuple[str, str, str, str]) -> str:
+    """Return a command that writes a feature; of each phase title, needs, seconds, changed file."""
+    lines = [f'slug = "{slug}"', 'title = "Log in"']
+    for number, (title, needs, seconds, file) in enumerate(phases, 1):
+        work = f"sleep {seconds}; echo {title} >{file}; git add {file}; git commit -qm {title!r}"
+        lines += ["[[phases]]", f"number = {number}", f'title = "{title}"',
+                  f"depends_on = [{needs}]", f'run = ["{work}"]']  # fmt: skip
+    return "cat >../login.toml <<'END'\n" + "\n".join(lines) + "\nEND"
+
+
 SESSIONS = (
+    Session(
+        "feature",
+        "feature start runs five phases, three of them at once; feature finish merges the result",
+        78,
+        (
+            _feature(
+                "login",
+                ("Schema", "", "0.6", "schema"),
+                ("API", "1", "1.4", "api"),
+                ("Form", "1", "0.9", "form"),
+                ("Mails", "1", "0.7", "mails"),
+                ("Docs", "2, 3, 4", "0.4", "docs"),
+            ),
+        ),
+        (
+            "adw-worktree feature start ../login.toml --yes --wait",
+            "git log --oneline feature/login",
+            "adw-worktree feature finish login",
+        ),
+    ),
     Session(
         "session",
         "create makes a worktree with ports, list shows it and its server, remove takes all back",

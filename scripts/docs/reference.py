@@ -42,6 +42,7 @@ _SEE = {
     "postgres": "[a database for each ADW](postgres.md)",
     "trash_days": "[the trash](reliability.md#the-trash)",
     "hooks": "[Hooks](#hooks)",
+    "agents": "[agents](agents.md)",
     "max_running": "[features and phases](phases.md)",
     "notify_url": "[events](phases.md#be-told)",
 }

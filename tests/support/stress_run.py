@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent.parent
-DONE = ("creates", "removes", "kills", "signals", "faults", "moves")
+DONE = ("creates", "removes", "kills", "signals", "faults", "moves", "phases")
 MATTERS = (
     "failures",
     "doubled slots",
@@ -26,6 +26,8 @@ MATTERS = (
     "half-made trees",
     "lock files left",
     "not healed",
+    "phases twice at once",
+    "phases lost",
     "failed tests",
 )
 FILES = (
@@ -40,6 +42,8 @@ FILES = (
     "worktrees/test_rename.py",
     "worktrees/finish/test_finish.py",
     "worktrees/test_database.py",
+    "orchestration/running/test_killed_phases.py",
+    "orchestration/store/test_against_model.py",
 )
 
 

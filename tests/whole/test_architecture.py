@@ -28,17 +28,18 @@ ROOMS = {
     "api": "errors adw_id system settings repo pool project worktrees.files",
     "orchestration.phases": "errors",
     "orchestration.plan": "errors system orchestration.phases",
+    "orchestration.agents": "errors system settings",
     "orchestration.store": "errors system orchestration.phases orchestration.plan",
     "orchestration.running": "errors system settings repo pool project worktrees "
     "worktrees.files worktrees.finish orchestration.phases orchestration.store",
-    "orchestration": "errors system settings repo pool project worktrees orchestration.plan "
-    "orchestration.store orchestration.running",
+    "orchestration": "errors system settings repo pool project worktrees worktrees.finish "
+    "orchestration.plan orchestration.store orchestration.running",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees orchestration.phases "
     "orchestration.running orchestration.store cli",
     "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
     "worktrees.files worktrees.finish orchestration.plan orchestration.store orchestration.running "
-    "orchestration cli cli.terminal",
+    "orchestration.agents orchestration cli cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",
 }
@@ -47,6 +48,7 @@ ROOMS = {
 LOADED_BY_FEW = {
     "documents",
     "orchestration",
+    "orchestration.agents",
     "orchestration.phases",
     "orchestration.plan",
     "orchestration.running",
@@ -61,6 +63,7 @@ DOORS = {
     "psutil": {"orchestration.running.processes", "system.ports", "system.servers"},
     "psycopg": {"orchestration.store.postgres", "worktrees.postgres"},
     "pydantic": {
+        "orchestration.agents.registry",
         "orchestration.plan.feature_file",
         "pool.document",
         "pool.lease_record",
@@ -199,6 +202,8 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 
 
 SPAWNS = {
+    "orchestration.agents.calling",
+    "orchestration.agents.check",
     "orchestration.running.commands",
     "orchestration.running.delivering",
     "repo.git",
@@ -210,6 +215,7 @@ SPAWNS = {
 PRINTS = {
     "cli.main",
     "cli.commands.trust",
+    "orchestration.running.nursery",
     "orchestration.running.runner",
     "orchestration.running.tidying",
 }

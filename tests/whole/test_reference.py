@@ -128,11 +128,15 @@ def test_documents_of_phases_are_what_commands_print(adw: Adw) -> None:
     for words in (("show", "f"), ("pause", "f"), ("resume", "f"), ("priority", "f", "10")):
         holds("FeatureShow", "feature", *words)
     holds("FeatureList", "feature", "list")
+    holds("AgentList", "agents")
+    document = adw.json("agents", "check", code=None)
+    validator("output", "AgentCheck").validate(document)
     holds("PhaseList", "phase", "list")
     holds("PhaseShow", "phase", "show", "f.1")
     holds("PhaseShow", "phase", "retry", "f.2")
     holds("Work", "work", "--until-idle")
     holds("PhaseLog", "phase", "log", "f.2")
+    holds("PhaseDiff", "phase", "diff", "f.1")
     holds("Failed", "phase", "done", "--attempt", "0" * 32, code=7)
     rows = [{"feature_id": 1, "phase_number": 1}]
     (adw.directory / "export.json").write_text(json.dumps(rows))

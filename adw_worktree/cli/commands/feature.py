@@ -23,12 +23,15 @@ examples:
   adw-worktree feature pause diamond               # start nothing more of it
   adw-worktree feature resume diamond
   adw-worktree feature cancel diamond
+  adw-worktree feature retry diamond               # all that failed of it
+  adw-worktree feature finish diamond              # merge its branch into the base
   adw-worktree feature priority diamond 10         # before all others
 
 A feature goes by its slug or its id. With --wait the exit code is 0 if all is completed, 11 if a
 phase failed or is blocked, 12 if a person is waited for."""
 
-_ACTIONS = ("start", "list", "show", "pause", "resume", "cancel", "priority")
+_STEERING = ("pause", "resume", "cancel", "retry")
+_ACTIONS = ("start", "list", "show", *_STEERING, "priority", "finish")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -40,6 +43,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--max-running", type=int, metavar="N", help="phases that run at once, of all features"
     )
+
+    parser.add_argument("--priority", type=int, metavar="N", help="of `start`: 0 to 100")
+    parser.add_argument("--into", metavar="BRANCH", help="of `finish`: default as of finish")
+    way = parser.add_mutually_exclusive_group()
+    for name in ("merge", "squash", "rebase"):
+        what = f"of `finish`: as the command finish has --{name}"
+        way.add_argument(f"--{name}", dest="way", action="store_const", const=name, help=what)
 
 
 def run(args: Namespace) -> Outcome:
@@ -65,12 +75,30 @@ def run(args: Namespace) -> Outcome:
             return _list(database)
         if args.action == "show":
             return _show(database, args.name)
+        if args.action == "finish":
+            return _finish(database, args)
         return _change(database, args)
     finally:
         database.close()
 
 
+def _finish(database: Database, args: Namespace) -> Outcome:
+    from adw_worktree.cli.commands.finish import outcome_of
+    from adw_worktree.orchestration.landing import land, project_of_feature
+    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.store.features import find_feature
+    from adw_worktree.worktrees.finish.finish import Terms
+
+    feature = find_feature(database, args.name)
+    project = project_of_feature(feature)
+    done = land(database, project, feature, Terms(into=args.into, way=args.way), output=2)
+    summon(project.state_dir)  # the event is delivered
+    return outcome_of(project, done, feature.slug)
+
+
 def _start(args: Namespace) -> Outcome:
+    from shlex import quote
+
     from adw_worktree.orchestration.running.summon import summon
     from adw_worktree.orchestration.start import prepare, require_approved, start
     from adw_worktree.orchestration.store.opening import open_store
@@ -79,6 +107,11 @@ def _start(args: Namespace) -> Outcome:
 
     project = open_project(args.directory)
     prepared = prepare(project, args.directory / args.name)
+    if args.priority is not None:
+        hint = f"adw-worktree feature start {quote(args.name)} --priority 10"
+        _require_priority(args.priority, hint)
+        urgent = prepared.plan.model_copy(update={"priority": args.priority})
+        prepared = prepared._replace(plan=urgent)
     _approve(project, prepared, args)
     require_approved(project, prepared)
     database = open_store(project.state_dir)
@@ -100,6 +133,11 @@ def _start(args: Namespace) -> Outcome:
         return outcome._replace(text=text, notes=[*project.notices, follow])
     finally:
         database.close()
+
+
+def _require_priority(number: int | None, hint: str) -> None:
+    if number is None or not 0 <= number <= 100:
+        raise UsageError("a priority is a number from 0 to 100", hint=hint)
 
 
 def _approve(project: Project, prepared: Prepared, args: Namespace) -> None:
@@ -154,17 +192,14 @@ def _change(database: Database, args: Namespace) -> Outcome:
     from adw_worktree.settings.places import state_directory
 
     if args.action == "priority":
-        if args.value is None or not 0 <= args.value <= 100:
-            raise UsageError(
-                "a priority is a number from 0 to 100",
-                hint=f"adw-worktree feature priority {args.name} N",
-            )
+        _require_priority(args.value, f"adw-worktree feature priority {args.name} 10")
         steering.set_feature_priority(database, args.name, args.value)
     else:
         change = {
             "pause": steering.pause_feature,
             "resume": steering.resume_feature,
             "cancel": steering.cancel_feature,
+            "retry": steering.retry_feature,
         }[args.action]
         change(database, args.name)
     summon(state_directory())

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from adw_worktree.project import Project
+
 EPILOG = """\
 examples:
   adw-worktree finish fix-login                # into what base names, or the main worktree's
@@ -66,13 +68,18 @@ def run(args: Namespace) -> Outcome:
     stood_in = Path.cwd()
     project, lease = find_lease(args.directory, args.adw_id)
     done = finish(project, lease, terms, output=2)
+    outcome = outcome_of(project, done, lease.adw_id)
+    return outcome._replace(notes=[*outcome.notes, *lead_away(stood_in, project.repo.home)])
+
+
+def outcome_of(project: Project, done: Finished, adw_id: str) -> Outcome:
+    """Return what there is to say of a finish."""
     gone = done.removed
     days = project.settings.trash_days
     lines = [_text(done), *([as_text(gone)] if gone else [])]
     notes = [*project.notices, *done.notes]
     notes += notes_of(gone, results.kept_until(gone, days)) if gone else []
-    notes += lead_away(stood_in, project.repo.home)
-    return Outcome(finished(done, lease.adw_id, days), "\n".join(lines), notes)
+    return Outcome(finished(done, adw_id, days), "\n".join(lines), notes)
 
 
 def _text(done: Finished) -> str:

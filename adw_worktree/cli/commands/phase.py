@@ -19,6 +19,7 @@ examples:
   adw-worktree phase list                     # of the features that are not over
   adw-worktree phase show login.3             # its attempts, and how each ended
   adw-worktree phase log login.3 -f           # what its commands print
+  adw-worktree phase diff login.3             # what it has committed
   adw-worktree phase retry login.3
   adw-worktree phase cancel login.3
   adw-worktree phase pause login.3
@@ -31,7 +32,7 @@ examples:
 From inside a phase's commands nothing has to be named; from elsewhere, --attempt names the
 attempt by the token that `phase show` has."""
 
-_SHOWING = ("list", "show", "log")
+_SHOWING = ("list", "show", "log", "diff")
 _STEERING = ("retry", "cancel", "pause", "resume")
 _REPORTS = ("done", "fail", "block", "note")
 
@@ -50,7 +51,7 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
-    if args.action in ("show", "log", *_STEERING) and args.name is None:
+    if args.action in ("show", "log", "diff", *_STEERING) and args.name is None:
         raise UsageError(
             f"phase {args.action} needs the name of a phase", hint="adw-worktree phase list"
         )
@@ -64,6 +65,8 @@ def run(args: Namespace) -> Outcome:
             return _show(database, args.name)
         if args.action == "log":
             return _log(database, state_dir, args)
+        if args.action == "diff":
+            return _diff(database, args.name)
         return _report(database, args) if args.action in _REPORTS else _steer(database, args)
     finally:
         database.close()
@@ -80,6 +83,16 @@ def _log(database: Database, state_dir: Path, args: Namespace) -> Outcome:
             hint=f"adw-worktree phase log {args.name} --json",
         )
     return follow_log(database, state_dir, args.name)
+
+
+def _diff(database: Database, name: str) -> Outcome:
+    from adw_worktree.orchestration.difference import difference
+    from adw_worktree.orchestration.store.features import find_phase
+    from adw_worktree.orchestration.store.records import attempts
+
+    feature, phase = find_phase(database, name)
+    found = difference(feature, phase, attempts(database, "phase_id = ?", [phase.id]))
+    return Outcome({"name": name, **found._asdict()}, found.patch.removesuffix("\n"), exact=True)
 
 
 def _list(database: Database, *, everything: bool) -> Outcome:

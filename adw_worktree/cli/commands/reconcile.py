@@ -9,7 +9,9 @@ from adw_worktree.cli.output import Outcome, table
 from adw_worktree.cli.plain import HIDDEN
 from adw_worktree.errors import AdwError, UsageError
 from adw_worktree.project import machine_pool, open_project, project_of_command
+from adw_worktree.settings.places import state_directory
 from adw_worktree.system.faults import reached
+from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.reconcile_pass import background_pass, full_pass
 
 TYPE_CHECKING = False
@@ -72,12 +74,24 @@ def run(args: Namespace) -> Outcome:
     for action, exc in failures:
         if not any(exc.message in note for note in notes):  # `heal` may have said it
             notes.append(f"{action.adw_id}: {exc.message}{f'; {exc.hint}' if exc.hint else ''}")
-    found = any(done.found_something for _, done in passes)
+    phases = _see_to_phases(dry_run=dry_run)
+    notes += phases
+    found = bool(phases) or any(done.found_something for _, done in passes)
     exit_code = 10 if args.check and found else failures[0][1].exit_code if failures else 0
     data = results.reconciled(passes, dry_run=dry_run)
     if exit_code == 10:  # something to do is no failure
         data |= {"ok": True, "error": None}
     return Outcome(data, _text([done for _, done in passes], dry_run), notes, exit_code)
+
+
+def _see_to_phases(*, dry_run: bool) -> list[str]:
+    """Have attempts ended that died, if any ever ran here; return what is to be said of them."""
+    state_dir = state_directory()
+    if not is_dir(state_dir / "phases"):
+        return []
+    from adw_worktree.orchestration.examination import see_to_phases
+
+    return see_to_phases(state_dir, dry_run=dry_run)
 
 
 def _in_background(args: Namespace) -> Outcome:

@@ -8,6 +8,7 @@ from adw_worktree.cli.output import Outcome, ask, can_ask, table
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project, project_around
 from adw_worktree.settings.approvals import (
+    agent_key,
     approving,
     commands_digest,
     is_trusted,
@@ -91,12 +92,23 @@ def _data(
 
 
 def requested_commands(settings: Settings) -> dict[str, list[str | list[str]]]:
-    """Return the commands that files of the repository ask for, by moment."""
-    return {
+    """Return the commands that files of the repository ask for, by moment or agent."""
+    hooks = {
         moment: [one if isinstance(one, str) else list(one) for one in hook.commands]
         for moment, hook in settings.hooks.items()
         if hook.from_repository
     }
+    agents = {
+        agent_key(name): [_words(table.values.get("command"))]
+        for name, table in settings.agents.items()
+        if table.from_repository
+    }
+    return {**hooks, **agents}
+
+
+def _words(command: object) -> str | list[str]:
+    """Return an agent's command, which nothing has checked yet."""
+    return [str(word) for word in command] if isinstance(command, list) else str(command)
 
 
 def describe(commands: dict[str, list[str | list[str]]]) -> str:

@@ -15,6 +15,7 @@ import os
 import selectors
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def _only_one(state_dir: Path) -> Lock | None:
     while True:
         lock = try_lock(path)
         if lock is not None:
-            path.write_text(f"{os.getpid()}\n")
+            with suppress(OSError):  # on a full disk, onlookers look more often
+                path.write_text(f"{os.getpid()}\n")
             return lock
         if ring(coordinator_bell(state_dir)):
             return None

@@ -17,10 +17,14 @@ import select
 import signal
 import socket
 import struct
+import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, NoReturn
+
+from adw_worktree.errors import AdwError
 
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_DESCRIPTORS = 16
@@ -66,6 +70,10 @@ def with_nursery(work: Callable[[Nursery], int], rehearse: Rehearsal) -> int:
         code = 1
         try:
             code = work(Nursery(theirs))
+        except AdwError as exc:
+            print(f"the coordinator: {exc.message}", file=sys.stderr, flush=True)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     theirs.close()

@@ -44,15 +44,15 @@ class _Traces(NamedTuple):
                 return False
             if process.environ().get(TOKEN_VARIABLE) == self.token:
                 return True
-            if process.create_time() < self.since - _COARSE_SECONDS:
-                return False  # an editor that was open before
-            # A person may look around there in a terminal.
-            works_there = (
-                self.worktree is not None
+            if any(one.path == self.tree for one in process.open_files()):
+                return True
+            # An editor that was open before; a person who looks around there in a terminal.
+            return (
+                process.create_time() >= self.since - _COARSE_SECONDS
                 and process.terminal() is None
+                and self.worktree is not None
                 and Path(process.cwd()).is_relative_to(self.worktree)
             )
-            return works_there or any(one.path == self.tree for one in process.open_files())
         except (psutil.Error, OSError):
             return False
 

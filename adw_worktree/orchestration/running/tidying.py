@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from adw_worktree.project import open_project
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.worktrees.remove import remove
 from adw_worktree.worktrees.remove_checks import Consent
+
+_LONGEST_TURN_SECONDS = 0.5
 
 
 def mark_untidy(state_dir: Path, token: str) -> None:
@@ -64,7 +67,8 @@ def tidy(assignment: Assignment) -> None:
 def in_turn(state_dir: Path) -> Iterator[None]:
     """Wait until no other runner tidies up, and keep others from it.
 
-    Of many that end at once, one works, so that the phases after them have the other processors.
+    Of a few that end at once, one works, so that the phases after them have the other processors.
+    Nobody waits for long: else, where many short phases end, worktrees would heap up.
     """
     path = state_dir / "phases" / "tidying.lock"
     try:
@@ -73,10 +77,31 @@ def in_turn(state_dir: Path) -> Iterator[None]:
         yield  # without a turn it works as well
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(_Late), _alarm(_LONGEST_TURN_SECONDS):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+class _Late(Exception):
+    """The time is up."""
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _Late in the block after a while; in the main thread of a process of its own."""
+
+    def raise_late(_signum: int, _frame: object) -> None:
+        raise _Late
+
+    before = signal.signal(signal.SIGALRM, raise_late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _marks(state_dir: Path) -> Path:

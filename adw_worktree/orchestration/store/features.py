@@ -41,22 +41,27 @@ def add_feature(
     Raises FeatureExists if one of that slug is not over.
     """
     with database.transaction():
-        present = features(
-            database,
-            "slug = ? AND repository = ? AND status IN ('running', 'paused')",
-            [plan.slug, origin.repository],
-        )
-        if present:
-            raise FeatureExists(
-                f"feature {present[0].id} of this repository is called {plan.slug}, and is "
-                f"{present[0].status}",
-                hint=f"choose another slug, or adw-worktree feature cancel {present[0].id}",
-            )
+        require_free_slug(database, plan.slug, origin.repository)
         feature = _insert_feature(database, plan, origin)
         subscribe(database, feature.id, ways)
         append(database, "feature.started", feature_id=feature.id)
         _insert_phases(database, plan, feature)
         return feature
+
+
+def require_free_slug(database: Database, slug: str, repository: str) -> None:
+    """Raise FeatureExists if a feature of that repository has the slug and is not over."""
+    present = features(
+        database,
+        "slug = ? AND repository = ? AND status IN ('running', 'paused')",
+        [slug, repository],
+    )
+    if present:
+        raise FeatureExists(
+            f"feature {present[0].id} of this repository is called {slug}, and is "
+            f"{present[0].status}",
+            hint=f"choose another slug, or adw-worktree feature cancel {present[0].id}",
+        )
 
 
 def _insert_feature(database: Database, plan: FeatureFile, origin: Origin) -> Feature:

@@ -19,12 +19,15 @@ from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.features import (
     find_feature,
     find_phase,
+    require_free_slug,
     require_running,
 )
 from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, name_of, phases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from adw_worktree.orchestration.phases.states import Status
 
 
@@ -85,14 +88,56 @@ def retry_phase(database: Database, name: str) -> Phase:
                 hint=f"adw-worktree phase show {called}",
             )
         if attempts(database, "phase_id = ? AND ended_at IS NULL", [phase.id]):
-            raise PhaseNotInState(
-                f"the last attempt of {called} has not ended yet",
-                hint=f"repeat in a moment; adw-worktree phase show {called}",
-            )
-        database.execute("UPDATE phases SET losses = 0 WHERE id = ?", [phase.id])
-        wait_for_needs(database, phase)
-        unblock(database, phase)
+            _raise_alive(called)
+        _repeat(database, phase)
         return _again(database, phase)
+
+
+def retry_feature(database: Database, name: str) -> None:
+    """Let every phase of a feature that failed, was cancelled, or waits for a person run again.
+
+    A cancelled feature goes on. Raises UnknownPhase, PhaseNotInState, FeatureExists.
+    """
+    with database.transaction():
+        feature = find_feature(database, name)
+        ended = phases(
+            database,
+            "feature_id = ? AND status IN ('failed', 'cancelled', 'review')",
+            [feature.id],
+            order="phase_number",
+        )
+        if not ended:
+            raise PhaseNotInState(
+                f"no phase of feature {feature.slug} has failed: there is nothing to repeat",
+                hint=f"adw-worktree feature show {feature.slug}",
+            )
+        stopping = "ended_at IS NULL AND phase_id IN (SELECT id FROM phases WHERE feature_id = ?)"
+        alive = {one.phase_id for one in attempts(database, stopping, [feature.id])}
+        for phase in ended:
+            if phase.id in alive:
+                _raise_alive(name_of(feature, phase))
+        if feature.status == "cancelled":
+            require_free_slug(database, feature.slug, feature.repository)
+            database.execute(
+                "UPDATE features SET status = 'running', ended_at = NULL WHERE id = ?", [feature.id]
+            )
+            append(database, "feature.running", feature_id=feature.id)
+        for phase in ended:
+            _repeat(database, _again(database, phase))
+
+
+def _repeat(database: Database, phase: Phase) -> None:
+    """Let a phase run again, and those that it blocked wait for it."""
+    database.execute("UPDATE phases SET losses = 0 WHERE id = ?", [phase.id])
+    wait_for_needs(database, phase)
+    unblock(database, phase)
+
+
+def _raise_alive(called: str) -> NoReturn:
+    raise PhaseNotInState(
+        f"the last attempt of {called} has not ended yet",
+        hint=f"repeat in a moment; adw-worktree phase show {called}",
+    )
 
 
 def pause_feature(database: Database, name: str) -> None:

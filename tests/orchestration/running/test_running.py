@@ -180,6 +180,35 @@ def test_what_a_command_leaves_running_is_ended(adw: Adw, tmp_path: Path, way: s
     settle(lambda: not runs(escaped), "it runs on")
 
 
+def test_a_clock_that_was_set_back_hides_no_process(adw: Adw, tmp_path: Path) -> None:
+    """By the clock it was started long before its attempt."""
+    escape = f"env -i sh -c 'echo $$ >{tmp_path}/pid; cd /; exec sleep 600' >/dev/null 2>&1 &"
+    wait = f"while [ ! -s {tmp_path}/pid ]; do sleep 0.01; done"
+    began = f"touch -d '+1 day' {state_dir()}/runs/$ADW_ATTEMPT/began"
+    start(adw, "f", phase(1, f"{escape} {wait}; {began}", COMMIT))
+    work(adw)
+    assert statuses(adw, "f") == {1: "completed"}
+    escaped = int((tmp_path / "pid").read_text())
+    settle(lambda: not runs(escaped), "it runs on")
+
+
+@pytest.mark.parametrize("jump", ["-1d", "+1d"])
+def test_a_clock_that_jumps_holds_nothing_up(adw: Adw, tmp_path: Path, jump: str) -> None:
+    """The coordinator and the next runner have another time than the runner before."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed")
+    running(adw, tmp_path)
+    kill([one for one in ours() if one.pid != runner_of(last_token(adw))])
+    (tmp_path / "go").touch()
+    adw("work", "--until-idle", LD_PRELOAD=str(library), FAKETIME=jump, FAKETIME_NO_CACHE="1")
+    assert_done(adw, tmp_path, runs=1)
+
+
+def last_token(adw: Adw) -> str:
+    return str(shown(adw, "f.1")["attempts"][-1]["token"])
+
+
 def test_a_command_that_heeds_no_signal_is_killed(adw: Adw, tmp_path: Path) -> None:
     start(adw, "f", phase(1, f"trap '' TERM; touch {tmp_path}/here; while :; do sleep 0.1; done"))
     until_there(tmp_path / "here")
@@ -241,6 +270,20 @@ def test_after_everything_was_killed_the_next_command_goes_on(adw: Adw, tmp_path
     settle(nothing_is_left, "a process is left")
     (tmp_path / "go").touch()
     adw("list")
+    settle(lambda: (tmp_path / "runs").read_text() == "run\nrun\n", "nobody goes on")
+    assert_done(adw, tmp_path, runs=2)
+
+
+def test_reconcile_sees_to_attempts_as_well_as_leases(adw: Adw, tmp_path: Path) -> None:
+    """Also if nothing but the store tells of them."""
+    running(adw, tmp_path)
+    kill_all()
+    (state_dir() / "phases" / "coordinator.bell").unlink()
+    would = adw("reconcile", "--dry-run").stderr
+    assert "attempt 1 of f.1 is gone; a coordinator would be started" in would
+    adw("reconcile", "--check", code=10)
+    assert nothing_is_left()
+    assert "a coordinator was started" in adw("reconcile").stderr
     settle(lambda: (tmp_path / "runs").read_text() == "run\nrun\n", "nobody goes on")
     assert_done(adw, tmp_path, runs=2)
 
@@ -446,3 +489,35 @@ def test_the_setting_max_running_here_bounds_one_machine(adw: Adw, tmp_path: Pat
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text("max_running_here = 1\n")
     assert _most_at_once(adw, tmp_path, "--max-running", "4") == 1
+
+
+# ---- what it did -------------------------------------------------------------------------------
+
+
+def test_diff_is_of_one_phase_alone(adw: Adw, tmp_path: Path) -> None:
+    line = "echo {0} >{0}; git add {0}; git commit -qm {0}"
+    start(adw, "f", phase(1, line.format("one")), phase(2, line.format("two")),
+          phase(3, f"{line.format('three')}; exit 1"))  # fmt: skip
+    work(adw)
+    for name, file in (("f.1", "one"), ("f.2", "two"), ("f.3", "three")):
+        patch = adw("phase", "diff", name).stdout
+        assert [text for text in patch.splitlines() if text.startswith("+++")] == [f"+++ b/{file}"]
+
+
+def test_diff_of_a_phase_that_never_ran(adw: Adw) -> None:
+    start(adw, "f", phase(1, "false"), phase(2, needs=[1]))
+    work(adw)
+    assert "has changed nothing" in adw("phase", "diff", "f.2", code=6).stderr
+
+
+def test_an_urgent_feature_goes_before_others(adw: Adw, tmp_path: Path) -> None:
+    line = f"echo $ADW_PHASE >>{tmp_path}/order"
+    slow, soon = (phase(n, line, changes="none") for n in (1, 1))
+    adw("feature", "start", str(write_feature(adw, "x", phase(1, "sleep 1", changes="none"))),
+        "--yes", "--max-running", "1")  # fmt: skip
+    adw("feature", "start", str(write_feature(adw, "slow", slow)), "--yes")
+    adw("feature", "start", str(write_feature(adw, "soon", soon)), "--yes", "--priority", "10")
+    work(adw)
+    assert (tmp_path / "order").read_text().split() == ["soon.1", "slow.1"]
+    file = str(write_feature(adw, "y", soon))
+    assert "0 to 100" in adw("feature", "start", file, "--yes", "--priority", "101", code=2).stderr

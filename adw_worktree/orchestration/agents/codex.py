@@ -1,0 +1,74 @@
+"""Codex: `codex exec --json`.
+
+Shapes and traps: measured with 0.171.0. `input_tokens` has the cached ones in it; figures are those
+of the whole thread, so the last ones count; no cost is said. An item of type `error`, or a line,
+alone is a warning: what ended is told by `turn.completed` and `turn.failed`.
+"""
+
+from __future__ import annotations
+
+from adw_worktree.orchestration.agents.faults import fault_of
+from adw_worktree.orchestration.agents.fields import at, count_at, document_of, text_at
+from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
+
+
+class CodexReader:
+    """Reads Codex's events."""
+
+    cost_usd = None
+
+    def __init__(self) -> None:
+        self._thread: str | None = None
+        self._answer: str | None = None
+        self._error: str | None = None
+        self._warning: str | None = None
+        self._turns = 0
+        self._usage: object = None
+        self._declined: list[str] = []
+
+    def read(self, line: bytes) -> None:
+        document = document_of(line)
+        match document.get("type"):
+            case "thread.started":
+                self._thread = text_at(document, "thread_id")
+            case "item.completed":
+                self._take_item(document)
+            case "turn.completed":
+                self._turns += 1
+                self._usage, self._error = at(document, "usage"), None
+            case "turn.failed":
+                self._error = text_at(document, "error", "message") or "the turn failed"
+            case "error":
+                self._warning = text_at(document, "message")
+
+    def _take_item(self, document: object) -> None:
+        kind = text_at(document, "item", "type")
+        if kind == "agent_message":
+            self._answer = text_at(document, "item", "text")
+        elif text_at(document, "item", "status") == "declined":
+            self._declined.append(text_at(document, "item", "command") or str(kind))
+
+    def record(self, exit_code: int | None) -> Record:
+        ended: Ended = "denied" if self._declined else "ok"
+        error = self._error
+        if error is None and (exit_code or not self._turns):
+            error = self._warning or "it ended before its turn was over"
+        if error is not None:
+            ended = "killed" if exit_code is None and self._error is None else "error"
+        return Record(
+            ended,
+            self._thread,
+            turns=self._turns or None,
+            tokens=self._tokens(),
+            answer=self._answer,
+            fault=fault_of(error) if ended == "error" else None,
+            error=error,
+            denied=tuple(self._declined),
+        )
+
+    def _tokens(self) -> Tokens:
+        names = ("input_tokens", "cached_input_tokens", "cache_write_input_tokens",
+                 "output_tokens", "reasoning_output_tokens")  # fmt: skip
+        taken, cached, written, output, reasoning = (count_at(self._usage, name) for name in names)
+        alone = None if taken is None else max(0, taken - (cached or 0) - (written or 0))
+        return Tokens(alone, cached, written, output, reasoning)

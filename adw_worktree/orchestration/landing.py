@@ -1,0 +1,57 @@
+"""Landing a feature: its branch is merged into the base by `finish`, in a worktree of its own.
+
+What holds here: the worktree goes by the feature's slug, and is made for the hooks that judge the
+branch. If they refuse, or at a conflict, it stays for a person, who goes on with `finish SLUG`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adw_worktree.errors import AdwIdTaken, BranchUnusable, PhaseNotInState
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import append
+from adw_worktree.orchestration.store.records import Feature
+from adw_worktree.project import Project, open_project
+from adw_worktree.repo.refs import branch_commit
+from adw_worktree.worktrees.create import create
+from adw_worktree.worktrees.create_plan import Wish
+from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
+
+
+def project_of_feature(feature: Feature) -> Project:
+    """Return the project that a feature is built in. Raises NotARepository, SettingsError."""
+    return open_project(Path(feature.place))
+
+
+def land(
+    database: Database, project: Project, feature: Feature, terms: Terms, *, output: int | None
+) -> Finished:
+    """Merge the branch of a completed feature; `terms` says into what, and how.
+
+    `output` is a file descriptor for what git and hooks print. Raises PhaseNotInState if it is not
+    completed, AdwIdTaken, and whatever `create` and `finish` raise.
+    """
+    if feature.status != "completed":
+        raise PhaseNotInState(
+            f"feature {feature.slug} is {feature.status}, not completed: nothing was merged",
+            hint=f"adw-worktree feature show {feature.slug}",
+        )
+    if branch_commit(project.repo.home, feature.branch) is None:
+        raise BranchUnusable(
+            f"there is no branch {feature.branch}: it was merged before, or somebody deleted it",
+            hint=f"adw-worktree feature show {feature.slug}",
+        )
+    lease = project.pool.leases().get(feature.slug)
+    if lease is not None and lease.branch != feature.branch:
+        raise AdwIdTaken(
+            f"the ADW {feature.slug} exists, and is not on {feature.branch}",
+            hint=f"adw-worktree finish {feature.slug}, or rename it; then repeat",
+        )
+    # Also if it is there: what is missing of it is made good.
+    lease = create(project, feature.slug, Wish(branch=feature.branch), output=output).lease
+    done = finish(project, lease, terms, output=output)
+    with database.transaction():
+        data = {"into": done.into, "commit": done.commit, "way": done.way}
+        append(database, "feature.landed", feature_id=feature.id, data=data)
+    return done

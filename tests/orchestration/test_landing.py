@@ -1,0 +1,111 @@
+"""A feature lands on its base as the branch of any ADW does, or waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Adw, user_hook
+from tests.support.features import COMMIT, kill_all, phase, reasons, start, statuses, until, work
+from tests.support.repositories import branches, git, worktrees
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    """End what a test leaves running."""
+    yield
+    kill_all()
+
+
+def completed(adw: Adw) -> None:
+    start(adw, "f", phase(1), phase(2, needs=[1]))
+    work(adw)
+
+
+def test_a_completed_feature_is_merged_and_its_branch_goes(adw: Adw, repo: Path) -> None:
+    completed(adw)
+    ran = adw("feature", "finish", "f")
+    assert "fast-forwarded main to feature/f, by 2 commits" in ran.stdout
+    assert {"f-p1", "f-p2"} <= {*git("ls-tree", "--name-only", "main", cwd=repo).split()}
+    assert branches(repo) == {"main"}
+    assert worktrees(repo) == [str(repo)]
+    assert "merged before" in adw("feature", "finish", "f", code=4).stderr
+
+
+def test_as_one_commit_onto_another_branch(adw: Adw, repo: Path) -> None:
+    completed(adw)
+    git("branch", "next", cwd=repo)
+    told = adw.json("feature", "finish", "f", "--squash", "--into", "next")
+    assert (told["into"], told["way"], told["commits"]) == ("next", "squash", 2)
+    assert git("rev-list", "--count", "main..next", cwd=repo).strip() == "1"
+
+
+def test_hooks_judge_it_and_a_person_goes_on(adw: Adw, repo: Path) -> None:
+    completed(adw)
+    user_hook("pre-finish", "test -f fixed")
+    before = git("rev-parse", "main", cwd=repo)
+    assert "pre-finish" in adw("feature", "finish", "f", code=9).stderr
+    assert git("rev-parse", "main", cwd=repo) == before
+    tree = Path(adw("path", "f").stdout.strip())
+    assert git("rev-parse", "--abbrev-ref", "HEAD", cwd=tree).strip() == "feature/f"
+    (tree / "fixed").touch()
+    git("add", "fixed", cwd=tree)
+    git("commit", "-qm", "fixed", cwd=tree)
+    adw("feature", "finish", "f")
+    assert "fixed" in git("ls-tree", "--name-only", "main", cwd=repo).split()
+
+
+def test_a_conflict_changes_nothing(adw: Adw, repo: Path) -> None:
+    completed(adw)
+    (repo / "f-p1").write_text("another\n")
+    git("add", "f-p1", cwd=repo)
+    git("commit", "-qm", "mine", cwd=repo)
+    before = git("rev-parse", "main", cwd=repo)
+    assert "f-p1" in adw("feature", "finish", "f", code=7).stderr
+    assert git("rev-parse", "main", cwd=repo) == before
+
+
+def test_a_feature_that_is_not_completed_does_not_land(adw: Adw) -> None:
+    start(adw, "f", phase(1, "false"))
+    until(adw, "f.1", "failed")
+    assert "not completed" in adw("feature", "finish", "f", code=7).stderr
+
+
+def test_another_adw_of_that_name_is_left_alone(adw: Adw) -> None:
+    completed(adw)
+    adw("create", "f")
+    assert "is not on feature/f" in adw("feature", "finish", "f", code=7).stderr
+
+
+def test_all_that_failed_of_a_feature_is_repeated(adw: Adw, tmp_path: Path) -> None:
+    line = f"test -f {tmp_path}/ready"
+    start(adw, "f", phase(1, line, COMMIT), phase(2, line, COMMIT), phase(3, needs=[1, 2]))
+    work(adw)
+    assert statuses(adw, "f") == {1: "failed", 2: "failed", 3: "blocked"}
+    (tmp_path / "ready").touch()
+    adw("feature", "retry", "f")
+    work(adw)
+    assert set(statuses(adw, "f").values()) == {"completed"}
+    assert "nothing to repeat" in adw("feature", "retry", "f", code=7).stderr
+
+
+def test_a_cancelled_feature_goes_on(adw: Adw) -> None:
+    start(adw, "f", phase(1, "sleep 60", changes="none"), phase(2, needs=[1]))
+    until(adw, "f.1", "running")
+    adw("feature", "cancel", "f")
+    work(adw)
+    assert reasons(adw, "f.1") == ["cancelled"]
+    adw("feature", "retry", "f")
+    until(adw, "f.1", "running")
+    assert statuses(adw, "f")[2] == "queued"
+
+
+def test_a_cancelled_feature_whose_slug_is_used_again_stays_so(adw: Adw) -> None:
+    start(adw, "f", phase(1, "sleep 60", changes="none"))
+    until(adw, "f.1", "running")
+    adw("feature", "cancel", "f")
+    work(adw)
+    start(adw, "f", phase(1, "sleep 60", changes="none"))
+    assert "choose another slug" in adw("feature", "retry", "1", code=7).stderr
