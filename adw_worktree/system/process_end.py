@@ -5,6 +5,7 @@ Linux has pidfds, macOS and the BSDs kqueues; both become readable when the proc
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -14,11 +15,14 @@ def end_of(pid: int) -> int | None:
     """Return a descriptor that is readable once the process has ended; None if it has already.
 
     The caller closes it, and knows by other means that `pid` is still the process it thinks of.
+    Where numbers come round quickly, it may be that of another's thread by now: `pid` has ended.
     """
     try:
         return _end_of(pid)
-    except ProcessLookupError:
-        return None
+    except OSError as exc:
+        if exc.errno in (errno.ESRCH, errno.EINVAL, errno.ENOENT):
+            return None
+        raise
 
 
 if sys.platform == "linux":

@@ -13,7 +13,7 @@ TITLES = {
     "handover": (
         "From one phase to the next",
         "From a phase's last process ending to the first process of the one that waited for it. "
-        "Phases sleep for so long that about five a second end. A new worktree is made by "
+        "Phases sleep for so long that about three a second end. A new worktree is made by "
         "`create`; the others are there.",
     ),
     "through": (
