@@ -82,7 +82,9 @@ def _synopsis(parser: argparse.ArgumentParser, program: str) -> list[str]:
         words = parser.usage.removeprefix(program).split()
     else:
         words = [word for action in _shown_actions(parser) for word in [_usage(action)] if word]
-    return [".PP", " ".join([bold(program), *(text(word) for word in words)])]
+    # A long list of choices may be broken after any of them.
+    shown = [text(word).replace(",", ",\\:") for word in words]
+    return [".PP", " ".join([bold(program), *shown])]
 
 
 def _usage(action: argparse.Action) -> str:

@@ -195,8 +195,12 @@ def _environment(root: Path) -> dict[str, str]:
     """Return an environment with nothing of this machine's but its programs."""
     programs = root / "bin"
     programs.mkdir()
-    for name, words in (("adw-worktree", "-m adw_worktree"), ("python3", "")):
-        (programs / name).write_text(f'#!/bin/bash\nexec -a {name} {sys.executable} {words} "$@"\n')
+    # Servers are shown by the name that they are started by; the tool starts itself by Python's.
+    for name, command in (
+        ("adw-worktree", f"{sys.executable} -m adw_worktree"),
+        ("python3", f"-a python3 {sys.executable}"),
+    ):
+        (programs / name).write_text(f'#!/bin/bash\nexec {command} "$@"\n')
         (programs / name).chmod(0o755)
     date = "2026-01-02T03:04:05Z"
     return {

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import due, has_undelivered
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import ALL, Bell, hang, ring, ring_all
-from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.process_end import end_of
 
 _BIRTH_SECONDS = 0.1
+_MOST_BIRTHS = 8
+"""Within a minute, since each is waited for twice as long as the one before."""
 
 
 def onlookers(state_dir: Path) -> Path:
@@ -49,32 +51,47 @@ def is_idle(database: Database) -> bool:
     return not has_news(database) and not due(database)
 
 
-class Onlooker(NamedTuple):
+class Onlooker:
     """One who waits for what the coordinator does, and would miss it."""
 
-    state_dir: Path
-    bell: Bell
+    def __init__(self, state_dir: Path, bell: Bell) -> None:
+        self._state_dir, self._bell = state_dir, bell
+        self._missed = 0
+        """How often in a row no coordinator lived, though there is something to do."""
 
     def sleep(
         self, database: Database, others: Sequence[int] = (), patience: float | None = None
     ) -> None:
         """Wait until something happens, one of the descriptors is readable, or for `patience`.
 
-        A coordinator that is killed meanwhile has a successor.
+        A coordinator that is killed meanwhile has a successor. Raises StoreError if none can start.
         """
-        ended = _end_of_coordinator(self.state_dir)
-        if ended is None and not is_idle(database):
-            attend(database, self.state_dir)
-            patience = min(_BIRTH_SECONDS, patience or _BIRTH_SECONDS)
-        watched = [self.bell.descriptor, *others, *([] if ended is None else [ended])]
+        ended = _end_of_coordinator(self._state_dir)
+        if ended is not None or is_idle(database):
+            self._missed = 0
+        else:
+            birth = self._birth(database)
+            patience = birth if patience is None else min(birth, patience)
+        watched = [self._bell.descriptor, *others, *([] if ended is None else [ended])]
         try:
             ready = select.select(watched, [], [], patience)[0]
         finally:
             if ended is not None:
                 os.close(ended)
         if ended in ready:
-            attend(database, self.state_dir)
-        self.bell.silence()
+            attend(database, self._state_dir)
+        self._bell.silence()
+
+    def _birth(self, database: Database) -> float:
+        """Start a coordinator, and return for how long to wait for it: longer each time."""
+        if self._missed == _MOST_BIRTHS:
+            raise StoreError(
+                f"no coordinator could be started, {_MOST_BIRTHS} times; what runs goes on",
+                hint="adw-worktree work --until-idle, which says why",
+            )
+        attend(database, self._state_dir)
+        self._missed += 1
+        return float(_BIRTH_SECONDS * 2**self._missed)
 
 
 @contextmanager
