@@ -14,7 +14,7 @@ examples:
   adw-worktree work                # as a service
 
 Nobody needs it otherwise: `feature start`, and whatever changes a phase, starts a coordinator that
-ends by itself. Where one lives already, this one waits for its end."""
+ends by itself. Where one lives already, this one waits until that has nothing left to do."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -15,8 +15,8 @@ from adw_worktree.orchestration.store.opening import open_store
 def work(state_dir: Path, *, until_idle: bool, patient: bool) -> None:
     """Start phases on this host, and wait for their ends.
 
-    Where a coordinator lives already, its end is waited for if `patient`, and then looked once
-    more. Raises StoreError.
+    Where a coordinator lives already, a `patient` one waits until that has nothing left to do.
+    Raises StoreError.
     """
     open_store(state_dir).close()  # what is wrong with it is said here, not in a process of its own
     coordinating = partial(_coordinate, state_dir, until_idle=until_idle, patient=patient)

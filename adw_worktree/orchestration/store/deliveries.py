@@ -1,7 +1,8 @@
 """Deliveries: how far the events of a feature have been brought to who wants to know of them.
 
 What holds here: the events of a feature are delivered in their order, each at least once; one that
-cannot be is tried again later and later, and given up after a day.
+cannot be is tried again later and later, and given up after a day. A delivery is `pending` while
+there are events to bring, so that looking for work takes no longer the more features there were.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
 _GIVEN_UP_AFTER = timedelta(days=1)
 
-_BEHIND = """FROM deliveries d
- WHERE d.event_id < (SELECT max(e.id) FROM events e WHERE e.feature_id = d.feature_id)"""
-
 
 class NotDelivered(Exception):
     """An event could not be delivered; the text says why."""
@@ -44,7 +42,8 @@ def subscribe(database: Database, feature_id: int, ways: Iterable[Way]) -> None:
     """Have all events of a feature delivered; inside the transaction that adds it."""
     for way in ways:
         database.execute(
-            "INSERT INTO deliveries (feature_id, way, event_id, failures) VALUES (?, ?, 0, 0)",
+            "INSERT INTO deliveries (feature_id, way, event_id, pending, failures)"
+            " VALUES (?, ?, 0, 0, 0)",
             [feature_id, way],
         )
 
@@ -52,20 +51,24 @@ def subscribe(database: Database, feature_id: int, ways: Iterable[Way]) -> None:
 def due(database: Database) -> list[Delivery]:
     """Return the deliveries that have events to bring and need not wait."""
     rows = database.execute(
-        f"SELECT d.feature_id, d.way {_BEHIND} AND (d.next_at IS NULL OR d.next_at <= ?)", [now()]
+        "SELECT feature_id, way FROM deliveries"
+        " WHERE pending = 1 AND (next_at IS NULL OR next_at <= ?)",
+        [now()],
     )
     return [Delivery(int(str(feature)), _way(way)) for feature, way in rows]
 
 
 def next_try(database: Database) -> str | None:
     """Return the earliest time at which a delivery that failed is to be tried again."""
-    [[at]] = database.execute(f"SELECT min(d.next_at) {_BEHIND} AND d.next_at > ?", [now()])
+    [[at]] = database.execute(
+        "SELECT min(next_at) FROM deliveries WHERE pending = 1 AND next_at > ?", [now()]
+    )
     return None if at is None else str(at)
 
 
 def has_undelivered(database: Database) -> bool:
     """Return whether an event waits to be delivered, now or later."""
-    return bool(database.execute(f"SELECT 1 {_BEHIND} LIMIT 1"))
+    return bool(database.execute("SELECT 1 FROM deliveries WHERE pending = 1 LIMIT 1"))
 
 
 def next_event(database: Database, delivery: Delivery) -> Event | None:
@@ -117,9 +120,10 @@ def pause_after(failures: int) -> float:
 
 def _advance(database: Database, delivery: Delivery, event: Event) -> None:
     database.execute(
-        "UPDATE deliveries SET event_id = ?, failures = 0, next_at = NULL"
+        "UPDATE deliveries SET event_id = ?, failures = 0, next_at = NULL, pending = CASE WHEN"
+        " EXISTS (SELECT 1 FROM events WHERE feature_id = ? AND id > ?) THEN 1 ELSE 0 END"
         " WHERE feature_id = ? AND way = ? AND event_id < ?",
-        [event.id, *delivery, event.id],
+        [event.id, delivery.feature_id, event.id, *delivery, event.id],
     )
 
 

@@ -30,3 +30,4 @@ def append(
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [now(), feature_id, phase_id, attempt, stage, kind, json.dumps(data or {})],
     )
+    database.execute("UPDATE deliveries SET pending = 1 WHERE feature_id = ?", [feature_id])

@@ -120,10 +120,12 @@ CREATE TABLE deliveries (
     feature_id BIGINT NOT NULL REFERENCES features (id),
     way TEXT NOT NULL,
     event_id BIGINT NOT NULL,
+    pending INTEGER NOT NULL,
     failures INTEGER NOT NULL,
     next_at TEXT,
     PRIMARY KEY (feature_id, way)
 );
+CREATE INDEX deliveries_pending ON deliveries (feature_id) WHERE pending = 1;
 CREATE INDEX events_of_feature ON events (feature_id, id);
 """
 
