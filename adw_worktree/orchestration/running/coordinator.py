@@ -11,6 +11,7 @@ runner lives: the lock does.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import socket
@@ -68,10 +69,13 @@ def coordinate(
     """
     (state_dir / "phases").mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _only_one(state_dir)
-    if lock is None:
-        if patient:
+    while lock is None:
+        if patient and until_idle:
             _wait_until_idle(state_dir)
-        return
+        if until_idle or not patient:
+            return
+        _wait_for_end(coordinator_lock(state_dir))  # a service takes over from it
+        lock = _only_one(state_dir)
     try:
         while True:
             coordinator = Coordinator(state_dir, nursery, hang(coordinator_bell(state_dir)))
@@ -106,6 +110,15 @@ def _only_one(state_dir: Path) -> Lock | None:
         if ring(coordinator_bell(state_dir)):
             return None
         time.sleep(_BIRTH_SECONDS)
+
+
+def _wait_for_end(path: Path) -> None:
+    """Sleep in the kernel until nobody holds the lock."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    finally:
+        os.close(descriptor)
 
 
 def _wait_until_idle(state_dir: Path) -> None:

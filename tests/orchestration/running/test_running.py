@@ -335,6 +335,22 @@ def test_of_many_coordinators_one_works(adw: Adw, tmp_path: Path) -> None:
     assert_over(adw)
 
 
+def test_a_service_takes_over_and_stays(adw: Adw, tmp_path: Path) -> None:
+    running(adw, tmp_path)  # with a coordinator in the background
+    service = adw.start("work", quiet=True)
+    try:
+        (tmp_path / "go").touch()
+        until(adw, "f.2", "completed")
+        lock = state_dir() / "phases" / "coordinator.lock"
+        settle(lambda: psutil.Process(int(lock.read_text())).ppid() == service.pid, "it stays away")
+        adw("feature", "start", str(write_feature(adw, "g", phase(1))), "--yes")
+        until(adw, "g.1", "completed")
+        assert service.poll() is None
+    finally:
+        service.kill()
+        service.wait()
+
+
 def test_a_coordinator_that_waits_is_never_woken_in_vain(adw: Adw, tmp_path: Path) -> None:
     """Polling kept a laptop awake, and was late all the same."""
     running(adw, tmp_path)
