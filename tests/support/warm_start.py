@@ -39,7 +39,8 @@ def is_usual(environ: Mapping[str, str]) -> bool:
     """Return whether Python would start under `environ` as the server does, or did."""
     global _cold
     mine = {name: text for name, text in environ.items() if name.startswith(_COLD)}
-    if "ADW_FAULT" in mine or mine.get("LC_ALL") != "C.UTF-8":
+    # Of these each process makes something as it starts, also the first that is ever asked about.
+    if {"ADW_FAULT", "LD_PRELOAD"} & mine.keys() or mine.get("LC_ALL") != "C.UTF-8":
         return False
     _cold = mine if _cold is None else _cold
     return mine == _cold
