@@ -43,8 +43,9 @@ def difference(feature: Feature, phase: Phase, tried: list[Attempt]) -> Differen
 
 def _head(project: Project, phase: Phase, attempt: Attempt) -> str | None:
     """Return the last commit of an attempt: what was to land, or where its branch is."""
-    for entry in reversed(run_directory(project.state_dir, attempt.token).journal()[0]):
-        head = entry.get("head") if entry["kind"] == "shipping" else None
-        if isinstance(head, str):
-            return head
-    return branch_commit(project.repo.home, branch_name(project.settings, phase.adw_id))
+    heads = run_directory(project.state_dir, attempt.token).noted("shipping", "head")
+    return (
+        heads[-1]
+        if heads
+        else branch_commit(project.repo.home, branch_name(project.settings, phase.adw_id))
+    )

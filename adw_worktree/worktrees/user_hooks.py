@@ -52,6 +52,12 @@ def run_hooks(
         reached("user-hook.after")
 
 
+def argument_list(command: str | tuple[str, ...]) -> list[str]:
+    """Return how a command of `[hooks]` is run: a line by `sh`, an argument list as it is."""
+    # `--`: a line that begins with a dash is a command too, not an option of sh.
+    return ["sh", "-c", "--", command] if isinstance(command, str) else list(command)
+
+
 def _run(
     moment: str,
     command: str | tuple[str, ...],
@@ -59,8 +65,7 @@ def _run(
     environ: Mapping[str, str],
     output: int | None,
 ) -> None:
-    # `--`: a line that begins with a dash is a command too, not an option of sh.
-    argv = ["sh", "-c", "--", command] if isinstance(command, str) else list(command)
+    argv = argument_list(command)
     piped = output is not None and has_a_reader(output)
     stream = subprocess.DEVNULL if output is None else subprocess.PIPE if piped else output
     try:

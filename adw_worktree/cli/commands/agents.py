@@ -7,6 +7,7 @@ from adw_worktree.cli.output import Outcome, table
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from pathlib import Path
     from typing import Any
 
     from adw_worktree.orchestration.agents.check import Checked
@@ -47,16 +48,14 @@ def run(args: Namespace) -> Outcome:
 def _list(agents: list[Agent]) -> Outcome:
     from adw_worktree.orchestration.agents.check import program_of
 
-    rows = [[one.name, one.program, one.reads, one.origin, "yes" if program_of(one) else "no"]
-            for one in agents]  # fmt: skip
+    found = [(one, program_of(one)) for one in agents]
+    rows = [[one.name, one.program, one.reads, one.origin, "yes" if path else "no"]
+            for one, path in found]  # fmt: skip
     text = table(["AGENT", "PROGRAM", "READS", "FROM", "INSTALLED"], rows)
-    return Outcome({"agents": [_row(one) for one in agents]}, text)
+    return Outcome({"agents": [_row(one, path) for one, path in found]}, text)
 
 
-def _row(agent: Agent) -> dict[str, Any]:
-    from adw_worktree.orchestration.agents.check import program_of
-
-    path = program_of(agent)
+def _row(agent: Agent, path: Path | None) -> dict[str, Any]:
     return {
         "name": agent.name,
         "command": [*agent.command],
@@ -86,7 +85,7 @@ def _check(agents: list[Agent], project: Project | None, *, live: bool) -> Outco
 def _checked(found: Checked, live: bool) -> dict[str, Any]:
     cost = found.live.record.cost_usd if found.live is not None else None
     return {
-        **_row(found.agent),
+        **_row(found.agent, found.path),
         "version": found.version,
         "login": found.login,
         "usable": found.is_usable,

@@ -105,7 +105,7 @@ class _Talk:
             cut = self._listen(output.fileno())
             if cut is not None:
                 self._end()
-                self._listen_on(output.fileno(), time.monotonic() + _AFTER_END_SECONDS)
+                self._drain(output.fileno())
         for line in self._lines.end():
             self._reader.read(line)
         code = self._child.wait()
@@ -119,7 +119,7 @@ class _Talk:
         """Read until the end; return why it is to be ended, if it is."""
         ended = end_of(self._child.pid)
         if ended is None:
-            self._listen_on(output, time.monotonic() + _AFTER_END_SECONDS)
+            self._drain(output)
             return None
         try:
             with selectors.DefaultSelector() as selector:
@@ -133,13 +133,14 @@ class _Talk:
                     if cut is not None:
                         return cut
                     if ended in ready:
-                        self._listen_on(output, time.monotonic() + _AFTER_END_SECONDS)
+                        self._drain(output)
                         return None
         finally:
             os.close(ended)
 
-    def _listen_on(self, output: int, deadline: float) -> None:
+    def _drain(self, output: int) -> None:
         """Read what a program that has ended left in its pipe."""
+        deadline = time.monotonic() + _AFTER_END_SECONDS
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
             while (left := deadline - time.monotonic()) > 0 and selector.select(left):

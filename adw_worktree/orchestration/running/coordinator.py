@@ -152,9 +152,9 @@ class Coordinator:
     def close(self) -> None:
         """Let everything go; the runners live on."""
         self._messenger.close()
-        self._selector.close()
         for runner in self._runners.values():
             runner.forget()
+        self._selector.close()
         for descriptor in (self._lifeline, self._life):
             os.close(descriptor)
         if self._slots is not None:
@@ -257,7 +257,7 @@ class Coordinator:
     def _adopt(self) -> None:
         """Take over the attempts that run here, or that died with nobody looking."""
         for attempt in store_attempts.running_on(self._store, self._host):
-            self._runners[attempt.token] = _Runner(self._run(attempt.token), attempt.token)
+            self._runners[attempt.token] = self._runner(attempt.token)
         for token in untidy(self._state_dir):
             if token not in self._runners:
                 self._tidy(token)
@@ -271,7 +271,7 @@ class Coordinator:
 
     def _fork(self, assignment: Assignment) -> None:
         """Start the runner of an attempt."""
-        runner = _Runner(assignment.run, assignment.attempt.token)
+        runner = self._runner(assignment.attempt.token)
         self._runners[runner.token] = runner
         self._send(runner, become_runner, assignment, lifeline=True)
         reached("runner.forked")
@@ -287,7 +287,7 @@ class Coordinator:
             clear_mark(self._state_dir, token)
             return
         feature, phase = phase_of(self._store, found[0])
-        runner = _Runner(self._run(token), token)
+        runner = self._runner(token)
         runner.taken_in = True
         self._runners[token] = runner
         self._send(runner, become_tidier, Assignment(self._state_dir, feature, phase, found[0]))
@@ -302,15 +302,13 @@ class Coordinator:
             return
         try:
             descriptors = [lock, self._lifeline] if lifeline else [lock]
-            runner.watch(
-                self._nursery.fork(carrier, argument, descriptors=descriptors), self._selector
-            )
+            runner.watch(self._nursery.fork(carrier, argument, descriptors=descriptors))
         finally:
             os.close(lock)
 
     def _take_in(self, runner: _Runner) -> None:
         """Take what a runner has written into the store; bury one that is dead."""
-        dead = runner.is_dead(self._selector)  # before it is looked at what it left
+        dead = runner.is_dead()  # before it is looked at what it left
         ended = None if runner.taken_in else runner.run.end()
         entries = runner.news()
         if ended is not None:
@@ -322,7 +320,7 @@ class Coordinator:
         if not runner.taken_in:
             self._bury(runner)
             return
-        runner.forget(self._selector)
+        runner.forget()
         self._runners.pop(runner.token, None)
         if runner.token in untidy(self._state_dir):
             self._tidy(runner.token)
@@ -341,6 +339,9 @@ class Coordinator:
         self._start(claimed)
         ring_all(onlookers(self._state_dir))
 
+    def _runner(self, token: str) -> _Runner:
+        return _Runner(self._run(token), token, self._selector)
+
     def _run(self, token: str) -> RunDirectory:
         return run_directory(self._state_dir, token)
 
@@ -348,8 +349,8 @@ class Coordinator:
 class _Runner:
     """A runner as its coordinator sees it; perhaps one that it found."""
 
-    def __init__(self, run: RunDirectory, token: str) -> None:
-        self.run, self.token = run, token
+    def __init__(self, run: RunDirectory, token: str, selector: selectors.BaseSelector) -> None:
+        self.run, self.token, self._selector = run, token, selector
         self.read = 0
         """How much of the journal is in the store."""
         self.worktree: Path | None = None
@@ -358,12 +359,12 @@ class _Runner:
         self.ended: int | None = None
         """Readable once the process has ended; None if that is not known to come."""
 
-    def watch(self, pid: int, selector: selectors.BaseSelector) -> None:
+    def watch(self, pid: int) -> None:
         """Wait for the end of this process from now on."""
-        self.forget(selector)
+        self.forget()
         self.ended = end_of(pid)
         if self.ended is not None:
-            selector.register(self.ended, selectors.EVENT_READ, self.token)
+            self._selector.register(self.ended, selectors.EVENT_READ, self.token)
 
     def news(self) -> list[dict[str, Any]]:
         """Return what came to the journal since the last time."""
@@ -373,19 +374,18 @@ class _Runner:
                 self.worktree = Path(str(entry["path"]))
         return entries
 
-    def is_dead(self, selector: selectors.BaseSelector) -> bool:
+    def is_dead(self) -> bool:
         """Return whether no process carries the attempt."""
         if not self.run.is_locked("runner"):
             return True
         pid = self.run.pid() if self.ended is None else None
         if pid is not None:
-            self.watch(pid, selector)
+            self.watch(pid)
         return False
 
-    def forget(self, selector: selectors.BaseSelector | None = None) -> None:
+    def forget(self) -> None:
         """Stop waiting for the process."""
         if self.ended is not None:
-            if selector is not None:
-                selector.unregister(self.ended)
+            self._selector.unregister(self.ended)
             os.close(self.ended)
         self.ended = None

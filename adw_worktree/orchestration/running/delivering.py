@@ -34,6 +34,7 @@ from adw_worktree.system.bells import ring, ring_all
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists
+from adw_worktree.worktrees.user_hooks import argument_list
 
 ON_EVENT = "on-event"
 """The moment of `[hooks]` whose commands get events."""
@@ -135,7 +136,7 @@ def _run_commands(project: Project, event: Event, document: bytes, state_dir: Pa
     for name in ATTEMPT_VARIABLES:  # by them a process would be taken for one of an attempt
         environ.pop(name, None)
     for command in hook.commands:
-        arguments = ["sh", "-c", "--", command] if isinstance(command, str) else list(command)
+        arguments = argument_list(command)
         how = _ended(arguments, project.repo.home, environ, document, log_file(state_dir))
         if how is not None:
             _log(state_dir, f"event {event.id}, {event.kind}: `{arguments[-1]}` {how}")

@@ -122,6 +122,11 @@ class RunDirectory(NamedTuple):
                     entries.append(entry)
         return entries, start + len(whole)
 
+    def noted(self, kind: str, key: str) -> list[str]:
+        """Return the texts that the journal's steps of a kind have under `key`, in their order."""
+        found = [entry.get(key) for entry in self.journal()[0] if entry["kind"] == kind]
+        return [text for text in found if isinstance(text, str)]
+
     # ---- the end ----------------------------------------------------------------------
 
     def write_end(self, ended: End) -> None:

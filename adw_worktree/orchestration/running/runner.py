@@ -107,10 +107,8 @@ def _live(run: RunDirectory, descriptors: list[int], work: Callable[[], None]) -
 
 def worktree_in(run: RunDirectory) -> Path | None:
     """Return the worktree that an attempt noted; None if it got none."""
-    for entry in run.journal()[0]:
-        if entry["kind"] == "worktree" and isinstance(entry.get("path"), str):
-            return Path(entry["path"])
-    return None
+    paths = run.noted("worktree", "path")
+    return Path(paths[0]) if paths else None
 
 
 def _leave_coordinator(run: RunDirectory, keep: set[int]) -> None:

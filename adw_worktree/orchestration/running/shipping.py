@@ -78,9 +78,8 @@ def landed_before(project: Project, assignment: Assignment) -> End | None:
     interrupted = assignment.interrupted
     tip = branch_commit(project.repo.home, assignment.feature.branch) if interrupted else None
     for run in interrupted if tip is not None else ():
-        for entry in run.journal()[0]:
-            head = entry.get("head") if entry["kind"] == "shipping" else None
-            if isinstance(head, str) and is_ancestor(project.repo.home, head, str(tip)):
+        for head in run.noted("shipping", "head"):
+            if is_ancestor(project.repo.home, head, str(tip)):
                 return End("completed", "its work had landed already", 0, tip)
     return None
 
