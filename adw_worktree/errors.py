@@ -90,6 +90,12 @@ class LibraryMissing(SettingsError):
     code = "library-missing"
 
 
+class WorkflowInvalid(SettingsError):
+    """A workflow, stage, agent or prompt that cannot run; nothing was started."""
+
+    code = "workflow-invalid"
+
+
 class LedgerError(AdwError):
     """A ledger, registry or state directory that cannot be read or written."""
 

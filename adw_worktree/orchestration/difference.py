@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adw_worktree.errors import UnknownPhase
-from adw_worktree.orchestration.running.run_directory import run_directory
+from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, name_of
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.git import run_git

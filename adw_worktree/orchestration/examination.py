@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
-from adw_worktree.orchestration.running.run_directory import run_directory
+from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.store.attempts import has_news, running_on
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import has_store, open_store

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, NamedTuple
 
-from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository
+from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository, SettingsError
 from adw_worktree.orchestration.plan.feature_file import FeatureFile, load_feature_file
 from adw_worktree.orchestration.running.delivering import ON_EVENT
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.features import Origin, add_feature
+from adw_worktree.orchestration.store.features import Origin, Planned, add_feature
 from adw_worktree.orchestration.store.records import Feature
+from adw_worktree.orchestration.workflows.definitions import Defined, Wishes, define
+from adw_worktree.orchestration.workflows.workflow import to_json
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import is_branch_name, resolve_base
@@ -30,13 +33,22 @@ class Prepared(NamedTuple):
     plan: FeatureFile
     origin: Origin
     digest: str
-    """Of the commands, for their approval."""
+    """Of the commands, prompts and workflows, for their approval."""
+    workflows: Mapping[int, Defined]
+    """By the number of the phase; none for a phase of commands."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know before it runs."""
+        found = [note for one in self.workflows.values() for note in one.notes]
+        return [*dict.fromkeys(found)]
 
 
-def prepare(project: Project, file: Path) -> Prepared:
+def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepared:
     """Look through a feature file; change nothing.
 
-    Raises PlanInvalid, BranchUnusable, NotARepository.
+    `workflow` is for all phases that have a prompt, whatever the file says. Raises PlanInvalid,
+    WorkflowInvalid, BranchUnusable, NotARepository.
     """
     plan, text = load_feature_file(file)
     home = project.repo.home
@@ -48,7 +60,42 @@ def prepare(project: Project, file: Path) -> Prepared:
             f"there is no commit {base!r} for feature {plan.slug} to start from",
             hint="commit something, or name another base in the feature file",
         )
-    return Prepared(plan, origin_of(project, str(file), text), commands_digest(plan))
+    workflows = _workflows(project, plan, workflow)
+    if workflows:
+        _require_identity(project)
+    digest = commands_digest(plan, workflows)
+    return Prepared(plan, origin_of(project, str(file), text), digest, workflows)
+
+
+def _workflows(project: Project, plan: FeatureFile, chosen: str | None) -> dict[int, Defined]:
+    """Return the workflow of each phase that has a prompt. Raises WorkflowInvalid."""
+    made: dict[object, Defined] = {}
+    found: dict[int, Defined] = {}
+    for phase in plan.phases:
+        if phase.prompt is None:
+            continue
+        name = chosen or phase.workflow or plan.workflow
+        wishes = Wishes(
+            phase.agents,
+            phase.timeout,
+            phase.idle_timeout,
+            plan.budget_usd is not None or phase.budget_usd is not None,
+        )
+        key = (name, wishes)
+        if key not in made:
+            made[key] = define(project.settings, name, project.repo.home, wishes)
+        found[phase.number] = made[key]
+    return found
+
+
+def _require_identity(project: Project) -> None:
+    """Raise SettingsError if git does not know who commits: an agent's work is committed."""
+    found = run_git(["var", "GIT_COMMITTER_IDENT"], project.repo.checkout, check=False)
+    if found.returncode != 0:
+        raise SettingsError(
+            "git does not know who commits, and what agents do is committed",
+            hint="git config --global user.name NAME, and user.email ADDRESS",
+        )
 
 
 def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
@@ -57,9 +104,12 @@ def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
     return Origin(_identity(project), place, plan_path, plan_text, getpass.getuser())
 
 
-def commands_digest(plan: FeatureFile) -> str:
-    """Return the digest of all commands of a feature, in their order."""
+def commands_digest(plan: FeatureFile, workflows: Mapping[int, Defined]) -> str:
+    """Return the digest of all that a feature runs: commands, prompts, and their workflows."""
     lines = [f"{phase.number}\0{command}" for phase in plan.phases for command in phase.run]
+    for phase in plan.phases:
+        if phase.number in workflows:
+            lines += [f"{phase.number}\0{phase.prompt}", to_json(workflows[phase.number].workflow)]
     return sha256("\0\0".join(["feature", *lines]).encode()).hexdigest()
 
 
@@ -69,16 +119,24 @@ def require_approved(project: Project, prepared: Prepared) -> None:
     The same for those of its settings, which would fail only later, in each phase.
     """
     settings, where = project.settings, (project.state_dir, project.repo.common_dir)
-    require_trusted(settings, *where, [*settings.hooks])
+    asked = {key for one in prepared.workflows.values() for key in one.asked}
+    require_trusted(settings, *where, [*settings.hooks, *asked])
     if is_trusted(*where, prepared.digest):
         return
-    commands = [command for phase in prepared.plan.phases for command in phase.run]
     raise HookUntrusted(
-        f"{prepared.origin.plan_path} asks to run {len(commands)} commands that nobody has "
-        "approved; nothing was started",
+        f"{prepared.origin.plan_path} asks for {_counted(prepared)} that nobody has approved; "
+        "nothing was started",
         hint=f"adw-worktree feature start {quote(prepared.origin.plan_path)} --yes (approves "
         "exactly these)",
     )
+
+
+def _counted(prepared: Prepared) -> str:
+    commands = sum(len(phase.run) for phase in prepared.plan.phases)
+    prompts = len(prepared.workflows)
+    found = {"command": commands, "prompt": prompts}
+    parts = [f"{count} {word}{'' if count == 1 else 's'}" for word, count in found.items() if count]
+    return " and ".join(parts)
 
 
 def start(database: Database, project: Project, prepared: Prepared) -> Feature:
@@ -89,7 +147,14 @@ def start(database: Database, project: Project, prepared: Prepared) -> Feature:
     settings = project.settings
     ways: list[Way] = ["command"] if settings.hooks.get(ON_EVENT, HookCommands()).commands else []
     ways += ["url"] if settings.notify_url is not None else []
-    return add_feature(database, prepared.plan, prepared.origin, ways)
+    planned = {
+        number: Planned(one.workflow.name, to_json(one.workflow), one.workflow.first_agents)
+        for number, one in prepared.workflows.items()
+    }
+    plan = prepared.plan
+    if plan.land is None:
+        plan = plan.model_copy(update={"land": settings.land})
+    return add_feature(database, plan, prepared.origin, ways, planned)
 
 
 def _identity(project: Project) -> str:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from adw_worktree.errors import HookUntrusted, LedgerError, LedgerTooNew, remedy
-from adw_worktree.settings.model import Settings
+from adw_worktree.settings.model import Settings, Table
 from adw_worktree.settings.places import OR_ELSEWHERE
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.faults import reached
@@ -56,23 +56,34 @@ def commands_digest(settings: Settings) -> str | None:
 
 
 def asked_by_repository(settings: Settings) -> dict[str, object]:
-    """Return what files of the repository ask to run: commands by their moment, and agents."""
+    """Return what files of the repository ask to run: commands by their moment, agents, stages
+    and workflows."""
     hooks = {
         moment: hook.commands
         for moment, hook in settings.hooks.items()
         if hook.from_repository and hook.commands
     }
-    agents = {
-        agent_key(name): table.values
-        for name, table in settings.agents.items()
+    tables = {
+        further_key(kind, name): table.values
+        for kind, group in further_tables(settings).items()
+        for name, table in group.items()
         if table.from_repository
     }
-    return {**hooks, **agents}
+    return {**hooks, **tables}
 
 
-def agent_key(name: str) -> str:
-    """Return what an agent goes by among the moments whose commands are approved."""
-    return f"agents.{name}"
+def further_tables(settings: Settings) -> dict[str, Mapping[str, Table]]:
+    """Return the tables of agents, stages and workflows, by those words."""
+    return {
+        "agents": settings.agents,
+        "stages": settings.stages,
+        "workflows": settings.workflows,
+    }
+
+
+def further_key(kind: str, name: str) -> str:
+    """Return what an agent, stage or workflow goes by among the moments that are approved."""
+    return f"{kind}.{name}"
 
 
 def template_digest(template: str) -> str:
@@ -148,7 +159,7 @@ def require_trusted(
 ) -> None:
     """Raise HookUntrusted if one of `moments` has commands of the repository nobody approved.
 
-    Agents count as moments, by `agent_key`.
+    Agents, stages and workflows count as moments, by `further_key`.
     """
     asking = asked_by_repository(settings)
     digest = commands_digest(settings)

@@ -62,6 +62,9 @@ TAKES: Mapping[str, str] = {
     "notify_url": "an address of the web",
     "notify_secret": "a text of at least 16 characters",
     "agents": "a table of names, each a table of command, prompt and reads",
+    "stages": "a table of names, each a table of run, or of prompt and agents",
+    "workflows": "a table of names, each a table of stages",
+    "land": "leave, merge or pr",
 }
 """Every key and what it takes, in the words of the error messages."""
 
@@ -82,7 +85,7 @@ MOMENTS: Mapping[str, str] = {
 
 USER_ONLY = ("max_running_here", "notify_url", "notify_secret")
 """Keys that a repository's file may not have: what a machine can bear, and who is told what."""
-FURTHER = frozenset({"agents"})
+FURTHER = frozenset({"agents", "stages", "workflows"})
 """Keys of tables that are looked into by those who use them."""
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
@@ -97,6 +100,8 @@ _TAKES_BELOW = {
     "hooks": COMMANDS,
     "postgres": "a text",
     "agents": "a table of command, prompt and reads",
+    "stages": "a table of run, or of prompt and agents",
+    "workflows": "a table of stages",
 }
 _IN_VARIABLES = {
     "services": "names and first ports, such as backend=9100,frontend=9200",

@@ -118,3 +118,10 @@ class Settings(NamedTuple):
     """What these requests are signed with; without it, they are not signed."""
     agents: Mapping[str, Table] = MappingProxyType({})
     """Programs that take a prompt and work, by name, beside those that are built in."""
+    stages: Mapping[str, Table] = MappingProxyType({})
+    """Steps of workflows, by name: commands, or the prompt of an agent."""
+    workflows: Mapping[str, Table] = MappingProxyType({})
+    """Lists of stages that a phase goes through, by name, beside `build` and `sdlc`."""
+    land: str = "leave"
+    """What becomes of a feature that is completed: `leave`, `merge` into its base, or `pr`, a pull
+    request."""

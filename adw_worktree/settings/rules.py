@@ -218,6 +218,7 @@ def _check_writer(value: str) -> str:
     return value
 
 
+LANDINGS = ("leave", "merge", "pr")
 WRITERS = ("compose", "direnv", "mise", "procfile", "vite", "vscode")
 """Programs for which `create` can write a file beside the env file (`programs.py`)."""
 POSTGRES: Mapping[str, Callable[[str], str]] = {
@@ -228,6 +229,14 @@ POSTGRES: Mapping[str, Callable[[str], str]] = {
 }
 """The texts in `[postgres]`."""
 COMMANDS = 'a command line, or a list of command lines and argument lists (["npm", "ci"])'
+
+
+def _check_landing(value: str) -> str:
+    if value not in LANDINGS:
+        raise ValueError(f"must be one of {', '.join(LANDINGS)}")
+    return value
+
+
 TEXTS: Mapping[str, Callable[[str], str]] = {
     "worktree_path": _check_worktree_path,
     "ledger": _check_ledger,
@@ -238,6 +247,7 @@ TEXTS: Mapping[str, Callable[[str], str]] = {
     "template": _check_inside,
     "notify_url": _check_web_address,
     "notify_secret": _check_secret,
+    "land": _check_landing,
 }
 LISTS: Mapping[str, Callable[[str], str]] = {
     "write": _check_writer,

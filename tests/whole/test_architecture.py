@@ -60,7 +60,7 @@ DOORS = {
     "filelock": {"system.long_locks"},
     "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
     "platformdirs": {"settings.places"},
-    "psutil": {"orchestration.running.processes", "system.ports", "system.servers"},
+    "psutil": {"orchestration.runs.processes", "system.ports", "system.servers"},
     "psycopg": {"orchestration.store.postgres", "worktrees.postgres"},
     "pydantic": {
         "orchestration.agents.registry",
@@ -204,7 +204,7 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 SPAWNS = {
     "orchestration.agents.calling",
     "orchestration.agents.check",
-    "orchestration.running.commands",
+    "orchestration.stages.commands",
     "orchestration.running.delivering",
     "repo.git",
     "worktrees.user_hooks",

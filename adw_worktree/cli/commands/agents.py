@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from adw_worktree.orchestration.agents.agent import Agent
     from adw_worktree.orchestration.agents.check import Checked
-    from adw_worktree.orchestration.agents.registry import Agent
     from adw_worktree.project import Project
 
 EPILOG = """\
@@ -68,11 +68,13 @@ def _row(agent: Agent, path: Path | None) -> dict[str, Any]:
 
 def _check(agents: list[Agent], project: Project | None, *, live: bool) -> Outcome:
     from adw_worktree.orchestration.agents.check import check
-    from adw_worktree.settings.approvals import agent_key, require_trusted
+    from adw_worktree.settings.approvals import further_key, require_trusted
 
     if project is not None:
         where = (project.state_dir, project.repo.common_dir)
-        require_trusted(project.settings, *where, [agent_key(one.name) for one in agents])
+        require_trusted(
+            project.settings, *where, [further_key("agents", one.name) for one in agents]
+        )
     found = [check(agent, live=live) for agent in agents]
     rows = [[one.agent.name, str(one.path or "-"), one.version or "-", one.login, _said(one, live)]
             for one in found]  # fmt: skip

@@ -8,6 +8,7 @@ from adw_worktree.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterator
     from typing import Any
 
     from adw_worktree.orchestration.start import Prepared
@@ -44,6 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--max-running", type=int, metavar="N", help="phases that run at once, of all features"
     )
 
+    parser.add_argument(
+        "--workflow", metavar="NAME", help="of `start`: for all phases that have a prompt"
+    )
     parser.add_argument("--priority", type=int, metavar="N", help="of `start`: 0 to 100")
     parser.add_argument("--into", metavar="BRANCH", help="of `finish`: default as of finish")
     way = parser.add_mutually_exclusive_group()
@@ -53,7 +57,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
-    from adw_worktree.orchestration.running.summon import attend
+    from adw_worktree.orchestration.runs.summon import attend
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
@@ -85,7 +89,7 @@ def run(args: Namespace) -> Outcome:
 def _finish(database: Database, args: Namespace) -> Outcome:
     from adw_worktree.cli.commands.finish import outcome_of
     from adw_worktree.orchestration.landing import land, project_of_feature
-    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.runs.summon import summon
     from adw_worktree.orchestration.store.features import find_feature
     from adw_worktree.worktrees.finish.finish import Terms
 
@@ -99,14 +103,14 @@ def _finish(database: Database, args: Namespace) -> Outcome:
 def _start(args: Namespace) -> Outcome:
     from shlex import quote
 
-    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.runs.summon import summon
     from adw_worktree.orchestration.start import prepare, require_approved, start
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.orchestration.store.steering import set_limit
     from adw_worktree.project import open_project
 
     project = open_project(args.directory)
-    prepared = prepare(project, args.directory / args.name)
+    prepared = prepare(project, args.directory / args.name, args.workflow)
     if args.priority is not None:
         hint = f"adw-worktree feature start {quote(args.name)} --priority 10"
         _require_priority(args.priority, hint)
@@ -130,7 +134,8 @@ def _start(args: Namespace) -> Outcome:
         phases = "1 phase" if count == 1 else f"{count} phases"
         text = f"started feature {feature.id}, {feature.slug}, with {phases}"
         follow = f"to follow it: adw-worktree feature show {feature.slug}"
-        return outcome._replace(text=text, notes=[*project.notices, follow])
+        notes = [*project.notices, *prepared.notes, follow]
+        return outcome._replace(text=text, notes=notes)
     finally:
         database.close()
 
@@ -147,14 +152,30 @@ def _approve(project: Project, prepared: Prepared, args: Namespace) -> None:
     where = (project.state_dir, project.repo.common_dir)
     if is_trusted(*where, prepared.digest):
         return
-    shown = "\n".join(
-        f"  phase {phase.number}: {command}"
-        for phase in prepared.plan.phases
-        for command in phase.run
-    )
+    shown = "\n".join(_asked(prepared))
     question = f"{prepared.origin.plan_path} asks to run:\n{shown}"
     if args.yes or (not args.json and can_ask() and ask(question, "approve and start?")):
         trust(*where, prepared.digest, lock_timeout=project.settings.lock_timeout)
+
+
+def _asked(prepared: Prepared) -> Iterator[str]:
+    """Yield all that a feature asks to run, as a person should read it before approving."""
+    from adw_worktree.system.text import printable
+
+    for phase in prepared.plan.phases:
+        for command in phase.run:
+            yield f"  phase {phase.number}: {printable(command)}"
+        if phase.number in prepared.workflows:
+            workflow = prepared.workflows[phase.number].workflow
+            stages = ", ".join(stage.name for stage in workflow.stages)
+            yield f"  phase {phase.number}: workflow {workflow.name} ({stages}) with the prompt"
+            yield from (f"    {printable(line)}" for line in str(phase.prompt).strip().split("\n"))
+    workflows = [one.workflow for one in prepared.workflows.values()]
+    commands = {command: None for one in workflows for stage in one.stages
+                for command in stage.commands}  # fmt: skip
+    programs = {" ".join(agent.command): agent.name for one in workflows for agent in one.agents}
+    yield from (f"  stages: {printable(command)}" for command in commands)
+    yield from (f"  agent {name}: {printable(words)}" for words, name in programs.items())
 
 
 def _list(database: Database) -> Outcome:
@@ -187,7 +208,7 @@ def _show(database: Database, name: str) -> Outcome:
 
 
 def _change(database: Database, args: Namespace) -> Outcome:
-    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.runs.summon import summon
     from adw_worktree.orchestration.store import steering
     from adw_worktree.settings.places import state_directory
 

@@ -24,6 +24,8 @@ examples:
   adw-worktree phase cancel login.3
   adw-worktree phase pause login.3
   adw-worktree phase resume login.3
+  adw-worktree phase approve login.3          # it waits at a stage of the kind approve
+  adw-worktree phase reject login.3 -m 'name it otherwise'    # back to its agent
   adw-worktree phase done                     # from inside: the stage has come to its end
   adw-worktree phase fail -m 'no such table'  # from inside: it cannot
   adw-worktree phase block -m 'which port?'   # from inside: a person is needed
@@ -33,7 +35,7 @@ From inside a phase's commands nothing has to be named; from elsewhere, --attemp
 attempt by the token that `phase show` has."""
 
 _SHOWING = ("list", "show", "log", "diff")
-_STEERING = ("retry", "cancel", "pause", "resume")
+_STEERING = ("retry", "cancel", "pause", "resume", "approve", "reject")
 _REPORTS = ("done", "fail", "block", "note")
 
 
@@ -42,12 +44,12 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="FEATURE.N", help="the phase, such as login.3")
     parser.add_argument("--all", action="store_true", help="of `list`: those of every feature")
     parser.add_argument("-f", "--follow", action="store_true", help="of `log`: as it is written")
-    parser.add_argument("-m", "--message", metavar="TEXT", help="of a report: what to say")
+    parser.add_argument("-m", "--message", metavar="TEXT", help="of a report, or of `reject`")
     parser.add_argument("--attempt", metavar="TOKEN", help="of a report from elsewhere")
 
 
 def run(args: Namespace) -> Outcome:
-    from adw_worktree.orchestration.running.summon import attend
+    from adw_worktree.orchestration.runs.summon import attend
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
@@ -107,6 +109,7 @@ def _list(database: Database, *, everything: bool) -> Outcome:
 
 def _show(database: Database, name: str) -> Outcome:
     from adw_worktree.cli.terminal.phases_view import attempt_lines, phase_table
+    from adw_worktree.orchestration.store.calls import calls
     from adw_worktree.orchestration.store.features import find_phase
     from adw_worktree.orchestration.store.records import attempts, events, stages
     from adw_worktree.orchestration.store.results import attempt_row, event_row, phase_rows
@@ -114,7 +117,7 @@ def _show(database: Database, name: str) -> Outcome:
     feature, phase = find_phase(database, name)
     [row] = [one for one in phase_rows(database, feature)
              if one["phase_number"] == phase.phase_number]  # fmt: skip
-    tried = [attempt_row(one, stages(database, one.token))
+    tried = [attempt_row(one, stages(database, one.token), calls(database, one.token))
              for one in attempts(database, "phase_id = ?", [phase.id])]  # fmt: skip
     happened = [event_row(one) for one in events(database, "phase_id = ?", [phase.id])]
     data = {"phase": row, "commands": phase.command_lines, "attempts": tried, "events": happened}
@@ -122,17 +125,25 @@ def _show(database: Database, name: str) -> Outcome:
 
 
 def _steer(database: Database, args: Namespace) -> Outcome:
-    from adw_worktree.orchestration.running.summon import summon
+    from adw_worktree.orchestration.runs.summon import summon
     from adw_worktree.orchestration.store import steering
     from adw_worktree.settings.places import state_directory
 
-    change = {
-        "retry": steering.retry_phase,
-        "cancel": steering.cancel_phase,
-        "pause": steering.pause_phase,
-        "resume": steering.resume_phase,
-    }[args.action]
-    change(database, args.name)
+    if args.action == "reject":
+        if not (args.message or "").strip():
+            raise UsageError(
+                "phase reject needs a message", hint="say what is to change, with -m TEXT"
+            )
+        steering.reject_phase(database, args.name, args.message)
+    else:
+        change = {
+            "retry": steering.retry_phase,
+            "cancel": steering.cancel_phase,
+            "pause": steering.pause_phase,
+            "resume": steering.resume_phase,
+            "approve": steering.approve_phase,
+        }[args.action]
+        change(database, args.name)
     summon(state_directory())
     return _show(database, args.name)
 

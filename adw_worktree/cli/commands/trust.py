@@ -8,15 +8,16 @@ from adw_worktree.cli.output import Outcome, ask, can_ask, table
 from adw_worktree.errors import UsageError
 from adw_worktree.project import Project, open_project, project_around
 from adw_worktree.settings.approvals import (
-    agent_key,
     approving,
     commands_digest,
+    further_key,
+    further_tables,
     is_trusted,
     revoke,
     template_digest,
     trust,
 )
-from adw_worktree.settings.model import Settings
+from adw_worktree.settings.model import Settings, Table
 from adw_worktree.settings.places import state_directory
 from adw_worktree.system.text import printable
 from adw_worktree.worktrees.files.env_file import further_lines
@@ -98,16 +99,26 @@ def requested_commands(settings: Settings) -> dict[str, list[str | list[str]]]:
         for moment, hook in settings.hooks.items()
         if hook.from_repository
     }
-    agents = {
-        agent_key(name): [_words(table.values.get("command"))]
-        for name, table in settings.agents.items()
+    tables = {
+        further_key(kind, name): [*map(_words, _asked(table))]
+        for kind, group in further_tables(settings).items()
+        for name, table in group.items()
         if table.from_repository
     }
-    return {**hooks, **agents}
+    return {**hooks, **tables}
+
+
+def _asked(table: Table) -> list[object]:
+    """Return what a table asks to run: a program, commands, or a prompt and other words."""
+    commands = table.values.get("command") or table.values.get("run")
+    if commands is None:
+        return [f"{key} = {value!r}" for key, value in table.values.items()]
+    is_list = isinstance(commands, list) and "run" in table.values
+    return [*commands] if is_list and isinstance(commands, list) else [commands]
 
 
 def _words(command: object) -> str | list[str]:
-    """Return an agent's command, which nothing has checked yet."""
+    """Return a command, which nothing has checked yet."""
     return [str(word) for word in command] if isinstance(command, list) else str(command)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table, terminal
 from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
-from adw_worktree.orchestration.running.run_directory import run_directory
-from adw_worktree.orchestration.running.summon import onlooking
+from adw_worktree.orchestration.runs.run_directory import run_directory
+from adw_worktree.orchestration.runs.summon import onlooking
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import find_phase
 from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, features
@@ -65,7 +65,24 @@ def attempt_lines(tried: Sequence[Mapping[str, Any]]) -> list[str]:
         how = one["end_reason"] or "running"
         lines.append(f"attempt {one['number']} ({one['token']}): {how}")
         lines += [f"  {stage['name']}: {stage['status']}" for stage in one["stages"]]
+        lines += [f"    {_call(call)}" for call in one["calls"]]
     return lines
+
+
+def _call(call: Mapping[str, Any]) -> str:
+    """Return a line on a call of an agent."""
+    seconds = "" if call["latency_ms"] is None else f", {call['latency_ms'] / 1000:.1f} s"
+    model = f" ({call['model']})" if call["model"] else ""
+    error = f": {str(call['error']).partition(chr(10))[0][:120]}" if call["error"] else ""
+    return (
+        f"call {call['number']}, {call['stage']}, {call['agent']}{model}: {call['status']}"
+        f"{seconds}, {money(call['cost_usd'], call['cost_source'])}{error}"
+    )
+
+
+def money(usd: float | None, source: str) -> str:
+    """Return a cost with where it comes from; an unknown one is no 0."""
+    return "cost unknown" if usd is None else f"${usd:.4f} {source}"
 
 
 # ---- waiting -----------------------------------------------------------------------------------

@@ -12,14 +12,16 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from adw_worktree.orchestration.agents.agent import Agent, Session
+from adw_worktree.orchestration.agents.faults import limited
 from adw_worktree.orchestration.agents.lines import Lines
+from adw_worktree.orchestration.agents.prices import priced
 from adw_worktree.orchestration.agents.record import Reader, Record
-from adw_worktree.orchestration.agents.registry import Agent, Call
 from adw_worktree.system.process_end import end_of
 
 _CHUNK_BYTES = 65536
@@ -27,7 +29,7 @@ _GRACE_SECONDS = 5.0
 _AFTER_END_SECONDS = 0.5
 """How long a program's output is waited for that has ended: a child of it may hold the pipe."""
 
-Cut = Literal["timeout", "stalled", "budget"]
+Cut = Literal["timeout", "stalled", "budget", "stopped"]
 """Why a call was ended by us."""
 
 
@@ -39,6 +41,15 @@ class Bounds(NamedTuple):
     idle_seconds: float | None = None
     """Without a line of output."""
     budget_usd: float | None = None
+
+
+class Ears(NamedTuple):
+    """What is listened to beside the agent."""
+
+    descriptors: Sequence[int] = ()
+    heed: Callable[[set[int]], float | None] = lambda _ready: None
+    """Called with those that are readable, and once when the agent has started with none. Returns
+    the seconds after which the call is to end, None to go on."""
 
 
 class Answer(NamedTuple):
@@ -59,44 +70,44 @@ def call_agent(
     environ: Mapping[str, str],
     log: int,
     bounds: Bounds,
-    resume: str | None = None,
+    session: Session | None = None,
+    ears: Ears | None = None,
+    inherited: Sequence[int] = (),
 ) -> Answer:
     """Call an agent with a prompt in `directory`, and return what came of it.
 
-    `log` is a file descriptor for all that it prints. Raises OSError if it cannot be started.
+    `log` is a file descriptor for all that it prints; the program inherits the descriptors
+    `inherited`. Raises OSError if it cannot be started.
     """
     with tempfile.TemporaryFile() as said:
-        call = agent.call(prompt, resume)
+        call = agent.call(prompt, session)
         said.write(call.stdin)
         said.seek(0)
-        return _Talk(call, said.fileno(), directory, environ, log, agent.reader(), bounds).hold()
+        child = subprocess.Popen(
+            call.words,
+            cwd=directory,
+            env=environ,
+            stdin=said.fileno(),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=inherited,
+        )
+        return _Talk(child, agent, log, bounds, ears or Ears()).hold()
 
 
 class _Talk:
     """One call under way."""
 
     def __init__(
-        self,
-        call: Call,
-        stdin: int,
-        directory: Path,
-        environ: Mapping[str, str],
-        log: int,
-        reader: Reader,
-        bounds: Bounds,
+        self, child: subprocess.Popen[bytes], agent: Agent, log: int, bounds: Bounds, ears: Ears
     ) -> None:
-        self._log, self._reader, self._bounds = log, reader, bounds
+        self._child, self._log, self._bounds, self._ears = child, log, bounds, ears
+        self._model, self._reader = agent.model, agent.reader()
         self._lines = Lines()
         self._began = self._heard = time.monotonic()
-        self._child = subprocess.Popen(
-            call.words,
-            cwd=directory,
-            env=environ,
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
+        self._stop: float | None = None
+        """When it is to be ended, since somebody asked for it."""
 
     def hold(self) -> Answer:
         """Listen until it has ended, or went too far."""
@@ -109,7 +120,8 @@ class _Talk:
         for line in self._lines.end():
             self._reader.read(line)
         code = self._child.wait()
-        record = self._reader.record(None if cut is not None or code < 0 else code)
+        killed = cut is not None or code < 0
+        record = recorded(self._reader, None if killed else code, self._model)
         if cut == "budget":
             record = record._replace(ended="budget")
         seconds = time.monotonic() - self._began
@@ -124,11 +136,15 @@ class _Talk:
         try:
             with selectors.DefaultSelector() as selector:
                 selector.register(output, selectors.EVENT_READ)
-                selector.register(ended, selectors.EVENT_READ)
+                for descriptor in (ended, *self._ears.descriptors):
+                    selector.register(descriptor, selectors.EVENT_READ)
+                self._heed(set())
                 while True:
                     ready = {key.fd for key, _ in selector.select(self._patience())}
                     if output in ready and not self._take(output):
                         selector.unregister(output)  # it closed its output, and may work on
+                    if ready & {*self._ears.descriptors}:
+                        self._heed(ready & {*self._ears.descriptors})
                     cut = self._gone_too_far()
                     if cut is not None:
                         return cut
@@ -137,6 +153,12 @@ class _Talk:
                         return None
         finally:
             os.close(ended)
+
+    def _heed(self, ready: set[int]) -> None:
+        """Look at what came from elsewhere."""
+        patience = self._ears.heed(ready)
+        if patience is not None:
+            self._stop = time.monotonic() + patience
 
     def _drain(self, output: int) -> None:
         """Read what a program that has ended left in its pipe."""
@@ -164,6 +186,8 @@ class _Talk:
             found.append((self._began + self._bounds.seconds, "timeout"))
         if self._bounds.idle_seconds is not None:
             found.append((self._heard + self._bounds.idle_seconds, "stalled"))
+        if self._stop is not None:
+            found.append((self._stop, "stopped"))
         return found
 
     def _patience(self) -> float | None:
@@ -171,9 +195,11 @@ class _Talk:
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _gone_too_far(self) -> Cut | None:
-        cost, budget = self._reader.cost_usd, self._bounds.budget_usd
-        if cost is not None and budget is not None and cost > budget:
-            return "budget"
+        budget = self._bounds.budget_usd
+        if budget is not None:
+            cost = priced(self._reader.record(None), self._model).cost_usd
+            if cost is not None and cost > budget:
+                return "budget"
         now = time.monotonic()
         return next((cut for at, cut in self._deadlines() if now >= at), None)
 
@@ -185,6 +211,11 @@ class _Talk:
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(seconds)
                 return
+
+
+def recorded(reader: Reader, exit_code: int | None, model: str | None) -> Record:
+    """Return the record of a call, with its price and the limit that it met."""
+    return priced(limited(reader.record(exit_code), time.time()), model)
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from adw_worktree.orchestration.agents.agent import Agent, Reads
 from adw_worktree.orchestration.agents.calling import Answer, Bounds, call_agent
-from adw_worktree.orchestration.agents.registry import Agent, Reads
 from adw_worktree.system.environment import clean_environment
 
 _VERSION_SECONDS = 10.0

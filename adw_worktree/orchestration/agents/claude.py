@@ -6,6 +6,7 @@ Shapes and traps: measured with 2.1.197. An error has `is_error`, while `subtype
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from adw_worktree.orchestration.agents.faults import fault_of
@@ -20,6 +21,8 @@ from adw_worktree.orchestration.agents.fields import (
 )
 from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
 
+_EDITORS = ("Edit", "MultiEdit", "NotebookEdit", "Write")
+_BYTES_PER_TOKEN = 4
 _SUBTYPES: dict[str | None, Ended] = {
     "error_max_turns": "turns",
     "error_max_budget_usd": "budget",
@@ -35,6 +38,9 @@ class ClaudeReader:
         self._result: dict[str, Any] = {}
         self._resets: float | None = None
         self._is_limited = False
+        self._messages: dict[str | None, Tokens] = {}
+        """Tokens of each message: until the result comes, that is all there is."""
+        self._edited: list[str] = []
 
     def read(self, line: bytes) -> None:
         document = document_of(line)
@@ -45,15 +51,28 @@ class ClaudeReader:
         elif kind == "rate_limit_event":
             self._is_limited = text_at(document, "rate_limit_info", "status") == "rejected"
             self._resets = number_at(document, "rate_limit_info", "resetsAt")
+        elif kind == "assistant":
+            self._take_message(document)
         elif kind == "result":
             self._result = document
 
-    @property
-    def cost_usd(self) -> float | None:
-        return number_at(self._result, "total_cost_usd")
+    def _take_message(self, document: object) -> None:
+        found = _tokens(at(document, "message", "usage"))
+        content = objects_at(document, "message", "content")
+        # The stream begins with one token of output, whatever follows.
+        size = len(json.dumps(content)) // _BYTES_PER_TOKEN
+        name = text_at(document, "message", "id")
+        before = self._messages.get(name, Tokens()).output or 0
+        output = max(found.output or 0, before + size)
+        self._messages[name] = found._replace(output=output)
+        self._model = self._model or text_at(document, "message", "model")
+        for part in content:
+            path = text_at(part, "input", "file_path") or text_at(part, "input", "notebook_path")
+            if path is not None and part.get("name") in _EDITORS:
+                self._edited.append(path)
 
     def record(self, exit_code: int | None) -> Record:
-        result, cost = self._result, self.cost_usd
+        result, cost = self._result, number_at(self._result, "total_cost_usd")
         ended = self._ended(exit_code)
         said = text_at(result, "result")
         failed = ended not in ("ok", "denied")
@@ -64,7 +83,7 @@ class ClaudeReader:
             self._session,
             self._model,
             count_at(result, "num_turns"),
-            self._tokens(),
+            self._all_tokens(),
             cost,
             "unknown" if cost is None else "reported",
             None if failed else said,
@@ -72,6 +91,7 @@ class ClaudeReader:
             (said or "it ended without a result") if failed else None,
             self._resets if ended == "limit" else None,
             tuple(one for one in denied if one is not None),
+            tuple(dict.fromkeys(self._edited)),
         )
 
     def _ended(self, exit_code: int | None) -> Ended:
@@ -84,15 +104,20 @@ class ClaudeReader:
             return "limit" if self._is_limited else "error"
         return "denied" if objects_at(self._result, "permission_denials") else "ok"
 
-    def _tokens(self) -> Tokens:
+    def _all_tokens(self) -> Tokens:
         """Return the tokens of all models together, of subagents, too."""
         by_model = at(self._result, "modelUsage")
         models = [*by_model.values()] if isinstance(by_model, dict) else []
         names = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "outputTokens")
-        found = [added(*(count_at(model, name) for model in models)) for name in names]
-        if any(one is not None for one in found):
-            return Tokens(*found)
-        usage = at(self._result, "usage")
-        names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
-                 "output_tokens")  # fmt: skip
-        return Tokens(*(count_at(usage, name) for name in names))
+        found = Tokens(*(added(*(count_at(model, name) for model in models)) for name in names))
+        if found.total is None:
+            found = _tokens(at(self._result, "usage"))
+        if found.total is None and not self._result:
+            return Tokens(*map(added, *self._messages.values())) if self._messages else found
+        return found
+
+
+def _tokens(usage: object) -> Tokens:
+    names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens",
+             "output_tokens")  # fmt: skip
+    return Tokens(*(count_at(usage, name) for name in names))

@@ -8,14 +8,12 @@ alone is a warning: what ended is told by `turn.completed` and `turn.failed`.
 from __future__ import annotations
 
 from adw_worktree.orchestration.agents.faults import fault_of
-from adw_worktree.orchestration.agents.fields import at, count_at, document_of, text_at
+from adw_worktree.orchestration.agents.fields import at, count_at, document_of, objects_at, text_at
 from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
 
 
 class CodexReader:
     """Reads Codex's events."""
-
-    cost_usd = None
 
     def __init__(self) -> None:
         self._thread: str | None = None
@@ -25,6 +23,7 @@ class CodexReader:
         self._turns = 0
         self._usage: object = None
         self._declined: list[str] = []
+        self._edited: list[str] = []
 
     def read(self, line: bytes) -> None:
         document = document_of(line)
@@ -47,6 +46,9 @@ class CodexReader:
             self._answer = text_at(document, "item", "text")
         elif text_at(document, "item", "status") == "declined":
             self._declined.append(text_at(document, "item", "command") or str(kind))
+        elif kind == "file_change":
+            paths = [text_at(one, "path") for one in objects_at(document, "item", "changes")]
+            self._edited += [path for path in paths if path is not None]
 
     def record(self, exit_code: int | None) -> Record:
         ended: Ended = "denied" if self._declined else "ok"
@@ -64,6 +66,7 @@ class CodexReader:
             fault=fault_of(error) if ended == "error" else None,
             error=error,
             denied=tuple(self._declined),
+            edited=tuple(dict.fromkeys(self._edited)),
         )
 
     def _tokens(self) -> Tokens:

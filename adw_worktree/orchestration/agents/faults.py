@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from adw_worktree.orchestration.agents.record import Fault
+from adw_worktree.orchestration.agents.record import Fault, Record
 
 _STATUSES: Mapping[int, Fault] = MappingProxyType(
     {400: "request", 401: "authentication", 403: "authentication", 404: "request",
@@ -35,3 +35,36 @@ def fault_of(message: str | None, status: int | None = None) -> Fault:
 def may_pass(fault: Fault | None) -> bool:
     """Return whether an error of this kind may pass by itself."""
     return fault in ("connection", "server", "rate")
+
+
+_LIMITS = re.compile(
+    r"usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota|quota exceeded"
+    r"|exceeded your current quota|credit balance is too low|out of (usage )?credits",
+    re.IGNORECASE,
+)
+_SPAN = re.compile(
+    r"try again in (?:(\d+) days?)?[ ,]*(?:(\d+) hours?)?[ ,]*(?:(\d+) minutes?)?", re.IGNORECASE
+)
+
+
+def limited(record: Record, now: float) -> Record:
+    """Return the record as one of a limit, if its message says that the account has met one."""
+    if record.ended != "error" or record.error is None or not _LIMITS.search(record.error):
+        return record
+    resume_at = record.resume_at or end_of_limit(record.error, now)
+    return record._replace(ended="limit", fault=None, resume_at=resume_at)
+
+
+def end_of_limit(message: str, now: float) -> float | None:
+    """Return when a limit ends by its message, in seconds since 1970; None if it does not say.
+
+    A time of day without a zone says nothing: it is not ours.
+    """
+    stamp = re.search(r"\|(\d{10})\b", message)
+    if stamp is not None:
+        return float(stamp[1])
+    span = _SPAN.search(message)
+    if span is None or not any(span.groups()):
+        return None
+    days, hours, minutes = (int(part or 0) for part in span.groups())
+    return now + 86400 * days + 3600 * hours + 60 * minutes

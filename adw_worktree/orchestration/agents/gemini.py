@@ -17,8 +17,6 @@ _TURNS = 53
 class GeminiReader:
     """Reads Gemini CLI's events."""
 
-    cost_usd = None
-
     def __init__(self) -> None:
         self._session: str | None = None
         self._model: str | None = None

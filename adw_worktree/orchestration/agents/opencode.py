@@ -62,10 +62,6 @@ class OpenCodeReader:
         new[3] = added(new[3], new[4])
         self._tokens = Tokens(*map(added, self._tokens, new))
 
-    @property
-    def cost_usd(self) -> float | None:
-        return self._cost
-
     def record(self, exit_code: int | None) -> Record:
         ended: Ended = "denied" if self._denied else "ok"
         error = self._error

@@ -52,6 +52,8 @@ class Record(NamedTuple):
     """When a limit ends, in seconds since 1970."""
     denied: tuple[str, ...] = ()
     """What it asked for and was not allowed."""
+    edited: tuple[str, ...] = ()
+    """The files that it says it wrote, as far as it tells."""
 
 
 class Reader(Protocol):
@@ -61,11 +63,7 @@ class Reader(Protocol):
         """Take in one line; one that means nothing is passed over."""
         ...
 
-    @property
-    def cost_usd(self) -> float | None:
-        """What the call has cost so far; None if that is not known."""
-        ...
-
     def record(self, exit_code: int | None) -> Record:
-        """Return what it came to; `exit_code` is None for one that was killed."""
+        """Return the record of the call; `exit_code` is None for one that was killed, or still
+        runs: tokens and cost are then those so far, as far as they are known."""
         ...

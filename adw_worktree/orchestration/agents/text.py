@@ -13,8 +13,6 @@ _MOST_LINES = 200
 class TextReader:
     """Reads plain text, and keeps its end."""
 
-    cost_usd = None
-
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=_MOST_LINES)
 

@@ -91,6 +91,8 @@ def status_after(reason: EndReason, *, losses: int, attempts: int) -> Status:
         return "review"
     if reason == "no-slot" or (reason == "lost" and losses < attempts):
         return "ready"
+    if reason == "limit":
+        return "paused"
     if reason == "cancelled":
         return "cancelled"
     return "failed"

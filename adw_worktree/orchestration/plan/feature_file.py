@@ -13,15 +13,24 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from adw_worktree.errors import PlanInvalid
 from adw_worktree.orchestration.phases.graph import flaws
+from adw_worktree.orchestration.plan.fields import (
+    Command,
+    Line,
+    Listed,
+    Money,
+    Name,
+    Prompt,
+    Seconds,
+)
 from adw_worktree.system.records import read_file
 
 _MOST_BYTES = 1024 * 1024
@@ -29,18 +38,11 @@ _MOST_PHASES = 10_000
 SLUG = r"^[a-z0-9][a-z0-9-]{0,47}$"
 """A feature's slug: part of ADW ids and of branches."""
 
-Line = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-Command = Annotated[
-    str, StringConstraints(min_length=1, max_length=8192, pattern=r"^[^\x00]*[^\x00\s][^\x00]*$")
-]
 Priority = Annotated[int, Field(ge=0, le=100, strict=True)]
 """10 is urgent, 50 the default, 90 the background."""
 
 
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+Landing = Literal["leave", "merge", "pr"]
 
 
 class _Strict(BaseModel):
@@ -48,11 +50,21 @@ class _Strict(BaseModel):
 
 
 class PhaseEntry(_Strict):
-    """One phase: commands, run one after the other in the phase's own worktree."""
+    """One phase: commands, run one after the other in the phase's own worktree, or the prompt of
+    an agent that works there."""
 
     number: Annotated[int, Field(ge=1, le=_MOST_PHASES, strict=True)]
     title: Line
-    run: Annotated[tuple[Command, ...], BeforeValidator(_listed), Field(min_length=1)]
+    run: Annotated[tuple[Command, ...], Listed] = ()
+    prompt: Prompt | None = None
+    workflow: Name | None = None
+    """None: the feature's."""
+    agents: Annotated[tuple[Name, ...], Listed] = ()
+    """Each after the first is a fallback. None: those of the workflow."""
+    budget_usd: Money | None = None
+    """For all agents of the phase."""
+    idle_timeout: Seconds | None = None
+    """For which an agent may print nothing."""
     depends_on: tuple[Annotated[int, Field(strict=True)], ...] = ()
     priority: Priority | None = None
     """None: the feature's."""
@@ -60,8 +72,17 @@ class PhaseEntry(_Strict):
     """`none`: the phase makes no commits, and nothing of it is merged."""
     attempts: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
     """How often it may be lost before it fails."""
-    timeout: Annotated[float, Field(gt=0, le=7 * 86400)] | None = None
-    """Seconds for which each command may run."""
+    timeout: Seconds | None = None
+    """For which each command, or the agent of each stage, may run."""
+
+    @model_validator(mode="after")
+    def _has_work(self) -> PhaseEntry:
+        if bool(self.run) == (self.prompt is not None):
+            raise ValueError("a phase has either run, or a prompt")
+        for key in ("workflow", "agents", "budget_usd", "idle_timeout"):
+            if self.run and getattr(self, key):
+                raise ValueError(f"{key} is for phases with a prompt")
+        return self
 
 
 class FeatureFile(_Strict):
@@ -75,6 +96,12 @@ class FeatureFile(_Strict):
         Annotated[str, StringConstraints(pattern=r"^[^\x00-\x20\x7f-][^\x00-\x20\x7f]*$")] | None
     ) = None
     """What the feature's branch starts from; None: the setting `base`."""
+    workflow: Name = "build"
+    """The workflow of phases that have a prompt."""
+    budget_usd: Money | None = None
+    """For all agents of all phases."""
+    land: Landing | None = None
+    """None: the setting `land`."""
     phases: Annotated[tuple[PhaseEntry, ...], Field(min_length=1, max_length=_MOST_PHASES)]
 
 

@@ -21,23 +21,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from adw_worktree.orchestration.running.assignment import Assignment, assignment_of
-from adw_worktree.orchestration.running.commands import GONE
 from adw_worktree.orchestration.running.delivering import Messenger
 from adw_worktree.orchestration.running.nursery import Carrier, Nursery
-from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.running.runner import (
     become_runner,
     become_tidier,
     become_undertaker,
 )
-from adw_worktree.orchestration.running.summon import (
+from adw_worktree.orchestration.running.tidying import clear_mark, untidy
+from adw_worktree.orchestration.runs.assignment import Assignment, assignment_of
+from adw_worktree.orchestration.runs.run_directory import RunDirectory, run_directory
+from adw_worktree.orchestration.runs.summon import (
     coordinator_lock,
     is_idle,
     onlookers,
     onlooking,
 )
-from adw_worktree.orchestration.running.tidying import clear_mark, untidy
+from adw_worktree.orchestration.stages.commands import GONE
 from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.attempts import Claimed, End

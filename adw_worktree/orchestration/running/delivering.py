@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
-from adw_worktree.orchestration.running.summon import onlookers
+from adw_worktree.orchestration.runs.summon import onlookers
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import Delivery, NotDelivered

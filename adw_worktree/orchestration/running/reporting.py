@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
-from adw_worktree.orchestration.running.run_directory import run_directory
-from adw_worktree.orchestration.running.summon import summon
+from adw_worktree.orchestration.runs.run_directory import run_directory
+from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.attempts import remark, report
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.system.paths import is_dir

@@ -18,33 +18,28 @@ from pathlib import Path
 from typing import NoReturn
 
 from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUnavailable
-from adw_worktree.orchestration.running.assignment import Assignment
-from adw_worktree.orchestration.running.commands import (
-    GRACE_SECONDS,
-    Interrupted,
-    Reported,
-    Surroundings,
-    run_command,
-)
-from adw_worktree.orchestration.running.processes import TOKEN_VARIABLE, end_processes
-from adw_worktree.orchestration.running.run_directory import RunDirectory
-from adw_worktree.orchestration.running.shipping import ensure_branch, landed_before, ship
-from adw_worktree.orchestration.running.summon import summon
 from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
+from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.runs.processes import end_processes
+from adw_worktree.orchestration.runs.run_directory import RunDirectory
+from adw_worktree.orchestration.runs.summon import summon
+from adw_worktree.orchestration.stages.calls import conclude_killed
+from adw_worktree.orchestration.stages.commands import GRACE_SECONDS, NO_TREE, Surroundings
+from adw_worktree.orchestration.stages.executor import execute
+from adw_worktree.orchestration.stages.shipping import ensure_branch, landed_before
+from adw_worktree.orchestration.stages.stage import Bench, environment
 from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.orchestration.workflows.workflow import Workflow, from_json, of_commands
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.refs import branch_commit, loose_commit
 from adw_worktree.settings.places import branch_name
 from adw_worktree.system.bells import hang
-from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
-from adw_worktree.worktrees.files.variables import hook_variables, variables
 
-_STAGE = "run"
 _LESS_URGENT = 10
 _WRITE_AGAIN_SECONDS = (0.1, 1.0, 10.0)
 
@@ -69,6 +64,7 @@ def become_undertaker(run: RunDirectory, *, descriptors: list[int]) -> NoReturn:
         while not end_processes(run, worktree_in(run), grace=GRACE_SECONDS):
             # The phase would run twice at once. It may be another user's, or hang in the kernel.
             print("a process of this attempt cannot be ended", file=sys.stderr, flush=True)
+        conclude_killed(run)
         run.write_end(End("lost", "its runner was killed"))
 
     _live(run, descriptors, bury)
@@ -88,7 +84,7 @@ def rehearse(assignment: object) -> None:
     loose_commit(project.repo.common_dir, assignment.feature.branch)
     for lease in project.pool.leases().values():
         if _is_alive(project, lease):
-            _environment(project, lease, assignment)
+            environment(project, lease, assignment)
             return
 
 
@@ -140,23 +136,28 @@ def _close_all_but(keep: set[int]) -> None:
 def _carry(assignment: Assignment, lifeline: int) -> End:
     """Take the attempt through its stages; return how it ended."""
     run = assignment.run
-    tree = run.lock("tree")
-    if tree is None:
-        return End("lost", "processes of this attempt run already")
-    around = Surroundings(assignment.state_dir, run, hang(run.bell), lifeline, tree)
+    around = Surroundings(assignment.state_dir, run, hang(run.bell), lifeline, NO_TREE)
     try:
         project = open_project(Path(assignment.feature.place))
         landed = landed_before(project, assignment)
         if landed is not None:
             return landed
         lease = _worktree(project, assignment)
-        ended = _stage(project, lease, assignment, around)
-        return ended if ended.reason != "completed" else ship(project, lease, assignment, output=2)
+        environ = environment(project, lease, assignment)
+        return execute(Bench(project, lease, assignment, around, _workflow(assignment), environ))
     except (PoolExhausted, SlotUnavailable) as exc:
         return End("no-slot", exc.message)
     except AdwError as exc:
         hint = f" ({exc.hint})" if exc.hint else ""
         return End("command-failed", f"{exc.message}{hint}")
+
+
+def _workflow(assignment: Assignment) -> Workflow:
+    """Return the workflow that the attempt goes through."""
+    if assignment.task is not None:
+        return from_json(assignment.task.workflow)
+    phase = assignment.phase
+    return of_commands(tuple(phase.command_lines), phase.timeout_seconds)
 
 
 def _worktree(project: Project, assignment: Assignment) -> Lease:
@@ -190,78 +191,6 @@ def _is_alive(project: Project, lease: Lease) -> bool:
         and str(finding.path) == lease.path
         and exists(Path(str(lease.path)) / project.settings.env_file)
     )
-
-
-def _stage(project: Project, lease: Lease, assignment: Assignment, around: Surroundings) -> End:
-    """Run the phase's commands, unless an attempt before had come through them.
-
-    Whatever they left running has ended then.
-    """
-    if _has_passed(assignment.interrupted):
-        return End("completed", exit_code=0)
-    if not assignment.phase.command_lines:
-        return End("needs-person", "the phase has no commands")
-    run, log_name, worktree = assignment.run, f"01-{_STAGE}.log", Path(str(lease.path))
-    log = os.open(run.path / log_name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    run.append("stage.started", position=1, name=_STAGE, stage_kind="run", log=log_name)
-    try:
-        ended = _commands(project, lease, assignment, around, log)
-    finally:
-        os.close(log)
-        os.close(around.tree)
-        if run.is_locked("tree"):  # else there is nobody left who holds it
-            end_processes(run, worktree, grace=GRACE_SECONDS)
-    status = "passed" if ended.reason == "completed" else "failed"
-    run.append("stage.ended", position=1, name=_STAGE, status=status, exit_code=ended.exit_code)
-    return ended
-
-
-def _has_passed(runs: list[RunDirectory]) -> bool:
-    """Return whether the last of these attempts, the last one first, that began the stage has
-    come through it."""
-    for run in runs:
-        steps = [one for one in run.journal()[0] if one["kind"].startswith("stage.")]
-        if steps:
-            return steps[-1].get("status") == "passed"
-    return False
-
-
-def _commands(
-    project: Project, lease: Lease, assignment: Assignment, around: Surroundings, log: int
-) -> End:
-    """Run the phase's commands one after the other; return how they ended."""
-    environ = _environment(project, lease, assignment)
-    try:
-        for command in assignment.phase.command_lines:
-            code = run_command(
-                command,
-                around=around,
-                worktree=Path(str(lease.path)),
-                variables=environ,
-                log=log,
-                timeout=assignment.phase.timeout_seconds,
-            )
-            if code != 0:
-                return End("command-failed", f"`{command}` failed with exit status {code}", code)
-    except Interrupted as exc:
-        return exc.end
-    except Reported:
-        return End("completed", exit_code=0)
-    except OSError as exc:
-        return End("command-failed", f"a command cannot be started: {exc.strerror}")
-    return End("completed", exit_code=0)
-
-
-def _environment(project: Project, lease: Lease, assignment: Assignment) -> dict[str, str]:
-    """Return what the phase's commands find in their environment."""
-    return {
-        **clean_environment(),
-        **variables(project, lease),
-        **hook_variables(project, lease),
-        "ADW_FEATURE": assignment.feature.slug,
-        "ADW_PHASE": assignment.name,
-        TOKEN_VARIABLE: assignment.attempt.token,
-    }
 
 
 # ---- its end -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
-from adw_worktree.orchestration.running.assignment import Assignment
+from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.project import open_project
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.worktrees.remove import remove

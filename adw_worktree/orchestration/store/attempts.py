@@ -6,11 +6,18 @@ attempt, not by the phase's status; whatever an attempt writes changes nothing o
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 
 from adw_worktree.errors import StaleAttempt
 from adw_worktree.orchestration.phases.states import status_after
+from adw_worktree.orchestration.store.calls import (
+    allowance,
+    hold_limited,
+    insert_call,
+    pause_until,
+)
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.events import append, now
@@ -19,6 +26,7 @@ from adw_worktree.orchestration.store.records import (
     Feature,
     Phase,
     attempts,
+    features,
     name_of,
     phase_of,
     phases,
@@ -33,6 +41,16 @@ if TYPE_CHECKING:
     from adw_worktree.orchestration.phases.states import EndReason
 
 
+class Task(NamedTuple):
+    """What agents are to do in a phase."""
+
+    prompt: str
+    workflow: str
+    """As JSON."""
+    phases: int
+    """How many phases the feature has."""
+
+
 class Claimed(NamedTuple):
     """An attempt that is to start."""
 
@@ -41,6 +59,8 @@ class Claimed(NamedTuple):
     attempt: Attempt
     earlier: tuple[Attempt, ...]
     """The phase's attempts before it, the first one first."""
+    task: Task | None
+    """None for a phase of commands."""
 
 
 class End(NamedTuple):
@@ -50,6 +70,8 @@ class End(NamedTuple):
     message: str | None = None
     exit_code: int | None = None
     head_commit: str | None = None
+    resume_at: str | None = None
+    """When the limit ends that it met."""
 
 
 def claim(database: Database, host: str, most_here: int | None = None) -> list[Claimed]:
@@ -65,6 +87,7 @@ def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed
     [[limit]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
     most, running = int(str(limit)), attempts(database, "ended_at IS NULL")
     here = sum(one.host == host for one in running)
+    hold_limited(database)
     free = min(most - len(running), (most if most_here is None else most_here) - here)
     if free <= 0:
         return []
@@ -82,14 +105,28 @@ def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed
 def _start(database: Database, phase: Phase, host: str) -> Claimed:
     earlier = attempts(database, "phase_id = ?", [phase.id])
     token, number = os.urandom(16).hex(), len(earlier) + 1
+    [feature] = features(database, "id = ?", [phase.feature_id])
+    allowed = allowance(database, feature, phase)
     change_status(database, phase, "running")
     database.execute(
-        "INSERT INTO attempts (token, phase_id, number, host, started_at) VALUES (?, ?, ?, ?, ?)",
-        [token, phase.id, number, host, now()],
+        "INSERT INTO attempts (token, phase_id, number, host, allowance_usd, started_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        [token, phase.id, number, host, allowed, now()],
     )
     [attempt] = attempts(database, "token = ?", [token])
     _tell(database, attempt, "attempt.started", {"number": number, "host": host})
-    return Claimed(*phase_of(database, attempt), attempt, tuple(earlier))
+    task = _task(database, phase)
+    return Claimed(*phase_of(database, attempt), attempt, tuple(earlier), task)
+
+
+def _task(database: Database, phase: Phase) -> Task | None:
+    found = database.execute(
+        "SELECT p.prompt, w.document, (SELECT count(*) FROM phases o"
+        " WHERE o.feature_id = p.feature_id) FROM phases p JOIN workflows w"
+        " ON w.feature_id = p.feature_id AND w.digest = p.workflow_digest WHERE p.id = ?",
+        [phase.id],
+    )
+    return Task(str(found[0][0]), str(found[0][1]), int(str(found[0][2]))) if found else None
 
 
 def end(
@@ -130,6 +167,9 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
     # One that was claimed and never began has used up nothing.
     losses = phase.losses + (ended.reason == "lost" and attempt.stage is not None)
     database.execute("UPDATE phases SET losses = ? WHERE id = ?", [losses, phase.id])
+    if ended.reason == "limit" and ended.resume_at is not None:
+        pause_until(database, phase, ended.resume_at, [], ended.message)
+        return
     status = status_after(ended.reason, losses=losses, attempts=phase.attempts_allowed)
     change_status(database, phase, status, why=ended.message)
     if ended.reason == "no-slot":
@@ -163,23 +203,29 @@ def _note(database: Database, token: str, entries: Sequence[dict[str, Any]]) -> 
             _begin_stage(database, attempt, entry)
         elif entry["kind"] == "stage.ended" and not known.get(entry["position"]):
             _end_stage(database, attempt, entry)
+        elif entry["kind"] == "call":
+            insert_call(database, attempt, entry)
+        elif entry["kind"] in ("agent.retry", "agent.fallback"):
+            _tell_once(database, attempt, entry)
 
 
 def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
     database.execute(
         "INSERT INTO stages (attempt, position, name, kind, round, status, log, started_at)"
-        " VALUES (?, ?, ?, ?, 1, 'running', ?, ?)",
+        " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
         [
             attempt.token,
             entry["position"],
             entry["name"],
             entry["stage_kind"],
+            entry.get("round", 1),
             entry["log"],
             entry["at"],
         ],
     )
     database.execute(
-        "UPDATE attempts SET stage = ? WHERE token = ?", [entry["name"], attempt.token]
+        "UPDATE attempts SET stage = ?, report = NULL, report_message = NULL WHERE token = ?",
+        [entry["name"], attempt.token],
     )
     status = {"status": entry.get("status")}
     _tell(database, attempt, entry["kind"], status, stage=entry["name"])
@@ -193,6 +239,17 @@ def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> N
     )
     status = {"status": entry.get("status")}
     _tell(database, attempt, entry["kind"], status, stage=entry["name"])
+
+
+def _tell_once(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
+    """Append an event for an entry that has no row of its own, unless it is there."""
+    data = {key: value for key, value in entry.items() if key not in ("kind", "stage")}
+    known = database.execute(
+        "SELECT 1 FROM events WHERE attempt = ? AND kind = ? AND data = ?",
+        [attempt.token, entry["kind"], json.dumps(data)],
+    )
+    if not known:
+        _tell(database, attempt, entry["kind"], data, stage=entry["stage"])
 
 
 def _tell(
@@ -220,7 +277,7 @@ def has_news(database: Database) -> bool:
     """Return whether a phase waits for a place, a slot or its time, or an attempt runs."""
     waiting = database.execute(
         "SELECT 1 FROM phases p JOIN features f ON f.id = p.feature_id"
-        " WHERE p.status = 'ready' AND f.status = 'running' LIMIT 1"
+        " WHERE (p.status = 'ready' OR p.resume_at IS NOT NULL) AND f.status = 'running' LIMIT 1"
     )
     return bool(
         waiting or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
@@ -228,11 +285,14 @@ def has_news(database: Database) -> bool:
 
 
 def next_time(database: Database) -> str | None:
-    """Return the earliest time at which a phase that waits for its time may start."""
-    [[at]] = database.execute(
-        "SELECT min(not_before) FROM phases WHERE status = 'ready' AND not_before > ?", [now()]
+    """Return the earliest time at which a phase that waits for its time, or for the end of a
+    limit, may start."""
+    rows = database.execute(
+        "SELECT min(not_before) FROM phases WHERE status = 'ready' AND not_before > ?"
+        " UNION ALL SELECT min(resume_at) FROM phases WHERE resume_at IS NOT NULL",
+        [now()],
     )
-    return None if at is None else str(at)
+    return min((str(at) for [at] in rows if at is not None), default=None)
 
 
 def slot_freed(database: Database) -> None:

@@ -31,7 +31,7 @@ def change_status(
     over = status in BROKEN or status == "completed"
     database.execute(
         "UPDATE phases SET status = ?, error_message = ?, blocked_by = ?, awaits_slot = 0,"
-        " ready_at = ?, started_at = ?, ended_at = ? WHERE id = ?",
+        " resume_at = NULL, ready_at = ?, started_at = ?, ended_at = ? WHERE id = ?",
         [
             status,
             None if status == "blocked" else why,

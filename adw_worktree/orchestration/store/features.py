@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 
 from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
 from adw_worktree.orchestration.phases.states import waiting_status
@@ -31,12 +32,32 @@ class Origin(NamedTuple):
     owner: str
 
 
+class Planned(NamedTuple):
+    """The workflow of a phase."""
+
+    name: str
+    document: str
+    """As JSON."""
+    agents: tuple[str, ...]
+    """That it begins with."""
+
+    @property
+    def digest(self) -> str:
+        """What the document goes by."""
+        return sha256(self.document.encode()).hexdigest()[:32]
+
+
 def add_feature(
-    database: Database, plan: FeatureFile, origin: Origin, ways: Iterable[Way] = ()
+    database: Database,
+    plan: FeatureFile,
+    origin: Origin,
+    ways: Iterable[Way] = (),
+    workflows: Mapping[int, Planned] | None = None,
 ) -> Feature:
     """Add a feature with its phases; those without dependencies are ready at once.
 
-    Its events are delivered by each of `ways`.
+    Its events are delivered by each of `ways`; `workflows` are those of the phases that have a
+    prompt, by number.
 
     Raises FeatureExists if one of that slug is not over.
     """
@@ -45,7 +66,7 @@ def add_feature(
         feature = _insert_feature(database, plan, origin)
         subscribe(database, feature.id, ways)
         append(database, "feature.started", feature_id=feature.id)
-        _insert_phases(database, plan, feature)
+        _insert_phases(database, plan, feature, workflows or {})
         return feature
 
 
@@ -67,33 +88,43 @@ def require_free_slug(database: Database, slug: str, repository: str) -> None:
 def _insert_feature(database: Database, plan: FeatureFile, origin: Origin) -> Feature:
     row = database.execute(
         "INSERT INTO features (slug, title, description, repository, place, plan_path, plan_text,"
-        " branch, base, priority, status, land, owner, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', 'leave', ?, ?) RETURNING id",
+        " branch, base, priority, status, land, budget_usd, owner, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?) RETURNING id",
         [
             plan.slug, plan.title, plan.description, origin.repository, origin.place,
             origin.plan_path, origin.plan_text, f"feature/{plan.slug}", plan.base, plan.priority,
-            origin.owner, now(),
+            plan.land or "leave", plan.budget_usd, origin.owner, now(),
         ],
     )  # fmt: skip
     [feature] = features(database, "id = ?", [row[0][0]])
     return feature
 
 
-def _insert_phases(database: Database, plan: FeatureFile, feature: Feature) -> None:
+def _insert_phases(
+    database: Database, plan: FeatureFile, feature: Feature, workflows: Mapping[int, Planned]
+) -> None:
     ids: dict[int, int] = {}
+    for digest, document in {(one.digest, one.document) for one in workflows.values()}:
+        database.execute(
+            "INSERT INTO workflows (feature_id, digest, document) VALUES (?, ?, ?)",
+            [feature.id, digest, document],
+        )
     for position, entry in enumerate(plan.phases, 1):
         status = waiting_status(["queued"] * len(entry.depends_on))
-        at = now()
+        at, workflow = now(), workflows.get(entry.number)
         row = database.execute(
             "INSERT INTO phases (feature_id, phase_number, title, commands, changes,"
             " timeout_seconds, attempts_allowed, priority, queue_position, status, adw_id,"
-            " created_at, ready_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            " created_at, ready_at, prompt, budget_usd, workflow, workflow_digest, agents)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             [
                 feature.id, entry.number, entry.title, json.dumps(entry.run), entry.changes,
                 entry.timeout, entry.attempts,
                 feature.priority if entry.priority is None else entry.priority,
                 position, status, f"{plan.slug}-p{entry.number}", at,
-                at if status == "ready" else None,
+                at if status == "ready" else None, entry.prompt, entry.budget_usd,
+                workflow and workflow.name, workflow and workflow.digest,
+                workflow and json.dumps(workflow.agents),
             ],
         )  # fmt: skip
         ids[entry.number] = int(str(row[0][0]))

@@ -52,6 +52,8 @@ class Phase(NamedTuple):
     blocked_by: str | None
     awaits_slot: int
     not_before: str | None
+    resume_at: str | None
+    """When the limit of its agents ends; None if it is not paused by one."""
     adw_id: str
     error_message: str | None
     created_at: str
@@ -85,6 +87,11 @@ class Attempt(NamedTuple):
     report_message: str | None
     end_reason: EndReason | None
     exit_code: int | None
+    allowance_usd: float | None
+    """How much its agents may cost."""
+    verdict: str | None
+    """`approved` or `rejected`, once a person has looked at it."""
+    verdict_message: str | None
     started_at: str
     ended_at: str | None
 
@@ -96,6 +103,7 @@ class Stage(NamedTuple):
     position: int
     name: str
     kind: str
+    round: int
     status: str
     exit_code: int | None
     log: str | None

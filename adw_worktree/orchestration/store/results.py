@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from adw_worktree.orchestration.store.calls import cost_of_feature
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import (
     Attempt,
@@ -39,6 +40,7 @@ def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
         "created_at": feature.created_at,
         "ended_at": feature.ended_at,
         "phases": {str(status): int(str(count)) for status, count in counted},
+        "cost": cost_of_feature(database, feature.id)._asdict(),
     }
 
 
@@ -67,6 +69,7 @@ def phase_row(feature: Feature, phase: Phase, needs: Sequence[int]) -> dict[str,
         "priority": phase.priority,
         "adw_id": phase.adw_id,
         "error_message": phase.error_message,
+        "resume_at": phase.resume_at,
         "created_at": phase.created_at,
         "ready_at": phase.ready_at,
         "started_at": phase.started_at,
@@ -74,11 +77,13 @@ def phase_row(feature: Feature, phase: Phase, needs: Sequence[int]) -> dict[str,
     }
 
 
-def attempt_row(attempt: Attempt, stages: Sequence[Stage]) -> dict[str, Any]:
-    """Return an attempt with its stages."""
+def attempt_row(
+    attempt: Attempt, stages: Sequence[Stage], calls: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return an attempt with its stages and the calls of its agents."""
     row = attempt._asdict()
     del row["phase_id"]
-    return {**row, "stages": [_without_attempt(stage) for stage in stages]}
+    return {**row, "stages": [_without_attempt(stage) for stage in stages], "calls": [*calls]}
 
 
 def event_row(event: Event) -> dict[str, Any]:

@@ -129,7 +129,52 @@ CREATE INDEX deliveries_pending ON deliveries (feature_id) WHERE pending = 1;
 CREATE INDEX events_of_feature ON events (feature_id, id);
 """
 
-MIGRATIONS = (_FIRST, _DELIVERIES)
+_AGENTS = """
+CREATE TABLE workflows (
+    feature_id BIGINT NOT NULL REFERENCES features (id),
+    digest TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (feature_id, digest)
+);
+ALTER TABLE phases ADD COLUMN prompt TEXT;
+ALTER TABLE phases ADD COLUMN workflow_digest TEXT;
+ALTER TABLE phases ADD COLUMN agents TEXT;
+ALTER TABLE phases ADD COLUMN budget_usd DOUBLE PRECISION;
+ALTER TABLE phases ADD COLUMN resume_at TEXT;
+CREATE INDEX phases_resuming ON phases (resume_at) WHERE resume_at IS NOT NULL;
+ALTER TABLE attempts ADD COLUMN allowance_usd DOUBLE PRECISION;
+ALTER TABLE attempts ADD COLUMN verdict TEXT;
+ALTER TABLE attempts ADD COLUMN verdict_message TEXT;
+ALTER TABLE features ADD COLUMN landing TEXT;
+CREATE TABLE calls (
+    attempt TEXT NOT NULL REFERENCES attempts (token),
+    number INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT,
+    session_id TEXT,
+    turns INTEGER,
+    prompt_length INTEGER NOT NULL,
+    input_tokens BIGINT,
+    cached_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    cost_usd DOUBLE PRECISION,
+    cost_source TEXT NOT NULL,
+    status TEXT NOT NULL,
+    error TEXT,
+    denied TEXT NOT NULL,
+    retry_count INTEGER NOT NULL,
+    latency_ms BIGINT,
+    started_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    PRIMARY KEY (attempt, number)
+);
+CREATE TABLE limits (agent TEXT PRIMARY KEY, resume_at TEXT NOT NULL);
+"""
+
+MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS)
 """The statements that lead from each version to the next."""
 
 

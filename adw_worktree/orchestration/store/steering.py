@@ -7,6 +7,7 @@ attempt is asked to stop, and holds its place until it has ended.
 from __future__ import annotations
 
 from adw_worktree.errors import PhaseNotInState
+from adw_worktree.orchestration.store.calls import agents_of_phase, forget_limits
 from adw_worktree.orchestration.store.changes import (
     change_status,
     end_feature,
@@ -22,7 +23,14 @@ from adw_worktree.orchestration.store.features import (
     require_free_slug,
     require_running,
 )
-from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, name_of, phases
+from adw_worktree.orchestration.store.records import (
+    Attempt,
+    Phase,
+    attempts,
+    name_of,
+    phases,
+    stages,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +55,8 @@ def resume_phase(database: Database, name: str) -> Phase:
             raise PhaseNotInState(
                 f"{name} is {phase.status}, not paused", hint=f"adw-worktree phase show {name}"
             )
+        if phase.resume_at is not None:
+            forget_limits(database, phase)
         wait_for_needs(database, phase)
         return _again(database, phase)
 
@@ -91,6 +101,65 @@ def retry_phase(database: Database, name: str) -> Phase:
             _raise_alive(called)
         _repeat(database, phase)
         return _again(database, phase)
+
+
+def approve_phase(database: Database, name: str) -> Phase:
+    """Let a phase go on that waits for an approval. Raises UnknownPhase, PhaseNotInState."""
+    with database.transaction():
+        _, phase = find_phase(database, name)
+        attempt = _in_review(database, phase, name)
+        if attempt.stage is None or not _awaits_approval(database, attempt):
+            raise PhaseNotInState(
+                f"{name} waits for a person, but not for an approval: {phase.error_message}",
+                hint=f"adw-worktree phase retry {name}, or phase reject {name} -m ANSWER",
+            )
+        _judge(database, phase, attempt, "approved", None)
+        return _again(database, phase)
+
+
+def reject_phase(database: Database, name: str, message: str) -> Phase:
+    """Send a phase that waits for a person back to its agent, with a comment or an answer.
+
+    Raises UnknownPhase, PhaseNotInState.
+    """
+    with database.transaction():
+        _, phase = find_phase(database, name)
+        attempt = _in_review(database, phase, name)
+        if not agents_of_phase(database, phase):
+            raise PhaseNotInState(
+                f"{name} has no agent that could take the comment",
+                hint=f"adw-worktree phase retry {name}",
+            )
+        _judge(database, phase, attempt, "rejected", message)
+        return _again(database, phase)
+
+
+def _in_review(database: Database, phase: Phase, name: str) -> Attempt:
+    """Return the last attempt of a phase that waits for a person. Raises PhaseNotInState."""
+    found = attempts(database, "phase_id = ?", [phase.id])
+    if phase.status != "review" or not found:
+        raise PhaseNotInState(
+            f"{name} is {phase.status}: it waits for nobody", hint=f"adw-worktree phase show {name}"
+        )
+    return found[-1]
+
+
+def _awaits_approval(database: Database, attempt: Attempt) -> bool:
+    found = stages(database, attempt.token)
+    return bool(found) and found[-1].kind == "approve" and found[-1].status == "waiting"
+
+
+def _judge(
+    database: Database, phase: Phase, attempt: Attempt, verdict: str, message: str | None
+) -> None:
+    database.execute(
+        "UPDATE attempts SET verdict = ?, verdict_message = ? WHERE token = ?",
+        [verdict, message, attempt.token],
+    )
+    data = {"verdict": verdict, "message": message}
+    append(database, "phase.judged", feature_id=phase.feature_id, phase_id=phase.id,
+           attempt=attempt.token, data=data)  # fmt: skip
+    wait_for_needs(database, phase)
 
 
 def retry_feature(database: Database, name: str) -> None:

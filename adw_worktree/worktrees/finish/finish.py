@@ -53,6 +53,8 @@ class Terms(NamedTuple):
 
     into: str | None = None
     """None: the branch of the setting `base`."""
+    onto: str | None = None
+    """The commit of that branch that the work was tested with; None: whichever it is."""
     way: Way | None = None
     message: str | None = None
     keep: bool = False
@@ -105,7 +107,8 @@ def finish(
     require_still(project, into)
     _require_permission(project, lease, terms)
     way_on = _way_on(lease, path, into, terms)
-    merged = merge_aside(project, _sides(project, branch, into), terms.manner, way_on)
+    sides = _sides(project, branch, into, terms)
+    merged = merge_aside(project, sides, terms.manner, way_on)
     notes: list[str] = []
     if merged.way is not None:
         notes = _judge(project, lease, path, merged, terms, output)
@@ -163,7 +166,7 @@ def _land(
 ) -> Merged:
     """Move the target; where either side moved on, merge anew first. Raises TargetMoved."""
     for _ in range(_ATTEMPTS):
-        sides = _sides(project, merged.sides.branch, merged.sides.into)
+        sides = _sides(project, merged.sides.branch, merged.sides.into, terms)
         if sides != merged.sides:
             merged = merge_aside(project, sides, terms.manner, way_on)
         if merged.way is None or advance(project, merged, hooks=terms.hooks, output=output):
@@ -205,13 +208,22 @@ def _again(lease: Lease, terms: Terms) -> str:
     return shlex.join([*words, *(flag for flag, given in flags.items() if given)])
 
 
-def _sides(project: Project, branch: str, into: str) -> Sides:
-    """Return where both branches are now. Raises BranchUnusable if one has no commit."""
+def _sides(project: Project, branch: str, into: str, terms: Terms) -> Sides:
+    """Return where both branches are now.
+
+    Raises BranchUnusable if one has no commit, TargetMoved if the target is not where it was.
+    """
     commit, target = (branch_commit(project.repo.home, name) for name in (branch, into))
     if commit is None or target is None:
         raise BranchUnusable(
             f"branch {branch if commit is None else into} has no commit",
             hint="commit something on it, and repeat",
+        )
+    if terms.onto not in (None, target):
+        raise TargetMoved(
+            f"{into} has moved on to {target[:12]} since {branch} was tested with it; nothing was "
+            "changed",
+            hint="test it again",
         )
     return Sides(branch, commit, into, target)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from adw_worktree.orchestration.agents.agent import Agent, Reads
 from adw_worktree.orchestration.agents.calling import Answer, Bounds, call_agent
-from adw_worktree.orchestration.agents.registry import Agent, Reads
 from tests.support.command_line import Adw
 from tests.support.machine import settle
 

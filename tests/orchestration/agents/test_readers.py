@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adw_worktree.orchestration.agents.agent import READERS
 from adw_worktree.orchestration.agents.faults import fault_of, may_pass
 from adw_worktree.orchestration.agents.lines import MOST_BYTES, Lines
 from adw_worktree.orchestration.agents.record import Record, Tokens
-from adw_worktree.orchestration.agents.registry import READERS
 
 SAMPLES = Path(__file__).parent / "samples"
 

@@ -152,6 +152,11 @@ class RunDirectory(NamedTuple):
         write_atomically(self.path / name, text.encode(), mode=0o600, lasting=False)
         ring(self.bell)
 
+    def answer(self, name: str) -> None:
+        """Take away the word that was left under `name`. Raises OSError."""
+        with suppress(FileNotFoundError):
+            (self.path / name).unlink()
+
     def asked(self, name: str) -> str | None:
         """Return the word that was left under `name`; None if there is none."""
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adw_worktree.orchestration.running.run_directory import RunDirectory, run_directory
-from adw_worktree.orchestration.store.attempts import Claimed
+from adw_worktree.orchestration.runs.run_directory import RunDirectory, run_directory
+from adw_worktree.orchestration.store.attempts import Claimed, Task
 from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, name_of
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -19,6 +19,8 @@ class Assignment(NamedTuple):
     attempt: Attempt
     earlier: tuple[Attempt, ...] = ()
     """The phase's attempts before this one, the first one first."""
+    task: Task | None = None
+    """None for a phase of commands."""
 
     @property
     def name(self) -> str:
@@ -32,10 +34,13 @@ class Assignment(NamedTuple):
 
     @property
     def interrupted(self) -> list[RunDirectory]:
-        """The directories of the attempts that this one goes on with, the last one first."""
+        """The directories of the attempts that this one goes on with, the last one first.
+
+        Agents go on with whatever was done; commands that have failed are run anew.
+        """
         found = []
         for attempt in reversed(self.earlier):
-            if attempt.end_reason not in ("lost", "cancelled", "no-slot"):
+            if self.task is None and attempt.end_reason not in ("lost", "cancelled", "no-slot"):
                 break
             found.append(run_directory(self.state_dir, attempt.token))
         return found

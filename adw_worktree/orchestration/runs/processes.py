@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import psutil
 
-from adw_worktree.orchestration.running.run_directory import RunDirectory
+from adw_worktree.orchestration.runs.run_directory import RunDirectory
 from adw_worktree.system.servers import own_line
 
 TOKEN_VARIABLE = "ADW_ATTEMPT"

@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from adw_worktree.orchestration.running.processes import end_processes
-from adw_worktree.orchestration.running.run_directory import RunDirectory
-from adw_worktree.orchestration.running.summon import summon
+from adw_worktree.orchestration.runs.processes import end_processes
+from adw_worktree.orchestration.runs.run_directory import RunDirectory
+from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.system.bells import Bell
 from adw_worktree.system.faults import reached
@@ -20,6 +20,8 @@ from adw_worktree.system.process_end import end_of
 
 GONE = "worktree-gone"
 """What a runner is asked to stop by, beside a person's `cancel` and `pause`."""
+NO_TREE = -1
+"""In place of the lock, while no stage runs."""
 GRACE_SECONDS = 5.0
 """For how long a command may put things in order once it was asked to end."""
 
@@ -39,9 +41,9 @@ class Surroundings(NamedTuple):
 class Interrupted(Exception):
     """The attempt ends now, for a reason from outside of its commands."""
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: End, reported: str | None = None) -> None:
         super().__init__(end.reason)
-        self.end = end
+        self.end, self.reported = end, reported
 
 
 class Reported(Exception):
@@ -121,6 +123,6 @@ def heed(around: Surroundings) -> None:
     if kind == "done":
         raise Reported
     if kind == "fail":
-        raise Interrupted(End("command-failed", message or "reported as failed"))
+        raise Interrupted(End("command-failed", message or "reported as failed"), kind)
     if kind == "block":
-        raise Interrupted(End("needs-person", message or "reported as blocked"))
+        raise Interrupted(End("needs-person", message or "reported as blocked"), kind)

@@ -16,14 +16,15 @@ from adw_worktree.errors import (
     MergeConflict,
     StaleAttempt,
     StoreError,
+    TargetMoved,
 )
-from adw_worktree.orchestration.running.assignment import Assignment
+from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.stages.stage import PASSED, Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End, require_current
 from adw_worktree.orchestration.store.opening import open_store
-from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project
 from adw_worktree.repo.branches import make_branch
-from adw_worktree.repo.git import run_git
+from adw_worktree.repo.git import Checkout, run_git
 from adw_worktree.repo.refs import (
     branch_commit,
     head_branch,
@@ -32,6 +33,7 @@ from adw_worktree.repo.refs import (
     resolve_base,
 )
 from adw_worktree.system.faults import reached
+from adw_worktree.worktrees.files.own_files import work_in
 from adw_worktree.worktrees.finish.finish import Terms, finish
 
 TYPE_CHECKING = False
@@ -84,37 +86,72 @@ def landed_before(project: Project, assignment: Assignment) -> End | None:
     return None
 
 
-def ship(project: Project, lease: Lease, assignment: Assignment, *, output: int) -> End:
-    """Merge the attempt's branch into that of its feature, and return the attempt's end.
-
-    `output` is a file descriptor for what hooks print. The worktree stays.
-    """
+def ship(bench: Bench, turn: Turn) -> Outcome:
+    """Merge the attempt's branch into that of its feature. The worktree stays."""
     try:
-        return _ship(project, lease, assignment, output)
+        if bench.assignment.task is not None and not _is_up_to_date(bench):
+            return _bring_up_to_date(bench)
+        return _ship(bench, turn.log)
+    except TargetMoved as exc:
+        return Outcome("moved", End("conflict", f"shipping: {exc.message}"))
     except AdwError as exc:
         kinds = (reason for kind, reason in _REASONS if isinstance(exc, kind))
-        return End(next(kinds, "command-failed"), f"shipping: {exc.message}")
+        end = End(next(kinds, "command-failed"), f"shipping: {exc.message}")
+        return Outcome("failed" if end.reason == "conflict" else "ended", end, exc.message)
 
 
-def _ship(project: Project, lease: Lease, assignment: Assignment, output: int) -> End:
+def _ship(bench: Bench, output: int) -> Outcome:
+    project, lease, assignment = bench.project, bench.lease, bench.assignment
     branch = head_branch(project.repo.admin_root / str(lease.admin_id))
     into = assignment.feature.branch
     commits = 0 if branch is None else _commits_beyond(project, into, branch)
     if assignment.phase.changes == "none":
         if commits:
             text = f'{branch} has {commits} commits, though the phase says changes = "none"'
-            return End("needs-person", text)
-        return End("completed", exit_code=0)
+            return Outcome("ended", End("needs-person", text))
+        return PASSED
     if branch is None or not commits:
-        return End("no-changes", f"{into} has all of {branch}: the phase made no commits")
+        text = f"{into} has all of {branch}: the phase made no commits"
+        return Outcome("ended", End("no-changes", text))
     _require_current(assignment)
     head = branch_commit(project.repo.home, branch)
     assignment.run.append("shipping", head=head, into=into)
     reached("ship.before")
-    finished = finish(project, lease, Terms(into=into, keep=True), output=output)
+    # What lands is what was tested: with agents, nothing is merged that the tests did not see.
+    onto = None if assignment.task is None else branch_commit(project.repo.home, into)
+    finished = finish(project, lease, Terms(into=into, onto=onto, keep=True), output=output)
     reached("ship.landed")
     assignment.run.append("landed", commit=finished.commit)
-    return End("completed", exit_code=0, head_commit=finished.commit)
+    return Outcome("passed", End("completed", exit_code=0, head_commit=finished.commit))
+
+
+def _is_up_to_date(bench: Bench) -> bool:
+    """Return whether the attempt's branch has all of the feature's."""
+    home = bench.project.repo.home
+    tip = branch_commit(home, bench.assignment.feature.branch)
+    head = branch_commit(home, str(bench.lease.branch))
+    return tip is None or head is None or is_ancestor(home, tip, head)
+
+
+def _bring_up_to_date(bench: Bench) -> Outcome:
+    """Merge the feature's branch, which moved on, into the attempt's, for the tests to see both.
+
+    A conflict changes nothing.
+    """
+    into = bench.assignment.feature.branch
+    checkout = Checkout(bench.project.repo.admin_root / str(bench.lease.admin_id), bench.worktree)
+    if work_in(bench.project, bench.worktree, checkout.git_directory):
+        raise DirtyWorktree(f"{bench.worktree} has uncommitted work")
+    merged = run_git(["merge", "--no-edit", f"refs/heads/{into}"], checkout, check=False)
+    if merged.returncode == 0:
+        reached("ship.merged")
+        return Outcome("moved", End("conflict", f"{into} moved on whenever it was tested"))
+    files = run_git(["diff", "--name-only", "--diff-filter=U", "-z"], checkout).stdout
+    run_git(["merge", "--abort"], checkout, check=False)
+    names = [name for name in files.split("\0") if name]
+    what = ", ".join(names[:20]) or (merged.stderr or merged.stdout).strip()
+    text = f"{bench.lease.branch} and {into} conflict: {what}"
+    return Outcome("failed", End("conflict", f"shipping: {text}"), text)
 
 
 def _require_current(assignment: Assignment) -> None:

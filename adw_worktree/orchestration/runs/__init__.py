@@ -1,0 +1,1 @@
+"""One run of an attempt: its directory, its processes, and how the coordinator is woken."""

@@ -1,0 +1,228 @@
+"""Calls of agents in an attempt's journal: begun, ended, and what they cost.
+
+What holds here: a call is noted before it begins, so that one that was killed is seen, with all of
+what it printed, and counted; a session that goes on is not paid twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from adw_worktree.orchestration.agents.agent import READERS, Agent, Session
+from adw_worktree.orchestration.agents.calling import Answer, recorded
+from adw_worktree.orchestration.agents.lines import Lines
+from adw_worktree.orchestration.agents.prices import priced
+from adw_worktree.orchestration.agents.record import Record, Tokens
+from adw_worktree.orchestration.runs.run_directory import RunDirectory
+from adw_worktree.orchestration.store.events import now
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_MOST_ANSWER, _MOST_ERROR, _MOST_DENIED = 32_000, 2_000, 100
+_CHUNK_BYTES = 1024 * 1024
+_TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens",
+           "reasoning_tokens")  # fmt: skip
+_OF_BEGUN = ("number", "feature", "phase", "stage", "agent", "prompt_length", "retry_count",
+             "started_at")  # fmt: skip
+_OF_LINE = ("feature", "phase", "stage", "agent", "model", "session_id", "prompt_length", *_TOKENS,
+            "cost_usd", "cost_source", "latency_ms", "status", "retry_count")  # fmt: skip
+_PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
+
+
+class Call(NamedTuple):
+    """A call that is to begin."""
+
+    number: int
+    """In its attempt, from 1."""
+    feature: str
+    phase: str
+    stage: str
+    agent: Agent
+    session: Session | None
+    prompt_length: int
+    retry_count: int
+    log: str
+    offset: int
+    """Where in the log it begins."""
+
+
+def begin(run: RunDirectory, earlier: Sequence[RunDirectory], call: Call) -> dict[str, Any]:
+    """Note that a call begins; return what was noted. Raises OSError."""
+    session = call.session.id if call.session else None
+    entry = {
+        **call._asdict(),
+        "agent": call.agent.name,
+        "reads": call.agent.reads,
+        "model": call.agent.model,
+        "session_id": session,
+        "before": _totals(run, earlier, session),
+        "started_at": now(),
+    }
+    del entry["session"]
+    run.append("call.started", **entry)
+    return entry
+
+
+def conclude(
+    run: RunDirectory, begun: dict[str, Any], answer: Answer, resume_at: str | None
+) -> Record:
+    """Note what came of a call; return its record with what this call alone has cost.
+
+    `resume_at` is when the limit ends that it met. Raises OSError.
+    """
+    return _conclude(run, begun, answer.record, int(answer.seconds * 1000), resume_at)
+
+
+def conclude_killed(run: RunDirectory) -> None:
+    """Note what came of calls whose runner was killed, as far as their logs tell.
+
+    Raises OSError.
+    """
+    entries = run.journal()[0]
+    over = {entry.get("number") for entry in entries if entry["kind"] == "call"}
+    for begun in entries:
+        if begun["kind"] == "call.started" and begun.get("number") not in over:
+            record = _read_again(run, begun)._replace(ended="killed")
+            _conclude(run, begun, record, None, None)
+
+
+def _read_again(run: RunDirectory, begun: dict[str, Any]) -> Record:
+    """Return the record of a call, from its log."""
+    reader, lines = READERS[begun["reads"]](), Lines()
+    for data in _log(run.path / begun["log"], begun["offset"]):
+        for line in lines.take(data):
+            reader.read(line)
+    return recorded(reader, None, begun.get("model"))
+
+
+def _log(path: Path, offset: int) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            while data := file.read(_CHUNK_BYTES):
+                yield data
+    except FileNotFoundError:
+        return
+
+
+def _conclude(
+    run: RunDirectory,
+    begun: dict[str, Any],
+    record: Record,
+    latency_ms: int | None,
+    resume_at: str | None,
+) -> Record:
+    booked = priced(without(record, begun["before"]), begun["model"])
+    entry = {
+        **{key: begun[key] for key in _OF_BEGUN},
+        "model": record.model or begun["model"],
+        "session_id": record.session_id or begun["session_id"],
+        "turns": record.turns,
+        **dict(zip(_TOKENS, booked.tokens, strict=True)),
+        "cost_usd": booked.cost_usd,
+        "cost_source": booked.cost_source,
+        "status": record.ended,
+        "error": (record.error or "")[:_MOST_ERROR] or None,
+        "denied": [*record.denied][:_MOST_DENIED],
+        "latency_ms": latency_ms,
+        "resume_at": resume_at,
+        "totals": [record.cost_usd, *record.tokens],
+        "answer": (record.answer or "")[:_MOST_ANSWER],
+    }
+    run.append("call", **entry)
+    _append_line(run, entry, begun["reads"])
+    return booked
+
+
+def _totals(
+    run: RunDirectory, earlier: Sequence[RunDirectory], session: str | None
+) -> list[float | None]:
+    """Return what was noted of a session when it was last called: cost and tokens."""
+    for directory in (run, *earlier) if session is not None else ():
+        for entry in reversed(directory.journal()[0]):
+            if entry["kind"] == "call" and entry.get("session_id") == session:
+                totals: list[float | None] = entry.get("totals") or []
+                return totals
+    return []
+
+
+def without(record: Record, before: Sequence[float | None]) -> Record:
+    """Return the record of a session that went on without what was counted `before`.
+
+    One that counts from 0 again is left as it is: its figures are lower.
+    """
+    figures = [record.cost_usd, *record.tokens]
+    known = [(one, other) for one, other in zip(figures, before, strict=False)
+             if one is not None and other is not None]  # fmt: skip
+    if not known or any(one < other for one, other in known):
+        return record
+    cost, *tokens = (
+        one if one is None or other is None else one - other
+        for one, other in zip(figures, before, strict=False)
+    )
+    return record._replace(
+        cost_usd=cost, tokens=Tokens(*(None if one is None else int(one) for one in tokens))
+    )
+
+
+def sessions(run: RunDirectory, earlier: Sequence[RunDirectory], stage: str) -> dict[str, str]:
+    """Return the last session of each agent in a stage, by the agent's name."""
+    found: dict[str, str] = {}
+    for directory in (*reversed(earlier), run):
+        for entry in directory.journal()[0]:
+            is_call = entry["kind"] in ("call", "call.started") and entry.get("stage") == stage
+            if is_call and isinstance(entry.get("session_id"), str):
+                found[entry["agent"]] = entry["session_id"]
+    return found
+
+
+def answers(run: RunDirectory, earlier: Sequence[RunDirectory]) -> dict[str, str]:
+    """Return the last answer of each stage that an agent has ended well."""
+    found: dict[str, str] = {}
+    for directory in (*reversed(earlier), run):
+        for entry in directory.journal()[0]:
+            if entry["kind"] == "call" and entry.get("status") in ("ok", "denied"):
+                found[entry["stage"]] = entry.get("answer") or ""
+    return found
+
+
+def spent(run: RunDirectory, earlier: Sequence[RunDirectory], stage: str | None = None) -> float:
+    """Return what the calls of these attempts have cost, as far as it is known; of one stage, if it
+    is named."""
+    return sum(
+        entry.get("cost_usd") or 0.0
+        for directory in (run, *earlier)
+        for entry in directory.journal()[0]
+        if entry["kind"] == "call" and stage in (None, entry.get("stage"))
+    )
+
+
+def at_text(seconds: float) -> str:
+    """Return a time in seconds since 1970 as the store writes it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+
+
+def _append_line(run: RunDirectory, entry: dict[str, Any], reads: str) -> None:
+    """Append the call to `calls.jsonl`, which has a line for each call of this machine."""
+    known = [entry[name] for name in _TOKENS[:4] if entry[name] is not None]
+    line = {
+        "timestamp": now(),
+        "event": "call",
+        "provider": _PROVIDERS.get(reads, entry["agent"]),
+        "attempt": run.path.name,
+        **{key: entry[key] for key in _OF_LINE},
+        "total_tokens": sum(known) if known else None,
+    }
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+    descriptor = os.open(run.path.parent.parent / "calls.jsonl", flags, 0o600)
+    try:
+        os.write(descriptor, json.dumps(line).encode() + b"\n")
+    finally:
+        os.close(descriptor)

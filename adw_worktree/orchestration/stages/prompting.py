@@ -1,0 +1,88 @@
+"""Prompts of an attempt's agents: what the stage asks for, with the issue and what was found."""
+
+from __future__ import annotations
+
+from adw_worktree.orchestration.agents.agent import Agent
+from adw_worktree.orchestration.stages import calls
+from adw_worktree.orchestration.stages.issue import issue_of
+from adw_worktree.orchestration.stages.stage import Bench, Turn
+from adw_worktree.orchestration.workflows.prompts import placeholders, render
+from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.shipped import shipped_text
+
+_RESUMES = ("claude", "codex", "gemini", "opencode")
+
+
+class Prompt(NamedTuple):
+    """What an agent is told."""
+
+    text: str
+    session: str | None
+    """The session in which it is told that; None for a new one."""
+    full: str
+    """What it is told where that session is lost."""
+    interrupted: str
+    """What it is told when it goes on after an interruption."""
+
+    @property
+    def anew(self) -> Prompt:
+        """The same in a new session."""
+        return self._replace(text=self.full, session=None)
+
+    def going_on(self, session: str | None = None) -> Prompt:
+        """What it is told when its session is taken up again."""
+        return self._replace(text=self.interrupted, session=session or self.session)
+
+    @classmethod
+    def to_put_in_order(cls, bench: Bench, turn: Turn, wrong: str, session: str | None) -> Prompt:
+        """Return the prompt for an agent that left its worktree in disorder."""
+        values = _values(bench, turn) | {"failure": wrong, "failed": turn.stage.name}
+        text = render(_shipped("order"), values)
+        return cls(text, session, text, _interrupted(values))
+
+
+def prompt_for(bench: Bench, turn: Turn, agent: Agent) -> Prompt:
+    """Return what the stage's agent is told, and in which session.
+
+    What failed goes to the session that made it; a call that was interrupted is taken up again.
+    """
+    values = _values(bench, turn)
+    template, progress = turn.stage.prompt, turn.progress
+    full, text = render(template, values), None
+    if progress.failed is not None and "failure" not in placeholders(template):
+        text = render(_shipped("fix"), values)
+        full = f"{full}\n\n{text}"
+    run, earlier = bench.around.run, bench.assignment.interrupted
+    known = calls.sessions(run, earlier, turn.stage.name)
+    session = known.get(agent.name) if agent.reads in _RESUMES else None
+    if progress.failed is None and session is not None:
+        text = _interrupted(values)
+    if text is None:
+        session, text = None, full
+    return Prompt(text if session is not None else full, session, full, _interrupted(values))
+
+
+def _values(bench: Bench, turn: Turn) -> dict[str, str]:
+    assignment, progress = bench.assignment, turn.progress
+    answers = calls.answers(bench.around.run, assignment.interrupted)
+    found = {f"found.{name}": text for name, text in answers.items()}
+    listed = [f"## {name}\n\n{text}" for name, text in answers.items() if text.strip()]
+    return {
+        **found,
+        "issue": issue_of(bench.project, bench.lease, assignment),
+        "found": "\n\n".join(listed),
+        "failed": progress.failed or "",
+        "failure": progress.failure or "",
+        "title": assignment.phase.title,
+        "phase": assignment.name,
+        "branch": str(bench.lease.branch),
+        "into": assignment.feature.branch,
+    }
+
+
+def _interrupted(values: dict[str, str]) -> str:
+    return render(_shipped("continue"), values)
+
+
+def _shipped(name: str) -> str:
+    return shipped_text("templates/prompts", f"{name}.md")

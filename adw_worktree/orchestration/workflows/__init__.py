@@ -1,0 +1,1 @@
+"""Workflows: named lists of stages, from the settings or built in, with their prompts."""

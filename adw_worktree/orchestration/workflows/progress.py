@@ -1,0 +1,111 @@
+"""Where an attempt stands in its workflow, and where it goes from there. Pure.
+
+What holds here: what an attempt has come through is not done again by the next one; a failure is
+handed back as often as its stage allows, and no more.
+"""
+
+from __future__ import annotations
+
+from adw_worktree.orchestration.workflows.workflow import CHECKS, Stage, Workflow
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+_MOST_MOVES = 10
+"""How often a branch is tested again since the feature's moved meanwhile."""
+_MOVED = "moved"
+
+
+class Progress(NamedTuple):
+    """The stage that is to run, and what led there."""
+
+    stage: str | None
+    """None: all are through."""
+    rounds: Mapping[str, int] = {}
+    """How often the failure of each stage was handed back."""
+    failed: str | None = None
+    """The stage whose failure the agent of this one gets."""
+    failure: str | None = None
+    """What it printed or said."""
+
+
+def first(workflow: Workflow) -> Progress:
+    """Return where an attempt begins."""
+    return Progress(workflow.stages[0].name)
+
+
+def after_success(workflow: Workflow, progress: Progress) -> Progress:
+    """Return where it goes on when the stage has passed."""
+    names = [stage.name for stage in workflow.stages]
+    at = progress._replace(failed=None, failure=None)
+    if progress.stage in names:
+        following = names.index(progress.stage) + 1
+        return at._replace(stage=names[following] if following < len(names) else None)
+    # What a stage beside the others has changed is checked before the one that led to it.
+    return at._replace(stage=_checks_before(workflow, str(progress.failed)))
+
+
+def after_failure(workflow: Workflow, progress: Progress, failure: str) -> Progress | None:
+    """Return where it goes on when the stage has failed; None if that is its end."""
+    stage = workflow.stage(str(progress.stage))
+    if stage.on_failure is None:
+        return None
+    rounds = _once_more(progress.rounds, stage.name, stage.rounds)
+    if rounds is None:
+        return None
+    return Progress(stage.on_failure, rounds, stage.name, failure)
+
+
+def after_move(workflow: Workflow, progress: Progress) -> Progress | None:
+    """Return where it goes on when what it was tested with has changed: at the first check again;
+    None if that has happened too often."""
+    rounds = _once_more(progress.rounds, _MOVED, _MOST_MOVES)
+    if rounds is None:
+        return None
+    return Progress(_checks_before(workflow, str(progress.stage)), rounds)
+
+
+def after_rejection(workflow: Workflow, progress: Progress, comment: str) -> Progress | None:
+    """Return where it goes on when a person sends it back: at the agent before; None without."""
+    names = [stage.name for stage in workflow.stages]
+    here = names.index(str(progress.stage)) if progress.stage in names else len(names) - 1
+    agents = [stage.name for stage in workflow.stages[: here + 1] if stage.kind == "agent"]
+    if not agents:
+        return None
+    return Progress(agents[-1], {}, progress.stage, comment)
+
+
+def to_entry(progress: Progress) -> dict[str, Any]:
+    """Return the progress as it stands in a journal."""
+    return {**progress._asdict(), "rounds": dict(progress.rounds)}
+
+
+def from_entry(workflow: Workflow, entry: object) -> Progress:
+    """Return the progress that a journal has; the start for any that names no stage of ours."""
+    names = {stage.name for stage in (*workflow.stages, *workflow.beside)}
+    if isinstance(entry, dict) and entry.get("stage") in names:
+        return Progress(**entry)
+    return first(workflow)
+
+
+def _once_more(rounds: Mapping[str, int], name: str, most: int) -> dict[str, int] | None:
+    count = rounds.get(name, 0) + 1
+    return None if count > most else {**rounds, name: count}
+
+
+def _checks_before(workflow: Workflow, name: str) -> str:
+    """Return the first of the checks right before a stage; the stage itself if there are none."""
+    found = name
+    for stage in reversed(_before(workflow, name)):
+        if stage.kind not in CHECKS:
+            break
+        found = stage.name
+    return found
+
+
+def _before(workflow: Workflow, name: str) -> tuple[Stage, ...]:
+    names = [stage.name for stage in workflow.stages]
+    return workflow.stages[: names.index(name)] if name in names else ()
