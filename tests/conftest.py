@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import npm_packages, postgres_server
+from tests.support import agent_programs, npm_packages, postgres_server
 from tests.support.command_line import Adw
 from tests.support.free_ports import free_services
 from tests.support.machine import silent_managers
+from tests.support.model_server import ModelServer
 from tests.support.repositories import make_repo
 from tests.support.stress_size import count
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
+# Variables that no test is to inherit: of git, of ours, and of the agents' programs.
+_OTHERS = ("GIT_", "ADW_", "XDG_", "PG", "CLAUDE", "ANTHROPIC_", "CODEX_", "OPENAI_")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -48,7 +51,7 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     """Give the test a home of its own, and git no configuration but what is written here."""
     home = tmp_path_factory.mktemp("home")
     for name in list(os.environ):
-        if name.startswith(("GIT_", "ADW_", "XDG_", "PG")) or name == "PYTEST_ADDOPTS":
+        if name.startswith(_OTHERS) or name == "PYTEST_ADDOPTS":
             monkeypatch.delenv(name)
     settings = {
         "HOME": str(home),
@@ -97,6 +100,22 @@ def postgres() -> Iterator[postgres_server.Server]:
     server = postgres_server.running()
     server.clear()  # of what a test that kills left
     yield server
+
+
+@pytest.fixture
+def model(sealed_env: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelServer]:
+    """Return a model that follows a script; `claude` and `codex` are the real ones, and ask it.
+
+    Skip the test where they cannot be installed.
+    """
+    programs = agent_programs.directory()
+    if programs is None:
+        pytest.skip("npm cannot install Claude Code and Codex here")
+    with ModelServer() as server:
+        for name, value in server.environment(sealed_env).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        yield server
 
 
 @pytest.fixture
