@@ -28,7 +28,11 @@ from adw_worktree.system.sharing import make_directories, share
 _FIRST_PAUSE_SECONDS = 0.002
 _LONGEST_PAUSE_SECONDS = 0.02
 
+_LOOK_SECONDS = 0.2
+
 _handed_down: ContextVar[tuple[int, ...]] = ContextVar("_handed_down", default=())
+_kept: ContextVar[tuple[Path, ...]] = ContextVar("_kept", default=())
+"""The locks that are held here, while another one is waited for."""
 
 
 class Lock(NamedTuple):
@@ -44,7 +48,8 @@ def held(path: Path, timeout: float, what: str, *, way_out: str = "") -> Iterato
     """Hold the lock at `path` for the block, waiting up to `timeout` seconds for it.
 
     The wait begins anew when the lock changed hands: a long queue is no reason to give up, only a
-    holder that does not let go. The file's time tells that; each holder sets it.
+    holder that does not let go. The file's time tells that; each holder sets it, and sets it again
+    while it stands in the queue for another lock.
 
     `what` names the guarded thing in the error, `way_out` what helps if no lock can be had in that
     directory. Raises LockTimeout if somebody else keeps it,
@@ -62,12 +67,13 @@ def held(path: Path, timeout: float, what: str, *, way_out: str = "") -> Iterato
 @contextmanager
 def taken(release: Callable[[], None], path: Path) -> Iterator[None]:
     """Keep the lock at `path`, which is acquired, for the block; `release` lets it go."""
+    before = _kept.set((*_kept.get(), path))
     try:
-        with suppress(OSError):
-            os.utime(path)
+        _set_time(path)
         reached("lock.taken")
         yield
     finally:
+        _kept.reset(before)
         release()
         reached("lock.released")
 
@@ -124,13 +130,26 @@ def discard(lock: Lock) -> None:
 def _wait(path: Path, timeout: float, what: str) -> Lock:
     """Return the lock at `path`, acquired in its turn. Raises LockTimeout, LedgerError."""
     pauses, turn, deadline = _pauses(), turn_of(path), time.monotonic() + timeout
+    look = min(_LOOK_SECONDS, timeout / 4)
+    look_at = time.monotonic() + look
     while (lock := _take(path)) is None:
-        if time.monotonic() >= deadline:
-            if turn_of(path) == turn:
+        now = time.monotonic()
+        if now >= min(look_at, deadline):
+            if turn_of(path) != turn:
+                turn, deadline = turn_of(path), now + timeout
+                for outer in _kept.get():
+                    _set_time(outer)
+            elif now >= deadline:
                 raise timed_out(path, timeout, what)
-            turn, deadline = turn_of(path), time.monotonic() + timeout
+            look_at = now + look
         time.sleep(next(pauses))
     return lock
+
+
+def _set_time(path: Path) -> None:
+    """Let those who wait for a lock that we hold see that we go on."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _take(path: Path) -> Lock | None:

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,7 @@ def is_usual(environ: Mapping[str, str]) -> bool:
 
 _cold: dict[str, str] | None = None
 _server: subprocess.Popen[bytes] | None = None
+_starting = threading.Lock()
 _place = ""
 
 
@@ -100,21 +102,28 @@ def _read(texts: dict[int, bytes], deadline: float) -> dict[int, bytes]:
 
 def _started() -> str:
     """Return where the server of this process listens; it is started now if it was not."""
-    global _server, _place
-    if _server is None:
-        directory = tempfile.mkdtemp(prefix="warm-", dir="/tmp")
-        _place = f"{directory}/s"
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(_place)
-            listener.listen(128)
-            _server = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.warm_start", str(listener.fileno())],
-                stdin=subprocess.PIPE,  # its end is ours
-                pass_fds=[listener.fileno()],
-                cwd=Path(__file__).parents[2],
-            )
-        atexit.register(_stop, directory)
+    global _server
+    with _starting:
+        if _server is None:
+            _server = _start()
     return _place
+
+
+def _start() -> subprocess.Popen[bytes]:
+    global _place
+    directory = tempfile.mkdtemp(prefix="warm-", dir="/tmp")
+    _place = f"{directory}/s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(_place)
+        listener.listen(128)
+        server = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.warm_start", str(listener.fileno())],
+            stdin=subprocess.PIPE,  # its end is ours
+            pass_fds=[listener.fileno()],
+            cwd=Path(__file__).parents[2],
+        )
+    atexit.register(_stop, directory)
+    return server
 
 
 def _stop(directory: str) -> None:

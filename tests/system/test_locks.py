@@ -175,6 +175,40 @@ def test_a_lock_that_changes_hands_is_waited_for(
         timer.join()
 
 
+def test_a_lock_whose_holder_stands_in_another_queue_is_waited_for(path: Path) -> None:
+    """A hundred who update the ledger kept the one with the machine's lock waiting; those who
+    waited for that gave up."""
+    inner = path.with_name("inner.lock")
+    path.parent.mkdir()
+    first, ended = locks.try_lock(inner), threading.Event()
+    assert first is not None
+    holds = threading.Event()
+
+    def hold() -> None:
+        with locks.held(path, 0.4, "outer"):
+            holds.set()
+            with locks.held(inner, 0.4, "inner"):
+                pass
+
+    def change_hands() -> None:
+        while not ended.wait(0.02):
+            os.utime(inner)  # as each holder does
+
+    threads = [threading.Thread(target=hold), threading.Thread(target=change_hands)]
+    for thread in threads:
+        thread.start()
+    assert holds.wait(10)
+    timer = threading.Timer(1.5, first.release)
+    timer.start()
+    try:
+        with locks.held(path, 0.4, "outer"):
+            assert not is_free(path)
+    finally:
+        ended.set()
+        for thread in (*threads, timer):
+            thread.join()
+
+
 @two
 def test_a_file_that_was_removed_meanwhile_guards_nothing(
     path: Path, kind: ModuleType, other: ModuleType

@@ -25,6 +25,7 @@ from adw_worktree.errors import AdwError, DatabaseFailed, DatabaseTaken
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project, open_project
 from adw_worktree.settings.database_url import check_url, database_name, program_url, server_url
+from adw_worktree.worktrees import postgres as databases_of_adws
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.files.variables import env_text, variables
@@ -244,6 +245,26 @@ def test_several_that_make_what_is_missing_make_it_once(adw: Adw, server: Server
         found = list(pool.map(lambda _: adw.json("create", "a")["database"], range(3)))
     assert server.databases() == set(found)
     assert word(server, found[0]) == ["grown"]
+
+
+def test_one_that_another_makes_meanwhile_is_ours(
+    adw: Adw, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came between two looks at the server, and was taken for a stranger's."""
+    of_user("")
+    made(adw)
+    of_user(asked(server))
+    has, names = databases_of_adws.Server.has, []
+
+    def has_by_now(self: databases_of_adws.Server, name: str) -> bool:
+        if not names:
+            names.append(name)
+            adw("create", "a")
+        return has(self, name)
+
+    monkeypatch.setattr(databases_of_adws.Server, "has", has_by_now)
+    lease = create(open_project(adw.directory), "a").lease
+    assert server.databases() == {lease.database} == {*names}
 
 
 def test_the_copy_of_one_that_came_late_goes(adw: Adw, server: Server) -> None:
