@@ -91,9 +91,10 @@ def ship(bench: Bench, turn: Turn) -> Outcome:
     try:
         if bench.assignment.task is not None and not _is_up_to_date(bench):
             return _bring_up_to_date(bench)
-        return _ship(bench, turn.log)
-    except TargetMoved as exc:
-        return Outcome("moved", End("conflict", f"shipping: {exc.message}"))
+        try:
+            return _ship(bench, turn.log)
+        except TargetMoved:
+            return _bring_up_to_date(bench)
     except AdwError as exc:
         kinds = (reason for kind, reason in _REASONS if isinstance(exc, kind))
         end = End(next(kinds, "command-failed"), f"shipping: {exc.message}")

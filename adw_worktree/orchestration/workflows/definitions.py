@@ -141,7 +141,8 @@ class _Definition:
         stages = [self._stage(one, names[:place]) for place, one in enumerate(names)]
         stages = [self._without_stranger(stage, stages) for stage in stages]
         targets = {stage.on_failure for stage in stages if stage.on_failure is not None}
-        beside = {one: self._stage(one, names) for one in sorted(targets - {*names})}
+        default = next((one.agents for one in reversed(stages) if one.agents), None)
+        beside = {one: self._stage(one, names, default) for one in sorted(targets - {*names})}
         _require_shape(name, stages, [*stages, *beside.values()])
         workflow = Workflow(name, tuple(stages), tuple(beside.values()), tuple(self._used.values()))
         return Defined(workflow, frozenset(self._asked), tuple(dict.fromkeys(self._notes)))
@@ -197,7 +198,10 @@ class _Definition:
             built_in.pop("prompt", None)
         return {**built_in, **values}
 
-    def _stage(self, name: str, before: Sequence[str]) -> Stage:
+    def _stage(
+        self, name: str, before: Sequence[str], default: tuple[str, ...] | None = None
+    ) -> Stage:
+        """Return a stage; `default` are its agents if nothing names any."""
         values = self._table(name)
         if not values:
             raise WorkflowInvalid(
@@ -215,15 +219,17 @@ class _Definition:
         require_placeholders(prompt, str(table.prompt), [*before])
         return stage._replace(
             prompt=prompt,
-            agents=self._agents(name, table),
+            agents=self._agents(name, table, default),
             timeout=table.timeout or self._wishes.timeout or _AGENT_SECONDS,
             idle_timeout=table.idle_timeout or self._wishes.idle_timeout or _IDLE_SECONDS,
             budget_usd=table.budget_usd,
         )
 
-    def _agents(self, stage: str, table: _StageTable) -> tuple[str, ...]:
+    def _agents(
+        self, stage: str, table: _StageTable, default: tuple[str, ...] | None
+    ) -> tuple[str, ...]:
         """Return the agents of a stage that are installed."""
-        names = self._wishes.agents or table.agents
+        names = self._wishes.agents or table.agents or default
         if names is None:
             present = [one for one in BUILT_IN if self._is_installed(self._known[one.name])]
             names = tuple(one.name for one in present[:1])
