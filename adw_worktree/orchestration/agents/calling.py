@@ -26,6 +26,8 @@ _CHUNK_BYTES = 65536
 _GRACE_SECONDS = 5.0
 _AFTER_END_SECONDS = 0.5
 """How long a program's output is waited for that has ended: a child of it may hold the pipe."""
+_SIGNALLED = {128 + signum for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+"""Exit codes of programs that end in order when a signal asks them to."""
 
 Cut = Literal["timeout", "stalled", "budget"]
 """Why a call was ended by us."""
@@ -109,7 +111,8 @@ class _Talk:
         for line in self._lines.end():
             self._reader.read(line)
         code = self._child.wait()
-        record = self._reader.record(None if cut is not None or code < 0 else code)
+        killed = cut is not None or code < 0 or code in _SIGNALLED
+        record = self._reader.record(None if killed else code)
         if cut == "budget":
             record = record._replace(ended="budget")
         seconds = time.monotonic() - self._began

@@ -75,7 +75,8 @@ def _resuming(agent: Agent, session: str) -> tuple[str, ...]:
         case "claude":
             return (*agent.command, "--resume", session)
         case "codex" if agent.command[1:2] == ("exec",):
-            return (*agent.command[:2], "resume", *agent.command[2:], session)
+            # Last: before it all of its options may stand, after it but a few.
+            return (*agent.command, "resume", session)
         case "opencode":
             return (*agent.command, "--session", session)
         case "gemini":

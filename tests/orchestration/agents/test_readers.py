@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adw_worktree.orchestration.agents.faults import fault_of, may_pass
 from adw_worktree.orchestration.agents.lines import MOST_BYTES, Lines
 from adw_worktree.orchestration.agents.record import Record, Tokens
-from adw_worktree.orchestration.agents.registry import READERS
+from adw_worktree.orchestration.agents.registry import BUILT_IN, READERS
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -116,6 +116,11 @@ def test_codex_that_failed() -> None:
     message = "exceeded retry limit, last status: 429 Too Many Requests"
     found = record_of("codex", {"type": "turn.failed", "error": {"message": message}}, code=1)
     assert (found.ended, found.fault, found.error) == ("error", "rate", message)
+
+
+def test_codex_goes_on_with_all_of_its_options() -> None:
+    codex = next(agent for agent in BUILT_IN if agent.name == "codex")
+    assert codex.call("prompt", "t1").words == (*codex.command, "resume", "t1")
 
 
 def test_an_item_of_error_alone_is_a_warning() -> None:
