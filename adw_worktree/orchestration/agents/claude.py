@@ -17,6 +17,7 @@ from adw_worktree.orchestration.agents.fields import (
     number_at,
     objects_at,
     text_at,
+    texts_at,
 )
 from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
 
@@ -43,8 +44,10 @@ class ClaudeReader:
         if kind == "system" and document.get("subtype") == "init":
             self._model = text_at(document, "model") or self._model
         elif kind == "rate_limit_event":
-            self._is_limited = text_at(document, "rate_limit_info", "status") == "rejected"
             self._resets = number_at(document, "rate_limit_info", "resetsAt")
+            is_rejected = text_at(document, "rate_limit_info", "status") == "rejected"
+            # Without an end it is no limit of the account: the server has too much to do.
+            self._is_limited = is_rejected and self._resets is not None
         elif kind == "result":
             self._result = document
 
@@ -55,7 +58,7 @@ class ClaudeReader:
     def record(self, exit_code: int | None) -> Record:
         result, cost = self._result, self.cost_usd
         ended = self._ended(exit_code)
-        said = text_at(result, "result")
+        said = text_at(result, "result") or "; ".join(texts_at(result, "errors")) or None
         failed = ended not in ("ok", "denied")
         denied = [text_at(one, "tool_name") for one in objects_at(result, "permission_denials")]
         status = count_at(result, "api_error_status")

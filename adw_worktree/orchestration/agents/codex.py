@@ -7,9 +7,16 @@ alone is a warning: what ended is told by `turn.completed` and `turn.failed`.
 
 from __future__ import annotations
 
+import re
+import time
+
 from adw_worktree.orchestration.agents.faults import fault_of
 from adw_worktree.orchestration.agents.fields import at, count_at, document_of, text_at
 from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
+
+_LIMIT = "hit your usage limit"
+_END = r"try again at (?:(\w+ \d+)(?:st|nd|rd|th), (\d+) )?(\d+:\d+ [AP]M)"
+"""A day, unless it is today, and a time."""
 
 
 class CodexReader:
@@ -37,7 +44,7 @@ class CodexReader:
                 self._turns += 1
                 self._usage, self._error = at(document, "usage"), None
             case "turn.failed":
-                self._error = text_at(document, "error", "message") or "the turn failed"
+                self._error = _message(text_at(document, "error", "message"))
             case "error":
                 self._warning = text_at(document, "message")
 
@@ -55,6 +62,8 @@ class CodexReader:
             error = self._warning or "it ended before its turn was over"
         if error is not None:
             ended = "killed" if exit_code is None and self._error is None else "error"
+        if ended == "error" and _LIMIT in (error or ""):
+            ended = "limit"
         return Record(
             ended,
             self._thread,
@@ -63,6 +72,7 @@ class CodexReader:
             answer=self._answer,
             fault=fault_of(error) if ended == "error" else None,
             error=error,
+            resume_at=_end_of_limit(error or "") if ended == "limit" else None,
             denied=tuple(self._declined),
         )
 
@@ -72,3 +82,21 @@ class CodexReader:
         taken, cached, written, output, reasoning = (count_at(self._usage, name) for name in names)
         alone = None if taken is None else max(0, taken - (cached or 0) - (written or 0))
         return Tokens(alone, cached, written, output, reasoning)
+
+
+def _message(text: str | None) -> str:
+    """Return what an error says; it may be the whole document that a server sent."""
+    inner = text_at(document_of((text or "").encode()), "error", "message")
+    return inner or text or "the turn failed"
+
+
+def _end_of_limit(message: str) -> float | None:
+    """Return when a limit ends; it is said in this machine's time, without seconds."""
+    found = re.search(_END, message)
+    if found is None:
+        return None
+    day = f"{found[1]} {found[2]}" if found[1] else time.strftime("%b %d %Y")
+    try:
+        return time.mktime(time.strptime(f"{day} {found[3]}", "%b %d %Y %I:%M %p")) + 60
+    except (ValueError, OverflowError):
+        return None
