@@ -61,3 +61,16 @@ def _install(npm: str, place: Path) -> None:
             program = building / "node_modules" / ".bin" / name
             subprocess.run([program, "--version"], capture_output=True, timeout=60, check=True)
         building.rename(place)
+
+
+@cache
+def codex_has_sandbox() -> bool:
+    """Return whether Codex can fence in its commands here; in many a container it cannot."""
+    programs = directory()
+    asked = ["codex", "sandbox", "--", "true"]
+    if programs is None:
+        return False
+    with tempfile.TemporaryDirectory() as home:
+        environ = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+        environ["CODEX_HOME"] = home
+        return subprocess.run(asked, env=environ, capture_output=True, timeout=60).returncode == 0

@@ -12,7 +12,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tests.support.model_turns import BreakOff, Call, Edit, Say, Shell, Usage
+from tests.support.model_turns import (
+    BreakOff,
+    Call,
+    Edit,
+    Fail,
+    Limit,
+    Say,
+    Shell,
+    Streamed,
+    Usage,
+)
 
 Program = Literal["claude", "codex"]
 Event = tuple[str, dict[str, Any]]
@@ -54,10 +64,17 @@ def asked_by_claude(headers: Mapping[str, str], body: dict[str, Any]) -> Asked:
         "claude",
         headers.get("x-claude-code-session-id", ""),
         texts,
-        _directory(r"working directory: (.+)", _text(body.get("system", ""))),
+        _directory(r"working directory: (.+)", "\n".join(_by_system(body))),
         body["model"],
         not body.get("tools"),
     )
+
+
+def _by_system(body: dict[str, Any]) -> Iterator[str]:
+    yield _text(body.get("system", ""))
+    for message in body["messages"]:
+        if message["role"] == "system":  # later versions say it here
+            yield _text(message["content"])
 
 
 def _said_by_user(content: Any) -> str:
@@ -73,7 +90,7 @@ def _text(content: Any) -> str:
     return "\n".join(block["text"] for block in content if block["type"] == "text")
 
 
-def claude_events(asked: Asked, turn: Say | Edit | Shell | Call | BreakOff) -> Iterator[Event]:
+def claude_events(asked: Asked, turn: Streamed) -> Iterator[Event]:
     """Return the stream of a message; of one that breaks off, as far as it comes."""
     usage = _claude_usage(turn.usage)
     blocks = [*_claude_blocks(asked, turn)]
@@ -94,6 +111,21 @@ def claude_events(asked: Asked, turn: Say | Edit | Shell | Call | BreakOff) -> I
     yield "message_stop", {}
 
 
+def claude_limit(turn: Limit) -> Fail:
+    """Return how it is told of a limit; it believes that for an account alone, not for a key."""
+    unified = "anthropic-ratelimit-unified"
+    return Fail(
+        429,
+        "This request would exceed your account's rate limit.",
+        "rate_limit_error",
+        headers={
+            f"{unified}-status": "rejected",
+            f"{unified}-reset": str(turn.ends_at),
+            f"{unified}-representative-claim": "five_hour",
+        },
+    )
+
+
 def _claude_usage(usage: Usage) -> dict[str, int]:
     return {
         "input_tokens": usage.input,
@@ -103,9 +135,7 @@ def _claude_usage(usage: Usage) -> dict[str, int]:
     }
 
 
-def _claude_blocks(
-    asked: Asked, turn: Say | Edit | Shell | Call | BreakOff
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+def _claude_blocks(asked: Asked, turn: Streamed) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     if isinstance(turn, Say | BreakOff):
         yield {"type": "text", "text": ""}, {"type": "text_delta", "text": turn.text}
         return
@@ -155,7 +185,7 @@ def asked_by_codex(headers: Mapping[str, str], body: dict[str, Any]) -> Asked:
     )
 
 
-def codex_events(asked: Asked, turn: Say | Edit | Shell | Call | BreakOff) -> Iterator[Event]:
+def codex_events(asked: Asked, turn: Streamed) -> Iterator[Event]:
     """Return the stream of a response; of one that breaks off, as far as it comes."""
     response = {"id": _id("resp"), "object": "response", "model": asked.model, "output": []}
     item = _codex_item(turn)
@@ -170,6 +200,12 @@ def codex_events(asked: Asked, turn: Say | Edit | Shell | Call | BreakOff) -> It
     yield "response.completed", {"response": done}
 
 
+def codex_limit(turn: Limit) -> Fail:
+    """Return how it is told of a limit."""
+    details = {"plan_type": "pro", "resets_at": turn.ends_at}
+    return Fail(429, "The usage limit has been reached", "usage_limit_reached", details)
+
+
 def _codex_usage(usage: Usage) -> dict[str, Any]:
     taken = usage.input + usage.cached + usage.cache_write
     details = {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write}
@@ -182,7 +218,7 @@ def _codex_usage(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _codex_item(turn: Say | Edit | Shell | Call | BreakOff) -> dict[str, Any]:
+def _codex_item(turn: Streamed) -> dict[str, Any]:
     match turn:
         case Say() | BreakOff():
             text = {"type": "output_text", "text": turn.text, "annotations": []}

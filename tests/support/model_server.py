@@ -23,9 +23,11 @@ from tests.support.model_protocols import (
     asked_by_claude,
     asked_by_codex,
     claude_events,
+    claude_limit,
     codex_events,
+    codex_limit,
 )
-from tests.support.model_turns import BreakOff, Fail, Hang, Say, Turn, Usage
+from tests.support.model_turns import BreakOff, Fail, Hang, Limit, Say, Streamed, Turn, Usage
 
 Script = Callable[[str, int], Turn] | Mapping[str, Sequence[Turn]]
 """Chooses a turn by the prompt and the number of the turn, from 0 on; or the turns by a word that
@@ -37,7 +39,8 @@ model = "gpt-5.5"
 model_provider = "local"
 check_for_update_on_startup = false
 analytics.enabled = false
-features = {{ apps = false, plugins = false }}
+# It would wait for a connection for ever, and ask the network for plugins.
+features = {{ unbounded_connection_retries = false, apps = false, plugins = false }}
 
 [model_providers.local]
 name = "local"
@@ -118,10 +121,11 @@ class ModelServer:
         return {
             "HOME": str(home),
             "ANTHROPIC_BASE_URL": self.address,
-            "ANTHROPIC_API_KEY": "none",
+            "CLAUDE_CODE_OAUTH_TOKEN": "none",  # an account's: those have limits
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
             "CLAUDE_CODE_MAX_RETRIES": str(retries),
+            "IS_SANDBOX": "1",  # root, too, may do without permissions
             "CODEX_HOME": str(codex),
             "LOCAL_MODEL_KEY": "none",
             "HTTP_PROXY": self.address,
@@ -193,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path.partition("?")[0] == "/v1/models":
-            self._send(200, {"data": [], "object": "list"})
+            self._send(200, {"data": [], "models": []})
         else:
             self._stray()
 
@@ -206,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, asked: Asked, body: dict[str, Any]) -> None:
         turn = self.server.model.answer(asked, body)
+        if isinstance(turn, Limit):
+            turn = claude_limit(turn) if asked.program == "claude" else codex_limit(turn)
         if isinstance(turn, Hang):
             self.server.model.hang()
             self.close_connection = True
@@ -215,12 +221,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(turn, BreakOff) or not self.server.model.wait(turn.seconds):
             self._stream(asked, turn)
 
-    def _stream(self, asked: Asked, turn: Any) -> None:
+    def _stream(self, asked: Asked, turn: Streamed) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
-        for name, value in getattr(turn, "headers", {}).items():
-            self.send_header(name, value)
+        if not isinstance(turn, BreakOff):
+            for name, value in turn.headers.items():
+                self.send_header(name, value)
         self.end_headers()
         events = claude_events if asked.program == "claude" else codex_events
         for name, said in events(asked, turn):

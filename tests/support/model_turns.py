@@ -76,6 +76,14 @@ class Fail:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Refuse to work until the account's limit ends."""
+
+    ends_at: int
+    """In seconds since 1970."""
+
+
+@dataclass(frozen=True)
 class BreakOff:
     """Begin to say something; then the connection is gone."""
 
@@ -88,4 +96,5 @@ class Hang:
     """Answer nothing, until the server ends."""
 
 
-Turn = Say | Edit | Shell | Call | Fail | BreakOff | Hang
+Streamed = Say | Edit | Shell | Call | BreakOff
+Turn = Streamed | Fail | Limit | Hang

@@ -254,7 +254,8 @@ def test_one_that_another_makes_meanwhile_is_ours(
     of_user("")
     made(adw)
     of_user(asked(server))
-    has, names = databases_of_adws.Server.has, []
+    has = databases_of_adws.Server.has
+    names: list[str] = []
 
     def has_by_now(self: databases_of_adws.Server, name: str) -> bool:
         if not names:

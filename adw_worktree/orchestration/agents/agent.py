@@ -14,6 +14,7 @@ from adw_worktree.orchestration.agents.codex import CodexReader
 from adw_worktree.orchestration.agents.gemini import GeminiReader
 from adw_worktree.orchestration.agents.opencode import OpenCodeReader
 from adw_worktree.orchestration.agents.record import Reader
+from adw_worktree.orchestration.agents.rollout import codex_home
 from adw_worktree.orchestration.agents.text import TextReader
 
 Reads = Literal["claude", "codex", "gemini", "opencode", "text"]
@@ -50,9 +51,9 @@ class Agent(NamedTuple):
         """The program that is run."""
         return self.command[0]
 
-    def reader(self) -> Reader:
-        """Return a reader for the output of one call."""
-        return READERS[self.reads]()
+    def reader(self, environ: Mapping[str, str]) -> Reader:
+        """Return a reader for the output of one call in this environment."""
+        return reader_of(self.reads, environ)
 
     def call(self, prompt: str, session: Session | None = None) -> Call:
         """Return how it is called with a prompt, in a session of its own or in `session`."""
@@ -67,6 +68,11 @@ class Call(NamedTuple):
 
     words: tuple[str, ...]
     stdin: bytes
+
+
+def reader_of(reads: Reads, environ: Mapping[str, str]) -> Reader:
+    """Return a reader for what a program prints that runs in this environment."""
+    return CodexReader(codex_home(environ)) if reads == "codex" else READERS[reads]()
 
 
 class Session(NamedTuple):
@@ -91,7 +97,8 @@ def _resuming(agent: Agent, session: str) -> tuple[str, ...]:
         case "claude":
             return (*agent.command, "--resume", session)
         case "codex" if agent.command[1:2] == ("exec",):
-            return (*agent.command[:2], "resume", *agent.command[2:], session)
+            # Last: before it all of its options may stand, after it but a few.
+            return (*agent.command, "resume", session)
         case "opencode":
             return (*agent.command, "--session", session)
         case "gemini":

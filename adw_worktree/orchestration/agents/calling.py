@@ -26,8 +26,12 @@ from adw_worktree.system.process_end import end_of
 
 _CHUNK_BYTES = 65536
 _GRACE_SECONDS = 5.0
+_PRICING_SECONDS = 0.5
+"""Between two looks at the cost: for some programs that is a look into a file."""
 _AFTER_END_SECONDS = 0.5
 """How long a program's output is waited for that has ended: a child of it may hold the pipe."""
+_SIGNALLED = {128 + signum for signum in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+"""Exit codes of programs that end in order when a signal asks them to."""
 
 Cut = Literal["timeout", "stalled", "budget", "stopped"]
 """Why a call was ended by us."""
@@ -93,19 +97,30 @@ def call_agent(
             start_new_session=True,
             pass_fds=inherited,
         )
-        return _Talk(child, agent, log, bounds, ears or Ears()).hold()
+        reader = agent.reader(environ)
+        return _Talk(child, reader, agent.model, log, bounds, ears or Ears()).hold()
 
 
 class _Talk:
     """One call under way."""
 
     def __init__(
-        self, child: subprocess.Popen[bytes], agent: Agent, log: int, bounds: Bounds, ears: Ears
+        self,
+        child: subprocess.Popen[bytes],
+        reader: Reader,
+        model: str | None,
+        log: int,
+        bounds: Bounds,
+        ears: Ears,
     ) -> None:
         self._child, self._log, self._bounds, self._ears = child, log, bounds, ears
-        self._model, self._reader = agent.model, agent.reader()
+        self._model, self._reader = model, reader
         self._lines = Lines()
         self._began = self._heard = time.monotonic()
+        self._priced = 0.0
+        """When its cost was last looked at."""
+        self._has_news = False
+        """Whether it has printed something since."""
         self._stop: float | None = None
         """When it is to be ended, since somebody asked for it."""
 
@@ -120,7 +135,7 @@ class _Talk:
         for line in self._lines.end():
             self._reader.read(line)
         code = self._child.wait()
-        killed = cut is not None or code < 0
+        killed = cut is not None or code < 0 or code in _SIGNALLED
         record = recorded(self._reader, None if killed else code, self._model)
         if cut == "budget":
             record = record._replace(ended="budget")
@@ -172,7 +187,7 @@ class _Talk:
     def _take(self, output: int) -> bool:
         """Take in what it printed; return whether there may be more."""
         data = os.read(output, _CHUNK_BYTES)
-        self._heard = time.monotonic()
+        self._heard, self._has_news = time.monotonic(), True
         _write(self._log, data)
         for line in self._lines.take(data):
             self._reader.read(line)
@@ -192,16 +207,24 @@ class _Talk:
 
     def _patience(self) -> float | None:
         deadlines = [at for at, _ in self._deadlines()]
+        if self._has_news and self._bounds.budget_usd is not None:
+            deadlines.append(self._priced + _PRICING_SECONDS)
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _gone_too_far(self) -> Cut | None:
-        budget = self._bounds.budget_usd
-        if budget is not None:
-            cost = priced(self._reader.record(None), self._model).cost_usd
-            if cost is not None and cost > budget:
-                return "budget"
+        if self._is_too_expensive():
+            return "budget"
         now = time.monotonic()
         return next((cut for at, cut in self._deadlines() if now >= at), None)
+
+    def _is_too_expensive(self) -> bool:
+        """Return whether it has cost more than it may, as far as that is known by now."""
+        budget, now = self._bounds.budget_usd, time.monotonic()
+        if budget is None or not self._has_news or now < self._priced + _PRICING_SECONDS:
+            return False
+        self._priced, self._has_news = now, False
+        cost = priced(self._reader.record(None), self._model).cost_usd
+        return cost is not None and cost > budget
 
     def _end(self) -> None:
         """End its process group: asked first, killed after a while."""

@@ -7,6 +7,7 @@ Shapes and traps: measured with 2.1.197. An error has `is_error`, while `subtype
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from adw_worktree.orchestration.agents.faults import fault_of
@@ -18,11 +19,14 @@ from adw_worktree.orchestration.agents.fields import (
     number_at,
     objects_at,
     text_at,
+    texts_at,
 )
 from adw_worktree.orchestration.agents.record import Ended, Record, Tokens
 
 _EDITORS = ("Edit", "MultiEdit", "NotebookEdit", "Write")
 _BYTES_PER_TOKEN = 4
+_COUNTS_SESSIONS = (2, 1, 277)
+"""From this version on, the totals of a session that is resumed go on from those before."""
 _SUBTYPES: dict[str | None, Ended] = {
     "error_max_turns": "turns",
     "error_max_budget_usd": "budget",
@@ -41,6 +45,7 @@ class ClaudeReader:
         self._messages: dict[str | None, Tokens] = {}
         """Tokens of each message: until the result comes, that is all there is."""
         self._edited: list[str] = []
+        self._is_of_session = False
 
     def read(self, line: bytes) -> None:
         document = document_of(line)
@@ -48,9 +53,12 @@ class ClaudeReader:
         self._session = text_at(document, "session_id") or self._session
         if kind == "system" and document.get("subtype") == "init":
             self._model = text_at(document, "model") or self._model
+            self._is_of_session = _version(document) >= _COUNTS_SESSIONS
         elif kind == "rate_limit_event":
-            self._is_limited = text_at(document, "rate_limit_info", "status") == "rejected"
             self._resets = number_at(document, "rate_limit_info", "resetsAt")
+            is_rejected = text_at(document, "rate_limit_info", "status") == "rejected"
+            # Without an end it is no limit of the account: the server has too much to do.
+            self._is_limited = is_rejected and self._resets is not None
         elif kind == "assistant":
             self._take_message(document)
         elif kind == "result":
@@ -74,7 +82,7 @@ class ClaudeReader:
     def record(self, exit_code: int | None) -> Record:
         result, cost = self._result, number_at(self._result, "total_cost_usd")
         ended = self._ended(exit_code)
-        said = text_at(result, "result")
+        said = text_at(result, "result") or "; ".join(texts_at(result, "errors")) or None
         failed = ended not in ("ok", "denied")
         denied = [text_at(one, "tool_name") for one in objects_at(result, "permission_denials")]
         status = count_at(result, "api_error_status")
@@ -91,6 +99,7 @@ class ClaudeReader:
             (said or "it ended without a result") if failed else None,
             self._resets if ended == "limit" else None,
             tuple(one for one in denied if one is not None),
+            self._is_of_session and bool(result),
             tuple(dict.fromkeys(self._edited)),
         )
 
@@ -115,6 +124,11 @@ class ClaudeReader:
         if found.total is None and not self._result:
             return Tokens(*map(added, *self._messages.values())) if self._messages else found
         return found
+
+
+def _version(document: object) -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", text_at(document, "claude_code_version") or "")
+    return tuple(map(int, found.groups())) if found is not None else ()
 
 
 def _tokens(usage: object) -> Tokens:

@@ -49,6 +49,12 @@ def objects_at(document: object, *keys: str) -> list[dict[str, Any]]:
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
+def texts_at(document: object, *keys: str) -> list[str]:
+    """Return the texts of the list at a path of keys."""
+    found = at(document, *keys)
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
 def added(*numbers: int | None) -> int | None:
     """Return the sum of the numbers that are known; None if none is."""
     known = [one for one in numbers if one is not None]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tomllib
-from pathlib import Path
 
 from adw_worktree.orchestration.agents.agent import Agent
 from adw_worktree.orchestration.agents.prices import is_priced
+from adw_worktree.orchestration.agents.rollout import codex_home
 
 _REPORTING = ("claude", "opencode")
 """Programs that report what they cost."""
@@ -41,9 +41,10 @@ def _of_command(command: tuple[str, ...]) -> str | None:
 
 
 def _of_codex() -> str | None:
-    home = os.environ.get("CODEX_HOME") or Path.home() / ".codex"
     try:
-        model = tomllib.loads(Path(home, "config.toml").read_text(encoding="utf-8")).get("model")
+        model = tomllib.loads(
+            (codex_home(os.environ) / "config.toml").read_text(encoding="utf-8")
+        ).get("model")
     except (OSError, ValueError):
         return None
     return model if isinstance(model, str) else None

@@ -52,6 +52,8 @@ class Record(NamedTuple):
     """When a limit ends, in seconds since 1970."""
     denied: tuple[str, ...] = ()
     """What it asked for and was not allowed."""
+    is_of_session: bool = False
+    """Whether tokens and cost are those of the whole session, earlier calls and all."""
     edited: tuple[str, ...] = ()
     """The files that it says it wrote, as far as it tells."""
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adw_worktree.orchestration.agents.agent import READERS, Agent, Session
+from adw_worktree.orchestration.agents.agent import Agent, Session, reader_of
 from adw_worktree.orchestration.agents.calling import Answer, recorded
 from adw_worktree.orchestration.agents.lines import Lines
 from adw_worktree.orchestration.agents.prices import priced
@@ -95,7 +95,7 @@ def conclude_killed(run: RunDirectory) -> None:
 
 def _read_again(run: RunDirectory, begun: dict[str, Any]) -> Record:
     """Return the record of a call, from its log."""
-    reader, lines = READERS[begun["reads"]](), Lines()
+    reader, lines = reader_of(begun["reads"], os.environ), Lines()
     for data in _log(run.path / begun["log"], begun["offset"]):
         for line in lines.take(data):
             reader.read(line)
@@ -154,18 +154,12 @@ def _totals(
 
 
 def without(record: Record, before: Sequence[float | None]) -> Record:
-    """Return the record of a session that went on without what was counted `before`.
-
-    One that counts from 0 again is left as it is: its figures are lower.
-    """
-    figures = [record.cost_usd, *record.tokens]
-    known = [(one, other) for one, other in zip(figures, before, strict=False)
-             if one is not None and other is not None]  # fmt: skip
-    if not known or any(one < other for one, other in known):
+    """Return the record of a call; without what was counted `before`, if it is one of a session."""
+    if not record.is_of_session or not before:
         return record
     cost, *tokens = (
-        one if one is None or other is None else one - other
-        for one, other in zip(figures, before, strict=False)
+        one if one is None or other is None else max(0, one - other)
+        for one, other in zip([record.cost_usd, *record.tokens], before, strict=True)
     )
     return record._replace(
         cost_usd=cost, tokens=Tokens(*(None if one is None else int(one) for one in tokens))

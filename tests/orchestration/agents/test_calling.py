@@ -77,6 +77,11 @@ def test_one_that_heeds_no_signal_is_killed(tmp_path: Path) -> None:
     assert time.monotonic() - began < 15
 
 
+def test_one_that_somebody_else_ends_in_order_was_killed(tmp_path: Path) -> None:
+    found = ask(tmp_path, "trap 'exit 143' TERM; kill $$; sleep 1")
+    assert (found.cut, found.record.ended) == (None, "killed")
+
+
 def test_a_child_that_holds_the_pipe_holds_nobody_up(tmp_path: Path) -> None:
     found = ask(tmp_path, f"echo '{json.dumps(RESULT)}'; sleep 600 & exit 0", reads="claude")
     assert (found.record.ended, found.record.cost_usd) == ("ok", 0.5)

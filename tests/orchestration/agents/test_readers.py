@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adw_worktree.orchestration.agents.agent import READERS
+from adw_worktree.orchestration.agents.agent import READERS, Session
 from adw_worktree.orchestration.agents.faults import fault_of, may_pass
 from adw_worktree.orchestration.agents.lines import MOST_BYTES, Lines
 from adw_worktree.orchestration.agents.record import Record, Tokens
+from adw_worktree.orchestration.agents.registry import BUILT_IN
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -84,6 +87,20 @@ def test_a_warning_of_claude_s_limit_is_none() -> None:
     assert record_of("claude", event, result()).ended == "ok"
 
 
+def test_a_server_that_has_too_much_to_do_is_no_limit_of_claude_s() -> None:
+    event = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected"}}
+    said = "API Error: Server is temporarily limiting requests (not your usage limit) · slow down"
+    found = record_of("claude", event, result(is_error=True, api_error_status=429, result=said))
+    assert (found.ended, found.fault) == ("error", "rate")
+
+
+def test_claude_that_did_not_begin_says_why() -> None:
+    said = "No conversation found with session ID: s1"
+    line = {"type": "result", "subtype": "error_during_execution", "is_error": True,
+            "errors": [said, 5]}  # fmt: skip
+    assert record_of("claude", line, code=1).error == said
+
+
 @pytest.mark.parametrize(
     ("subtype", "ended"), [("error_max_turns", "turns"), ("error_max_budget_usd", "budget")]
 )
@@ -116,6 +133,40 @@ def test_codex_that_failed() -> None:
     message = "exceeded retry limit, last status: 429 Too Many Requests"
     found = record_of("codex", {"type": "turn.failed", "error": {"message": message}}, code=1)
     assert (found.ended, found.fault, found.error) == ("error", "rate", message)
+
+
+def test_codex_s_limit_has_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        said = "You\u2019ve hit your usage limit. You may try again at Nov 29th, 2026 12:29 AM."
+        found = record_of("codex", {"type": "turn.failed", "error": {"message": said}}, code=1)
+        assert (found.ended, found.fault, found.error) == ("limit", None, said)
+        # A minute later: it says no seconds.
+        assert found.resume_at == datetime(2026, 11, 29, 5, 30, tzinfo=UTC).timestamp()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_codex_s_limit_without_an_end() -> None:
+    said = "You\u2019ve hit your usage limit. Try again later."
+    found = record_of("codex", {"type": "turn.failed", "error": {"message": said}}, code=1)
+    assert (found.ended, found.resume_at) == ("limit", None)
+    strange = f"{said[:-6]} at Foo 31st, 9999999999999 12:61 PM."
+    found = record_of("codex", {"type": "turn.failed", "error": {"message": strange}}, code=1)
+    assert (found.ended, found.resume_at) == ("limit", None)
+
+
+def test_codex_passes_on_what_a_server_sent() -> None:
+    said = json.dumps({"error": {"type": "invalid_request_error", "message": "no such model"}})
+    found = record_of("codex", {"type": "turn.failed", "error": {"message": said}}, code=1)
+    assert found.error == "no such model"
+
+
+def test_codex_goes_on_with_all_of_its_options() -> None:
+    codex = next(agent for agent in BUILT_IN if agent.name == "codex")
+    assert codex.call("prompt", Session("t1")).words == (*codex.command, "resume", "t1")
 
 
 def test_an_item_of_error_alone_is_a_warning() -> None:
@@ -234,7 +285,10 @@ def test_a_line_that_is_too_long_is_passed_over() -> None:
         ("", 503, "server", True),
         ("", 401, "authentication", False),
         ("Overloaded", None, "server", True),
+        ("We\u2019re currently experiencing high demand", None, "server", True),
         ("prompt is too long: 210000 tokens", None, "context", False),
+        ("Prompt is too long", 400, "context", False),
+        ("stream of errors", 400, "request", False),
         ("stream disconnected before completion", None, "connection", True),
         ("Invalid API key", None, "authentication", False),
         ("hm", None, "unknown", False),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import repositories
 from tests.support.command_line import Adw
 from tests.support.features import (
     kill_all,
@@ -28,7 +29,6 @@ from tests.support.features import (
     write_feature,
 )
 from tests.support.machine import settle
-from tests.support import repositories
 from tests.support.repositories import branches
 from tests.support.scripted_agent import COMMIT, OURS, add_settings, error, result, say, scripted
 
@@ -58,6 +58,10 @@ def calls(adw: Adw, name: str = "x.1") -> list[dict[str, Any]]:
 def ended(adw: Adw, name: str = "x.1") -> list[tuple[str, str]]:
     """Return which stages ran in the last attempt, and how each ended."""
     return [(one["name"], one["status"]) for one in shown(adw, name)["attempts"][-1]["stages"]]
+
+
+BEGUN = say({"type": "system", "subtype": "init", "session_id": "s1",
+             "claude_code_version": "2.1.300"})  # fmt: skip
 
 
 def only(agent: str, **more: Any) -> dict[str, Any]:
@@ -183,7 +187,8 @@ def test_what_a_test_finds_goes_back_to_the_agent(adw: Adw) -> None:
     add_settings("[stages.test]", run="cat answer; grep -q 42 answer")
     agent = scripted(
         adw, "one",
-        f"echo 41 >answer; {result('first')}", f"echo 42 >answer; {result('second', cost=0.5)}",
+        f"{BEGUN}; echo 41 >answer; {result('first')}",
+        f"{BEGUN}; echo 42 >answer; {result('second', cost=0.75)}",
         reads="claude",
     )  # fmt: skip
     run_to_end(adw, only("one"))
@@ -195,7 +200,7 @@ def test_what_a_test_finds_goes_back_to_the_agent(adw: Adw) -> None:
     assert "Do part 1." not in told, "the session knows its task"
     assert agent.arguments(2) == ["--resume", "s1"]
     costs = [call["cost_usd"] for call in calls(adw)]
-    assert costs == [0.25, 0.25], "what the session had cost before is not paid twice"
+    assert costs == [0.25, 0.5], "what the session had cost before is not paid twice"
 
 
 def test_rounds_have_an_end(adw: Adw) -> None:
@@ -317,9 +322,8 @@ def test_an_agent_that_is_not_there_any_more_goes_to_the_fallback(adw: Adw) -> N
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     add_settings("[agents.gone]", command=[str(program)])
-    start(adw, "x", {**prompted(1), "agents": ["gone", "one"], "depends_on": [2]},
-          {"number": 2, "title": "Takes it away", "run": [f"rm {program}"], "changes": "none"})  # fmt: skip
-    work(adw)
+    away = {"number": 2, "title": "Away", "run": [f"rm {program}"], "changes": "none"}
+    run_to_end(adw, prompted(1, 2, agents=["gone", "one"]), away)
     assert statuses(adw, "x") == {1: "completed", 2: "completed"}
     assert "cannot be started" in calls(adw)[0]["error"]
 
@@ -336,8 +340,10 @@ def test_when_all_agents_fail_each_has_its_reason(adw: Adw) -> None:
 
 def limited(seconds: float | None) -> str:
     """Return a script that meets a limit, which ends in so many seconds; None: it does not say."""
-    resets = {} if seconds is None else {"resetsAt": time.time() + seconds}
-    event = {"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", **resets}}
+    if seconds is None:
+        return error("You've hit your usage limit", session="s1")
+    about = {"status": "rejected", "resetsAt": time.time() + seconds}
+    event = {"type": "rate_limit_event", "rate_limit_info": about}
     return f"{say(event)}; {error('limit', session='s1')}"
 
 

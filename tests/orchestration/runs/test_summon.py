@@ -9,7 +9,7 @@ import time
 import pytest
 
 from adw_worktree.errors import StoreError
-from adw_worktree.orchestration.running import summon
+from adw_worktree.orchestration.runs import summon
 from tests.support.command_line import Adw
 from tests.support.features import kill_all, phase, start, state_dir, store
 
