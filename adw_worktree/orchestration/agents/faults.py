@@ -45,7 +45,7 @@ def may_pass(fault: Fault | None) -> bool:
 
 
 _LIMITS = re.compile(
-    r"usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota|quota exceeded"
+    r"(?<!not your )usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota|quota exceeded"
     r"|exceeded your current quota|credit balance is too low|out of (usage )?credits",
     re.IGNORECASE,
 )

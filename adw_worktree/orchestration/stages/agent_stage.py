@@ -142,13 +142,15 @@ class _AgentStage:
         while True:
             count += 1
             session = calls.sessions(self._run, [], self._stage.name).get(agent.name)
-            resumes = session is not None and agent.reads in _RESUMES and self._has_turns(session)
+            resumes = session is not None and agent.reads in _RESUMES and self._has_begun(session)
             yield (prompt.going_on(session) if resumes else prompt.anew), count
 
-    def _has_turns(self, session: str | None) -> bool:
+    def _has_begun(self, session: str | None) -> bool:
         """Return whether the agent had begun to work in a session before it was broken off."""
         return any(
-            entry["kind"] == "call" and entry["session_id"] == session and entry["turns"]
+            entry["kind"] == "call"
+            and entry["session_id"] == session
+            and (entry["turns"] or entry["input_tokens"])
             for entry in self._run.journal()[0]
         )
 
