@@ -21,6 +21,9 @@ FLOORS = (
     (
         "orchestration",
         "orchestration.running",
+        "orchestration.stages",
+        "orchestration.workflows",
+        "orchestration.runs",
         "orchestration.store",
         "orchestration.agents",
         "orchestration.plan",

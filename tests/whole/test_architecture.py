@@ -30,16 +30,22 @@ ROOMS = {
     "orchestration.plan": "errors system orchestration.phases",
     "orchestration.agents": "errors system settings",
     "orchestration.store": "errors system orchestration.phases orchestration.plan",
+    "orchestration.runs": "errors system pool orchestration.store",
+    "orchestration.workflows": "errors system settings orchestration.agents orchestration.plan",
+    "orchestration.stages": "errors system pool project repo worktrees.files worktrees.finish "
+    "orchestration.agents orchestration.phases orchestration.runs orchestration.store "
+    "orchestration.workflows",
     "orchestration.running": "errors system settings repo pool project worktrees "
-    "worktrees.files worktrees.finish orchestration.phases orchestration.store",
+    "orchestration.runs orchestration.stages orchestration.store orchestration.workflows",
     "orchestration": "errors system settings repo pool project worktrees worktrees.finish "
-    "orchestration.plan orchestration.store orchestration.running",
+    "orchestration.plan orchestration.runs orchestration.running orchestration.store "
+    "orchestration.workflows",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees orchestration.phases "
-    "orchestration.running orchestration.store cli",
+    "orchestration.runs orchestration.store cli",
     "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
-    "worktrees.files worktrees.finish orchestration.plan orchestration.store orchestration.running "
-    "orchestration.agents orchestration cli cli.terminal",
+    "worktrees.files worktrees.finish orchestration.plan orchestration.store orchestration.runs "
+    "orchestration.running orchestration.agents orchestration cli cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",
 }
@@ -52,12 +58,16 @@ LOADED_BY_FEW = {
     "orchestration.phases",
     "orchestration.plan",
     "orchestration.running",
+    "orchestration.runs",
+    "orchestration.stages",
     "orchestration.store",
+    "orchestration.workflows",
 }
 """Rooms that nothing below them imports: there, a slow library is at home."""
 
 DOORS = {
     "filelock": {"system.long_locks"},
+    "genai_prices": {"orchestration.agents.prices"},
     "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
     "platformdirs": {"settings.places"},
     "psutil": {"orchestration.runs.processes", "system.ports", "system.servers"},
@@ -65,12 +75,15 @@ DOORS = {
     "pydantic": {
         "orchestration.agents.registry",
         "orchestration.plan.feature_file",
+        "orchestration.plan.fields",
+        "orchestration.workflows.definitions",
         "pool.document",
         "pool.lease_record",
         "settings.check",
     },
     "pydantic_core": {"settings.check"},
     "rich": {"cli.terminal.lines"},
+    "tenacity": {"orchestration.stages.agent_stage"},
     "watchdog": {"system.directory_watch", "system.file_watch"},
 }
 """Which modules import a library that is slow to load; inside a function, always."""

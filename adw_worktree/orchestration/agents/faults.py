@@ -44,19 +44,20 @@ def may_pass(fault: Fault | None) -> bool:
     return fault in ("connection", "server", "rate")
 
 
-_LIMITS = re.compile(
-    r"(?<!not your )usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota|quota exceeded"
-    r"|exceeded your current quota|credit balance is too low|out of (usage )?credits",
-    re.IGNORECASE,
+_LIMITS = (
+    r"(?<!not your )usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota"
+    r"|quota exceeded|exceeded your current quota|credit balance is too low|out of (usage )?credits"
 )
-_SPAN = re.compile(
-    r"try again in (?:(\d+) days?)?[ ,]*(?:(\d+) hours?)?[ ,]*(?:(\d+) minutes?)?", re.IGNORECASE
-)
+_SPAN = r"try again in (?:(\d+) days?)?[ ,]*(?:(\d+) hours?)?[ ,]*(?:(\d+) minutes?)?"
 
 
 def limited(record: Record, now: float) -> Record:
     """Return the record as one of a limit, if its message says that the account has met one."""
-    if record.ended != "error" or record.error is None or not _LIMITS.search(record.error):
+    if (
+        record.ended != "error"
+        or record.error is None
+        or not re.search(_LIMITS, record.error, re.IGNORECASE)
+    ):
         return record
     resume_at = record.resume_at or end_of_limit(record.error, now)
     return record._replace(ended="limit", fault=None, resume_at=resume_at)
@@ -70,7 +71,7 @@ def end_of_limit(message: str, now: float) -> float | None:
     stamp = re.search(r"\|(\d{10})\b", message)
     if stamp is not None:
         return float(stamp[1])
-    span = _SPAN.search(message)
+    span = re.search(_SPAN, message, re.IGNORECASE)
     if span is None or not any(span.groups()):
         return None
     days, hours, minutes = (int(part or 0) for part in span.groups())

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _MOST_SECONDS = 7 * 86400
-_SPAN = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)")
+_SPAN = r"(\d{1,6}(?:\.\d{1,3})?)\s*([smh]?)"
 
 Line = Annotated[
     str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -31,7 +31,7 @@ def _listed(value: object) -> object:
 
 
 def _seconds(value: object) -> object:
-    found = _SPAN.fullmatch(value) if isinstance(value, str) else None
+    found = re.fullmatch(_SPAN, value) if isinstance(value, str) else None
     return value if found is None else float(found[1]) * _UNITS[found[2]]
 
 

@@ -14,7 +14,7 @@ from adw_worktree.errors import WorkflowInvalid
 from adw_worktree.system.shipped import shipped_text
 
 _MOST_BYTES = 256 * 1024
-_PLACEHOLDER = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_PLACEHOLDER = r"\{\{\s*([^{}]*?)\s*\}\}"
 BUILT_IN = (
     "build", "document", "lint", "plan", "resolve", "review", "test", "validate", "fix", "continue",
     "order",
@@ -78,10 +78,10 @@ def require_placeholders(template: str, name: str, stages: list[str]) -> None:
 
 def placeholders(template: str) -> Iterator[str]:
     """Yield the placeholders of a template."""
-    for match in _PLACEHOLDER.finditer(template):
+    for match in re.finditer(_PLACEHOLDER, template):
         yield match[1]
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
     """Return the prompt; a placeholder without a value is left out."""
-    return _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), template)
+    return re.sub(_PLACEHOLDER, lambda match: values.get(match[1], ""), template)
