@@ -173,6 +173,13 @@ class DatabaseFailed(AdwError):
     exit_code = 3
 
 
+class ForgeFailed(AdwError):
+    """A pull request cannot be opened."""
+
+    code = "forge-failed"
+    exit_code = 3
+
+
 class NotARepository(AdwError):
     """The directory is in no git repository."""
 

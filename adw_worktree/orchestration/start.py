@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository, SettingsError
 from adw_worktree.orchestration.plan.feature_file import FeatureFile, load_feature_file
 from adw_worktree.orchestration.running.delivering import ON_EVENT
+from adw_worktree.orchestration.running.forge import require_forge
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import Origin, Planned, add_feature
 from adw_worktree.orchestration.store.records import Feature
@@ -61,6 +62,8 @@ def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepar
             hint="commit something, or name another base in the feature file",
         )
     workflows = _workflows(project, plan, workflow)
+    if (plan.land or project.settings.land) == "pr":
+        require_forge()
     if workflows:
         _require_identity(project)
     digest = commands_digest(plan, workflows)

@@ -217,6 +217,7 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 SPAWNS = {
     "orchestration.agents.calling",
     "orchestration.agents.check",
+    "orchestration.running.forge",
     "orchestration.stages.commands",
     "orchestration.running.delivering",
     "repo.git",
@@ -228,6 +229,7 @@ SPAWNS = {
 PRINTS = {
     "cli.main",
     "cli.commands.trust",
+    "orchestration.running.lander",
     "orchestration.running.nursery",
     "orchestration.running.runner",
     "orchestration.running.tidying",

@@ -88,7 +88,7 @@ def run(args: Namespace) -> Outcome:
 
 def _finish(database: Database, args: Namespace) -> Outcome:
     from adw_worktree.cli.commands.finish import outcome_of
-    from adw_worktree.orchestration.landing import land, project_of_feature
+    from adw_worktree.orchestration.running.landing import land, project_of_feature
     from adw_worktree.orchestration.runs.summon import summon
     from adw_worktree.orchestration.store.features import find_feature
     from adw_worktree.worktrees.finish.finish import Terms
@@ -203,8 +203,18 @@ def _show(database: Database, name: str) -> Outcome:
     feature = find_feature(database, name)
     rows = phase_rows(database, feature)
     head = f"{feature.slug} ({feature.id}): {feature.title}, {feature.status}, on {feature.branch}"
-    data = {"feature": feature_row(database, feature), "phases": rows}
-    return Outcome(data, f"{head}\n{phase_table(rows)}")
+    row = feature_row(database, feature)
+    about = [*_costs(row["cost"]), *([f"landing: {feature.landing}"] if feature.landing else [])]
+    return Outcome({"feature": row, "phases": rows}, "\n".join([head, *about, phase_table(rows)]))
+
+
+def _costs(cost: dict[str, Any]) -> list[str]:
+    """Return a line on what a feature's agents have cost; none if none was called."""
+    if not cost["calls"]:
+        return []
+    unknown = f", and {cost['unknown']} of them at a cost unknown" if cost["unknown"] else ""
+    calls = "1 call" if cost["calls"] == 1 else f"{cost['calls']} calls"
+    return [f"cost: ${cost['usd']:.4f} for {calls} of agents{unknown}"]
 
 
 def _change(database: Database, args: Namespace) -> Outcome:

@@ -45,7 +45,7 @@ def may_pass(fault: Fault | None) -> bool:
 
 
 _LIMITS = (
-    r"(?<!not your )usage limit|hit your (\w+ )?limit|limit reached|insufficient_quota"
+    r"(?<!not your )usage limit|hit your ([\w-]+ )?limit|limit reached|insufficient_quota"
     r"|quota exceeded|exceeded your current quota|credit balance is too low|out of (usage )?credits"
 )
 _SPAN = r"try again in (?:(\d+) days?)?[ ,]*(?:(\d+) hours?)?[ ,]*(?:(\d+) minutes?)?"

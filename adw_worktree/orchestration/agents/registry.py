@@ -20,7 +20,9 @@ BUILT_IN = (
         "stdin",
         "claude",
     ),
-    Agent("codex", ("codex", "exec", "--json", "--sandbox", "workspace-write"), "stdin", "codex"),
+    Agent("codex", ("codex", "exec", "--json", "--sandbox", "workspace-write",
+         # Else it waits for a network for ever.
+         "-c", "features.unbounded_connection_retries=false"), "stdin", "codex"),
     Agent(
         "gemini",
         ("gemini", "--output-format", "stream-json", "--approval-mode", "auto_edit",

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from adw_worktree.orchestration.running.delivering import Messenger
+from adw_worktree.orchestration.running.lander import Landers
 from adw_worktree.orchestration.running.nursery import Carrier, Nursery
 from adw_worktree.orchestration.running.runner import (
     become_runner,
@@ -42,6 +43,7 @@ from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.attempts import Claimed, End
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.landings import to_land
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import attempts, phase_of, phases
 from adw_worktree.orchestration.store.steering import asked_to_stop
@@ -147,11 +149,13 @@ class Coordinator:
         self._selector.register(bell.descriptor, selectors.EVENT_READ)
         self._slots: Bell | None = None
         self._messenger = Messenger(state_dir)
+        self._landers = Landers(state_dir, nursery, self._selector)
         self._most_here = load_settings(None).max_running_here
 
     def close(self) -> None:
         """Let everything go; the runners live on."""
         self._messenger.close()
+        self._landers.close()
         for runner in self._runners.values():
             runner.forget()
         self._selector.close()
@@ -231,6 +235,7 @@ class Coordinator:
         for runner in list(self._runners.values()):
             self._take_in(runner)
         self._start(self._claim())
+        self._landers.send(self._store, to_land(self._store))
         self._look_at({WORKTREES})
 
     def _listen_for_slots(self) -> None:
@@ -337,6 +342,7 @@ class Coordinator:
         )
         reached("end.committed")
         self._start(claimed)
+        self._landers.send(self._store, to_land(self._store))
         ring_all(onlookers(self._state_dir))
 
     def _runner(self, token: str) -> _Runner:

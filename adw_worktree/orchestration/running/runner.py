@@ -8,16 +8,15 @@ could not be written is an attempt that is lost, which the next one makes good.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUnavailable
+from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
 from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.orchestration.runs.processes import end_processes
@@ -89,45 +88,19 @@ def rehearse(assignment: object) -> None:
 
 
 def _live(run: RunDirectory, descriptors: list[int], work: Callable[[], None]) -> NoReturn:
-    """Do the work in a session of our own, and end the process; a report goes to its log."""
-    code = 1
-    try:
-        _leave_coordinator(run, {*descriptors})
+    """Do the work for an attempt in a session of our own, and end the process."""
+
+    def begin() -> None:
+        run.write_pid()
         work()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+
+    live(run.path / "runner.log", descriptors, begin)
 
 
 def worktree_in(run: RunDirectory) -> Path | None:
     """Return the worktree that an attempt noted; None if it got none."""
     paths = run.noted("worktree", "path")
     return Path(paths[0]) if paths else None
-
-
-def _leave_coordinator(run: RunDirectory, keep: set[int]) -> None:
-    """Have a session, streams and signals of our own, and nothing open of the coordinator's."""
-    os.setsid()
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(signum, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    null = os.open(os.devnull, os.O_RDONLY)
-    log = os.open(run.path / "runner.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(null, 0)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    _close_all_but(keep | {0, 1, 2})
-    os.chdir("/")
-    run.write_pid()
-
-
-def _close_all_but(keep: set[int]) -> None:
-    start = 3
-    for descriptor in [*sorted(one for one in keep if one >= 3), os.sysconf("SC_OPEN_MAX")]:
-        os.closerange(start, descriptor)
-        start = descriptor + 1
 
 
 # ---- the attempt -------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from adw_worktree.orchestration.store.calls import (
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.landings import to_land
 from adw_worktree.orchestration.store.records import (
     Attempt,
     Feature,
@@ -274,13 +275,16 @@ def _tell(
 
 
 def has_news(database: Database) -> bool:
-    """Return whether a phase waits for a place, a slot or its time, or an attempt runs."""
+    """Return whether a phase waits for a place, a slot or its time, an attempt runs, or a feature
+    is to land."""
     waiting = database.execute(
         "SELECT 1 FROM phases p JOIN features f ON f.id = p.feature_id"
         " WHERE (p.status = 'ready' OR p.resume_at IS NOT NULL) AND f.status = 'running' LIMIT 1"
     )
     return bool(
-        waiting or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
+        waiting
+        or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
+        or to_land(database)
     )
 
 

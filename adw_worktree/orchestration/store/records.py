@@ -30,6 +30,10 @@ class Feature(NamedTuple):
     priority: int
     status: str
     """`running`, `paused`, `completed` or `cancelled`."""
+    land: str
+    """What becomes of it when it is completed: `leave`, `merge` or `pr`."""
+    landing: str | None
+    """What came of that."""
     created_at: str
     ended_at: str | None
 

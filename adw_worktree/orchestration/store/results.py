@@ -36,6 +36,8 @@ def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
         "status": feature.status,
         "branch": feature.branch,
         "priority": feature.priority,
+        "land": feature.land,
+        "landing": feature.landing,
         "repository": feature.place,
         "created_at": feature.created_at,
         "ended_at": feature.ended_at,

@@ -146,6 +146,8 @@ ALTER TABLE attempts ADD COLUMN allowance_usd DOUBLE PRECISION;
 ALTER TABLE attempts ADD COLUMN verdict TEXT;
 ALTER TABLE attempts ADD COLUMN verdict_message TEXT;
 ALTER TABLE features ADD COLUMN landing TEXT;
+CREATE INDEX features_to_land ON features (id)
+    WHERE status = 'completed' AND land <> 'leave' AND landing IS NULL;
 CREATE TABLE calls (
     attempt TEXT NOT NULL REFERENCES attempts (token),
     number INTEGER NOT NULL,

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adw_worktree.orchestration.store.records import events as load_events
 from tests.support.command_line import Adw, user_hook
-from tests.support.features import COMMIT, kill_all, phase, reasons, start, statuses, until, work
+from tests.support.features import (
+    COMMIT,
+    kill_all,
+    phase,
+    reasons,
+    start,
+    statuses,
+    store,
+    until,
+    until_there,
+    work,
+    write_feature,
+)  # fmt: skip
 from tests.support.repositories import branches, git, worktrees
 
 
@@ -17,6 +33,14 @@ def ended() -> Iterator[None]:
     """End what a test leaves running."""
     yield
     kill_all()
+
+
+def events(adw: Adw) -> list[dict[str, Any]]:
+    database = store()
+    try:
+        return [event._asdict() for event in load_events(database, "1 = 1")]
+    finally:
+        database.close()
 
 
 def completed(adw: Adw) -> None:
@@ -32,6 +56,82 @@ def test_a_completed_feature_is_merged_and_its_branch_goes(adw: Adw, repo: Path)
     assert branches(repo) == {"main"}
     assert worktrees(repo) == [str(repo)]
     assert "merged before" in adw("feature", "finish", "f", code=4).stderr
+
+
+def test_a_feature_that_is_to_be_merged_is(adw: Adw, repo: Path) -> None:
+    start(adw, "f", phase(1), phase(2, needs=[1]), land="merge")
+    work(adw)
+    assert {"f-p1", "f-p2"} <= {*git("ls-tree", "--name-only", "main", cwd=repo).split()}
+    assert branches(repo) == {"main"}
+    assert adw.json("feature", "show", "f")["feature"]["landing"] == "landed"
+
+
+def test_a_merge_that_conflicts_is_told_and_repeated_by_a_person(adw: Adw, repo: Path) -> None:
+    (repo / "f-p1").write_text("other\n")
+    start(adw, "f", phase(1, f"git -C {repo} add f-p1; git -C {repo} commit -qm other", COMMIT),
+          land="merge")  # fmt: skip
+    work(adw)
+    feature = adw.json("feature", "show", "f")["feature"]
+    assert feature["status"] == "completed"
+    assert feature["landing"].startswith("failed: ")
+    kinds = [one["kind"] for one in events(adw)]
+    assert kinds.count("feature.landing-failed") == 1
+    assert "landing" in adw("feature", "show", "f").stdout
+
+
+def test_one_that_lands_is_gone_on_with_after_a_kill(adw: Adw, repo: Path, tmp_path: Path) -> None:
+    user_hook("pre-finish", f"[ $ADW_ID != f ] || [ -e {tmp_path}/go ] || "
+              f"{{ touch {tmp_path}/there; sleep 60; }}")  # fmt: skip
+    start(adw, "f", phase(1), land="merge")
+    until_there(tmp_path / "there")
+    kill_all()
+    (tmp_path / "go").touch()
+    work(adw)
+    assert "f-p1" in git("ls-tree", "--name-only", "main", cwd=repo).split()
+    assert adw.json("feature", "show", "f")["feature"]["landing"] == "landed"
+
+
+FORGE = """\
+#!/bin/sh
+printf '%s\\n' "$*" >>"$0.calls"
+case $2 in
+view) cat "$0.open" 2>/dev/null || exit 1 ;;
+create) cat >"$0.body"; echo https://example.com/pull/7 | tee "$0.open" ;;
+esac
+"""
+
+
+def test_a_pull_request_is_opened_once(
+    adw: Adw, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin" / "gh"
+    program.parent.mkdir()
+    program.write_text(FORGE)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    remote = tmp_path / "remote.git"
+    git("init", "-q", "--bare", str(remote), cwd=tmp_path)
+    git("remote", "add", "origin", str(remote), cwd=repo)
+    start(adw, "f", phase(1), land="pr")
+    work(adw)
+    assert adw.json("feature", "show", "f")["feature"]["landing"] == "https://example.com/pull/7"
+    assert git("rev-parse", "feature/f", cwd=remote) == git("rev-parse", "feature/f", cwd=repo)
+    told = program.with_name("gh.calls").read_text()
+    assert told.count("pr create") == 1
+    assert "--head=feature/f --base=main --title=F" in told
+    assert "1. Phase 1" in program.with_name("gh.body").read_text()
+
+
+def test_a_pull_request_needs_its_program(
+    adw: Adw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git_alone = tmp_path / "bin"
+    git_alone.mkdir()
+    for name in ("git", "sh"):
+        (git_alone / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(git_alone))
+    file = write_feature(adw, "f", phase(1), land="pr")
+    assert "gh" in adw("feature", "start", str(file), "--yes", code=3).stderr
 
 
 def test_as_one_commit_onto_another_branch(adw: Adw, repo: Path) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from adw_worktree.errors import AdwIdTaken, BranchUnusable, PhaseNotInState
-from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import append
+from adw_worktree.orchestration.store.database import Database, Value
+from adw_worktree.orchestration.store.landings import note_landing
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.refs import branch_commit
@@ -51,7 +51,6 @@ def land(
     # Also if it is there: what is missing of it is made good.
     lease = create(project, feature.slug, Wish(branch=feature.branch), output=output).lease
     done = finish(project, lease, terms, output=output)
-    with database.transaction():
-        data = {"into": done.into, "commit": done.commit, "way": done.way}
-        append(database, "feature.landed", feature_id=feature.id, data=data)
+    data: dict[str, Value] = {"into": done.into, "commit": done.commit, "way": done.way}
+    note_landing(database, feature.id, "landed", "feature.landed", data)
     return done

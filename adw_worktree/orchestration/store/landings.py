@@ -1,0 +1,32 @@
+"""What becomes of features that are completed: merged into their base, a pull request, or nothing.
+
+What holds here: a feature that is to land is taken up again until it is noted what came of it.
+"""
+
+from __future__ import annotations
+
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import append
+from adw_worktree.orchestration.store.records import Feature, features
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from adw_worktree.orchestration.store.database import Value
+
+IS_TO_LAND = "status = 'completed' AND land <> 'leave' AND landing IS NULL"
+
+
+def to_land(database: Database) -> list[Feature]:
+    """Return the features that are completed and are to land by themselves."""
+    return features(database, IS_TO_LAND)
+
+
+def note_landing(
+    database: Database, feature_id: int, how: str, kind: str, data: Mapping[str, Value]
+) -> None:
+    """Note what came of a feature's landing: `landed`, an address, or `failed: ` and why."""
+    with database.transaction():
+        database.execute("UPDATE features SET landing = ? WHERE id = ?", [how, feature_id])
+        append(database, kind, feature_id=feature_id, data=data)
