@@ -209,9 +209,10 @@ def _files() -> list[Block]:
 
 def _phases() -> list[Block]:
     return [
-        "A feature is built in phases, each a list of commands that run in a worktree of their "
-        "own. A phase starts when all that it depends on is completed; its commits are merged onto "
-        "the branch of the feature. The file that describes one:",
+        "A feature is built in phases: a list of commands each, or the prompt of an agent (help "
+        "workflows), in a worktree of its own. A phase starts when all that it depends on is "
+        "completed; its commits are merged onto the branch of the feature. The file that describes "
+        "one:",
         Lines(_FEATURE_FILE),
         "`feature start FILE` starts it, and comes back; with `--wait` when all is over. Nothing "
         "has to be kept running, and nothing has to be done after a crash. The statuses:",
@@ -240,11 +241,50 @@ _STATUSES = {
     "ready": "waits for a place, or for a free slot",
     "running": "runs",
     "review": "waits for a person",
-    "paused": "is held by a person",
+    "paused": "is held by a person, or until the limit of its agents ends",
     "completed": "has come through, and is merged",
     "failed": "has failed; phase retry repeats it",
     "blocked": "cannot start, since another failed or was cancelled",
     "cancelled": "was ended by a person",
+}
+
+
+def _workflows() -> list[Block]:
+    return [
+        "A phase with a prompt is worked on by an agent. It goes through the stages of its "
+        "workflow: build (build, test, ship) or sdlc (plan, validate, build, lint, test, review, "
+        "document, ship, cleanup, verify), or one of the settings:",
+        Lines(_WORKFLOW_SETTINGS),
+        "A stage has run (commands), or prompt (of agents: a built-in one, or a file of the "
+        "repository), or is of the kind approve, which waits for a person, or ship, which merges. "
+        "What fails goes back to the agent of on_failure, as often as rounds says. The keys of a "
+        "stage:",
+        Rows([*_STAGE_KEYS.items()]),
+    ]
+
+
+_WORKFLOW_SETTINGS = """\
+[stages.test]
+run = ["nox -s tests"]
+
+[stages.build]
+prompt = "build"
+agents = ["claude", "codex"]
+budget_usd = 5.0
+
+[workflows.careful]
+stages = ["plan", "build", "test", "approve", "ship"]\
+"""
+_STAGE_KEYS = {
+    "run": "commands; exit code 0 passes",
+    "prompt": "what an agent is told, with {{issue}} and what else is known in it",
+    "agents": "which; each after the first is the fallback for the one before",
+    "timeout": "seconds, or 45m",
+    "idle_timeout": "how long an agent may print nothing",
+    "retries": "how often one is called again after what may pass by itself",
+    "budget_usd": "what its agents may cost in one phase",
+    "on_failure": "the stage whose agent gets what failed",
+    "rounds": "how often it gets it",
 }
 
 TOPICS: Mapping[str, Topic] = {
@@ -255,6 +295,7 @@ TOPICS: Mapping[str, Topic] = {
     "env-file": Topic("the variables of a worktree, and templates", "ENV FILE", _env_file),
     "user-hooks": Topic("commands of your own around create and remove", "USER HOOKS", _user_hooks),
     "phases": Topic("features, and how their phases run", "PHASES", _phases),
+    "workflows": Topic("agents, stages and workflows", "WORKFLOWS", _workflows),
     "files": Topic("what lies where", "FILES", _files),
 }
 """In the order of the man page's sections."""

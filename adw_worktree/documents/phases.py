@@ -18,6 +18,16 @@ EndReason = Literal[
 ]  # fmt: skip
 
 
+class Cost(Document):
+    """What agents have cost."""
+
+    usd: float
+    """Of the calls whose cost is known."""
+    calls: int
+    unknown: int
+    """Calls whose cost is not known."""
+
+
 class FeatureRow(Document):
     """A feature."""
 
@@ -29,12 +39,17 @@ class FeatureRow(Document):
     """Where its phases land."""
     priority: int
     """10 is urgent, 90 the background."""
+    land: Literal["leave", "merge", "pr"]
+    """What becomes of it when it is completed."""
+    landing: str | None
+    """What came of that: `landed`, the address of a pull request, or `failed: ` and why."""
     repository: str
     """Its main worktree."""
     created_at: Time
     ended_at: Time | None
     phases: dict[Status, int]
     """How many are in each status."""
+    cost: Cost
 
 
 class PhaseRow(Document):
@@ -53,6 +68,8 @@ class PhaseRow(Document):
     priority: int
     adw_id: AdwId
     error_message: str | None
+    resume_at: Time | None
+    """When the limit of its agents ends, if that is why it is paused."""
     created_at: Time
     ready_at: Time | None
     started_at: Time | None
@@ -64,13 +81,47 @@ class StageRow(Document):
 
     position: int
     name: str
-    kind: str
-    status: Literal["running", "passed", "failed"]
+    kind: Literal["agent", "run", "approve", "ship"]
+    round: int
+    """1, and one more for each failure that led to it."""
+    status: Literal["running", "passed", "failed", "moved", "waiting"]
+    """`moved`: the feature's branch had moved on, and it was tested again."""
     exit_code: int | None
     log: str | None
     """Its file in the directory of the attempt."""
     started_at: Time
     ended_at: Time | None
+
+
+class CallRow(Document):
+    """A call of an agent."""
+
+    number: int
+    stage: str
+    agent: str
+    model: str | None
+    session_id: str | None
+    turns: int | None
+    prompt_length: int
+    """In characters."""
+    input_tokens: int | None
+    """Without those that were read from a cache or written to one."""
+    cached_tokens: int | None
+    cache_write_tokens: int | None
+    output_tokens: int | None
+    reasoning_tokens: int | None
+    """Of the output."""
+    cost_usd: float | None
+    """Null if it is not known."""
+    cost_source: Literal["reported", "estimated", "unknown"]
+    status: Literal["ok", "error", "limit", "budget", "turns", "denied", "killed"]
+    error: str | None
+    denied: list[str]
+    """What it asked for and was not allowed."""
+    retry_count: int
+    latency_ms: int | None
+    started_at: Time
+    ended_at: Time
 
 
 class AttemptRow(Document):
@@ -93,9 +144,15 @@ class AttemptRow(Document):
     end_reason: EndReason | None
     """None while it runs."""
     exit_code: int | None
+    allowance_usd: float | None
+    """How much its agents may cost."""
+    verdict: Literal["approved", "rejected"] | None
+    """What a person said of it."""
+    verdict_message: str | None
     started_at: Time
     ended_at: Time | None
     stages: list[StageRow]
+    calls: list[CallRow]
 
 
 class EventRow(Document):
@@ -138,7 +195,7 @@ class PhaseList(Done):
 
 
 class PhaseShow(Done):
-    """`phase show`, `retry`, `cancel`, `pause` and `resume`"""
+    """`phase show`, `retry`, `cancel`, `pause`, `resume`, `approve` and `reject`"""
 
     phase: PhaseRow
     commands: list[str]

@@ -43,6 +43,9 @@ _SEE = {
     "trash_days": "[the trash](reliability.md#the-trash)",
     "hooks": "[Hooks](#hooks)",
     "agents": "[agents](agents.md)",
+    "stages": "[workflows](workflows.md)",
+    "workflows": "[workflows](workflows.md)",
+    "land": "[workflows](workflows.md#when-all-is-done)",
     "max_running": "[features and phases](phases.md)",
     "notify_url": "[events](phases.md#be-told)",
 }
