@@ -89,6 +89,8 @@ class StageRow(Document):
     exit_code: int | None
     log: str | None
     """Its file in the directory of the attempt."""
+    tested_commit: str | None
+    """The commit that a check has looked at."""
     started_at: Time
     ended_at: Time | None
 

@@ -49,6 +49,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--workflow", metavar="NAME", help="of `start`: for all phases that have a prompt"
     )
     parser.add_argument("--priority", type=int, metavar="N", help="of `start`: 0 to 100")
+    parser.add_argument(
+        "--budget", type=float, metavar="USD", help="of `retry`: what its agents may cost in all"
+    )
     parser.add_argument("--into", metavar="BRANCH", help="of `finish`: default as of finish")
     way = parser.add_mutually_exclusive_group()
     for name in ("merge", "squash", "rebase"):
@@ -61,6 +64,8 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
+    if args.budget is not None and not 0 < args.budget <= 1e6:
+        raise UsageError("--budget takes a sum of US dollars", hint="--budget 5")
     if args.max_running is not None and not 1 <= args.max_running <= 1000:
         raise UsageError("--max-running takes a number from 1 to 1000", hint="3 is the default")
     if args.action != "list" and args.name is None:
@@ -225,12 +230,13 @@ def _change(database: Database, args: Namespace) -> Outcome:
     if args.action == "priority":
         _require_priority(args.value, f"adw-worktree feature priority {args.name} 10")
         steering.set_feature_priority(database, args.name, args.value)
+    elif args.action == "retry":
+        steering.retry_feature(database, args.name, args.budget)
     else:
         change = {
             "pause": steering.pause_feature,
             "resume": steering.resume_feature,
             "cancel": steering.cancel_feature,
-            "retry": steering.retry_feature,
         }[args.action]
         change(database, args.name)
     summon(state_directory())

@@ -45,6 +45,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="of `list`: those of every feature")
     parser.add_argument("-f", "--follow", action="store_true", help="of `log`: as it is written")
     parser.add_argument("-m", "--message", metavar="TEXT", help="of a report, or of `reject`")
+    parser.add_argument(
+        "--budget", type=float, metavar="USD", help="of `retry`: what its agents may cost in all"
+    )
     parser.add_argument("--attempt", metavar="TOKEN", help="of a report from elsewhere")
 
 
@@ -53,6 +56,8 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
+    if args.budget is not None and not 0 < args.budget <= 1e6:
+        raise UsageError("--budget takes a sum of US dollars", hint="--budget 5")
     if args.action in ("show", "log", "diff", *_STEERING) and args.name is None:
         raise UsageError(
             f"phase {args.action} needs the name of a phase", hint="adw-worktree phase list"
@@ -135,9 +140,10 @@ def _steer(database: Database, args: Namespace) -> Outcome:
                 "phase reject needs a message", hint="say what is to change, with -m TEXT"
             )
         steering.reject_phase(database, args.name, args.message)
+    elif args.action == "retry":
+        steering.retry_phase(database, args.name, args.budget)
     else:
         change = {
-            "retry": steering.retry_phase,
             "cancel": steering.cancel_phase,
             "pause": steering.pause_phase,
             "resume": steering.resume_phase,

@@ -1,7 +1,8 @@
 """The executor: takes an attempt through the stages of its workflow.
 
 What holds here: where an attempt stands is in its journal before each stage begins, so that the
-next attempt goes on there. It knows no agent and no command, and does not decide what starts.
+next attempt goes on there. Nothing is shipped but the very commit at which all checks have passed.
+It knows no agent and no command, and does not decide what starts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from adw_worktree.orchestration.runs.summon import summon
+from adw_worktree.orchestration.stages.order import head_commit
 from adw_worktree.orchestration.stages.run_stage import run_commands
 from adw_worktree.orchestration.stages.shipping import ship
 from adw_worktree.orchestration.stages.stage import Bench, Outcome, Turn
@@ -21,11 +23,12 @@ from adw_worktree.orchestration.workflows.progress import (
     after_move,
     after_rejection,
     after_success,
+    checks_before_shipping,
     first,
     from_entry,
     to_entry,
 )
-from adw_worktree.orchestration.workflows.workflow import Workflow
+from adw_worktree.orchestration.workflows.workflow import CHECKS, Stage, Workflow
 from adw_worktree.system.faults import reached
 
 TYPE_CHECKING = False
@@ -40,9 +43,15 @@ def execute(bench: Bench) -> End:
     position = 0
     while progress.stage is not None:
         position += 1
+        if _is_unproven(bench, progress):
+            again = after_move(bench.workflow, progress)
+            if again is None:
+                text = "its checks change what they check, again and again"
+                return End("needs-person", text)
+            progress = again
         outcome = _run(bench, progress, position)
         if outcome.status == "passed":
-            if bench.workflow.stage(progress.stage).kind == "ship":
+            if _ships(bench.workflow, progress):
                 shipped = outcome.end
             progress = after_success(bench.workflow, progress)
             continue
@@ -80,6 +89,7 @@ def _run(bench: Bench, progress: Progress, position: int) -> Outcome:
     if position > 1:
         summon(bench.assignment.state_dir, run.path.name)
     reached("stage.started")
+    before = _commit_to_prove(bench, stage)
     try:
         outcome = _KINDS[stage.kind](bench, Turn(stage, progress, position, log, name))
     finally:
@@ -91,8 +101,33 @@ def _run(bench: Bench, progress: Progress, position: int) -> Outcome:
         status=_STATUSES.get(outcome.status, outcome.status),
         exit_code=outcome.end.exit_code,
         failure=outcome.failure,
+        tested_commit=before if before == _commit_to_prove(bench, stage) else None,
     )
     return outcome
+
+
+def _commit_to_prove(bench: Bench, stage: Stage) -> str | None:
+    """Return the commit that a check looks at; None for other stages, and without agents."""
+    is_check = stage.kind in CHECKS and bench.assignment.task is not None
+    return head_commit(bench) if is_check else None
+
+
+def _ships(workflow: Workflow, progress: Progress) -> bool:
+    return workflow.stage(str(progress.stage)).kind == "ship"
+
+
+def _is_unproven(bench: Bench, progress: Progress) -> bool:
+    """Return whether a commit is to be shipped at which not all checks have passed."""
+    checks = checks_before_shipping(bench.workflow)
+    if bench.assignment.task is None or not checks or not _ships(bench.workflow, progress):
+        return False
+    proven: dict[str, str | None] = {}
+    for run in (*reversed(bench.assignment.interrupted), bench.around.run):
+        for entry in run.journal()[0]:
+            if entry["kind"] == "stage.ended" and entry.get("status") == "passed":
+                proven[entry["name"]] = entry.get("tested_commit")
+    head = head_commit(bench)
+    return any(proven.get(name) != head for name in checks)
 
 
 def _await_approval(bench: Bench, turn: Turn) -> Outcome:

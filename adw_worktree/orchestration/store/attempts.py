@@ -234,9 +234,16 @@ def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) ->
 
 def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
     database.execute(
-        "UPDATE stages SET status = ?, exit_code = ?, ended_at = ?"
+        "UPDATE stages SET status = ?, exit_code = ?, ended_at = ?, tested_commit = ?"
         " WHERE attempt = ? AND position = ?",
-        [entry["status"], entry["exit_code"], entry["at"], attempt.token, entry["position"]],
+        [
+            entry["status"],
+            entry["exit_code"],
+            entry["at"],
+            entry.get("tested_commit"),
+            attempt.token,
+            entry["position"],
+        ],
     )
     status = {"status": entry.get("status")}
     _tell(database, attempt, entry["kind"], status, stage=entry["name"])

@@ -111,6 +111,8 @@ class Stage(NamedTuple):
     status: str
     exit_code: int | None
     log: str | None
+    tested_commit: str | None
+    """The commit that it has checked."""
     started_at: str
     ended_at: str | None
 

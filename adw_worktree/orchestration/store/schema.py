@@ -142,6 +142,7 @@ ALTER TABLE phases ADD COLUMN agents TEXT;
 ALTER TABLE phases ADD COLUMN budget_usd DOUBLE PRECISION;
 ALTER TABLE phases ADD COLUMN resume_at TEXT;
 CREATE INDEX phases_resuming ON phases (resume_at) WHERE resume_at IS NOT NULL;
+ALTER TABLE stages ADD COLUMN tested_commit TEXT;
 ALTER TABLE attempts ADD COLUMN allowance_usd DOUBLE PRECISION;
 ALTER TABLE attempts ADD COLUMN verdict TEXT;
 ALTER TABLE attempts ADD COLUMN verdict_message TEXT;

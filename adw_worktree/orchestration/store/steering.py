@@ -79,13 +79,18 @@ def _stop(database: Database, name: str, status: Status, how: str) -> Phase:
         return _again(database, phase)
 
 
-def retry_phase(database: Database, name: str) -> Phase:
+def retry_phase(database: Database, name: str, budget_usd: float | None = None) -> Phase:
     """Let a phase that failed, was cancelled, or waits for a person run again.
 
-    Those that it blocked wait for it again. Raises UnknownPhase, PhaseNotInState.
+    Those that it blocked wait for it again. `budget_usd` is its budget from now on, with what it
+    has cost so far. Raises UnknownPhase, PhaseNotInState.
     """
     with database.transaction():
         feature, phase = find_phase(database, name)
+        if budget_usd is not None:
+            database.execute(
+                "UPDATE phases SET budget_usd = ? WHERE id = ?", [budget_usd, phase.id]
+            )
         require_running(feature)
         called = name_of(feature, phase)
         if phase.status == "blocked":
@@ -162,13 +167,18 @@ def _judge(
     wait_for_needs(database, phase)
 
 
-def retry_feature(database: Database, name: str) -> None:
+def retry_feature(database: Database, name: str, budget_usd: float | None = None) -> None:
     """Let every phase of a feature that failed, was cancelled, or waits for a person run again.
 
-    A cancelled feature goes on. Raises UnknownPhase, PhaseNotInState, FeatureExists.
+    A cancelled feature goes on. `budget_usd` is its budget from now on, with what it has cost so
+    far. Raises UnknownPhase, PhaseNotInState, FeatureExists.
     """
     with database.transaction():
         feature = find_feature(database, name)
+        if budget_usd is not None:
+            database.execute(
+                "UPDATE features SET budget_usd = ? WHERE id = ?", [budget_usd, feature.id]
+            )
         ended = phases(
             database,
             "feature_id = ? AND status IN ('failed', 'cancelled', 'review')",

@@ -78,6 +78,13 @@ def after_rejection(workflow: Workflow, progress: Progress, comment: str) -> Pro
     return Progress(agents[-1], {}, progress.stage, comment)
 
 
+def checks_before_shipping(workflow: Workflow) -> list[str]:
+    """Return the checks that are to have passed at the commit that is shipped."""
+    names = [stage.name for stage in workflow.stages]
+    [ship] = [stage.name for stage in workflow.stages if stage.kind == "ship"]
+    return names[names.index(_checks_before(workflow, ship)) : names.index(ship)]
+
+
 def to_entry(progress: Progress) -> dict[str, Any]:
     """Return the progress as it stands in a journal."""
     return {**progress._asdict(), "rounds": dict(progress.rounds)}

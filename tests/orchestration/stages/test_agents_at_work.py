@@ -229,6 +229,31 @@ def test_what_lands_is_what_was_tested(adw: Adw) -> None:
     assert len(log.read_text().split()) == 3
 
 
+def test_a_check_that_commits_is_repeated(adw: Adw) -> None:
+    """What a formatter commits was seen by no test."""
+    place = adw.directory.parent
+    add_settings("[workflows.tidy]", stages=["build", "format", "test", "ship"])
+    fix = "grep -q pretty f || { echo pretty >f; git commit -qam pretty; }"
+    add_settings("[stages.format]", run=fix)
+    add_settings("[stages.test]", run=f"git rev-parse HEAD >>{place}/tested")
+    scripted(adw, "one", "echo ugly >f; git add f; git commit -qm f")
+    run_to_end(adw, only("one", workflow="tidy"))
+    assert statuses(adw, "x") == {1: "completed"}
+    assert git(adw.directory, "rev-parse", "feature/x") in (place / "tested").read_text()
+    found = shown(adw, "x.1")["attempts"][-1]["stages"]
+    checked = {one["name"]: one["tested_commit"] for one in found}
+    assert checked["format"] == checked["test"]
+    assert [one["name"] for one in found].count("format") == 2
+
+
+def test_a_check_that_always_commits_waits_for_a_person(adw: Adw) -> None:
+    add_settings("[stages.test]", run="echo x >>f; git add f; git commit -qm more")
+    scripted(adw, "one", COMMIT)
+    run_to_end(adw, only("one"))
+    assert statuses(adw, "x") == {1: "review"}
+    assert "again and again" in shown(adw, "x.1")["phase"]["error_message"]
+
+
 # ---- conflicts ---------------------------------------------------------------------------------
 
 
@@ -408,6 +433,9 @@ def test_a_budget_ends_an_agent_while_it_runs(adw: Adw) -> None:
     work(adw)
     assert reasons(adw, "x.1") == ["over-budget"] * 2, "what is used up stays used up"
     assert len(calls(adw)) == 1
+    adw("phase", "retry", "x.1", "--budget", "5")
+    work(adw)
+    assert len(calls(adw)) > 1, "a person gives it more"
 
 
 def test_a_feature_s_budget_is_shared_out(adw: Adw) -> None:
