@@ -19,6 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support import agent_programs
+from tests.support.model_server import ModelServer, Script
+from tests.support.model_turns import Edit, Say, Turn, Usage
+
 from .svg import THEMES
 from .terminal import drawn, record, screen
 
@@ -36,6 +40,8 @@ class Session(NamedTuple):
     before: tuple[str, ...]
     """Shell commands that are not shown."""
     shown: tuple[str, ...]
+    agents: Script | None = None
+    """What the model of Claude Code and Codex says, if the session needs them."""
 
 
 def _serve(repository: str, adw_id: str) -> str:
@@ -58,7 +64,55 @@ def _feature(slug: str, *phases: tuple[str, str, str, str]) -> str:
     return "cat >../login.toml <<'END'\n" + "\n".join(lines) + "\nEND"
 
 
+def _built(slug: str, *phases: tuple[str, str, str]) -> str:
+    """Return a command that writes a feature for agents; of each phase title, needs, agent."""
+    lines = [f'slug = "{slug}"', 'title = "Log in"', "budget_usd = 5.0"]
+    for number, (title, needs, agent) in enumerate(phases, 1):
+        lines += ["[[phases]]", f"number = {number}", f'title = "{title}"',
+                  f"depends_on = [{needs}]", f'agents = ["{agent}"]',
+                  f'prompt = "Build the part {title}."']  # fmt: skip
+    settings = '[stages.test]\nrun = "! grep -rn TODO src"'
+    files = {"../login.toml": "\n".join(lines), "adw-worktree.toml": settings}
+    written = [f"cat >{name} <<'END'\n{text}\nEND" for name, text in files.items()]
+    return "\n".join([*written, "git add -A; git commit -qm settings; adw-worktree trust --yes"])
+
+
+def _writes(name: str, text: str, seconds: float) -> list[Turn]:
+    """Return the turns of a model that writes a file."""
+    usage = Usage(input=4000, cached=12_000, output=900)
+    return [Edit(f"src/{name}", f"{text}\n", usage=usage, seconds=seconds),
+            Say("Done.", usage=usage)]  # fmt: skip
+
+
 SESSIONS = (
+    Session(
+        "agents",
+        "feature start has agents build five phases; what a test finds goes back to its agent",
+        96,
+        (
+            _built(
+                "login",
+                ("Schema", "", "claude"),
+                ("API", "1", "claude"),
+                ("Form", "1", "codex"),
+                ("Mails", "1", "codex"),
+                ("Docs", "2, 3, 4", "claude"),
+            ),
+        ),
+        (
+            "adw-worktree feature start ../login.toml --yes --wait",
+            "adw-worktree phase show login.2",
+            "adw-worktree feature show login | head -2",
+        ),
+        {
+            "has not passed": _writes("api", "api", 1.0),
+            "part Schema": _writes("schema", "schema", 1.0),
+            "part API": _writes("api", "api  # TODO: errors", 2.0),
+            "part Form": _writes("form", "form", 1.0),
+            "part Mails": _writes("mails", "mails", 1.5),
+            "part Docs": _writes("docs", "docs", 1.0),
+        },
+    ),
     Session(
         "feature",
         "feature start runs five phases, three of them at once; feature finish merges the result",
@@ -127,8 +181,11 @@ def recorded(session: Session) -> bytes:
     """Return what a terminal got in the session, prompts included."""
     root = tempfile.mkdtemp(prefix="", dir="/tmp")
     started = _Processes()
+    model = ModelServer(session.agents)
     try:
         env = _environment(Path(root))
+        if session.agents is not None:
+            env |= _agents(model, env)
         for name in ("app", "api", "web"):
             _make_repository(Path(root, name), env)
         place = Path(root, "app")
@@ -141,8 +198,22 @@ def recorded(session: Session) -> bytes:
         )
     finally:
         started.end()
+        if session.agents is not None:
+            model.stop()
         shutil.rmtree(root, ignore_errors=True)
     return _settled(data, root)
+
+
+def _agents(model: ModelServer, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables under which Claude Code and Codex ask the model, which is started."""
+    programs = agent_programs.directory()
+    if programs is None:
+        raise SystemExit("error: npm cannot install Claude Code and Codex here")
+    model.__enter__()
+    home = Path(env["HOME"])
+    home.mkdir(exist_ok=True)
+    path = f"{programs}{os.pathsep}{env['PATH']}"
+    return {**model.environment(home), "PATH": path}
 
 
 def _output(
