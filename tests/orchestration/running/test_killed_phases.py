@@ -21,6 +21,7 @@ from tests.support.features import (
     phase,
     processes,
     reasons,
+    shown,
     start,
     statuses,
     until_there,
@@ -29,6 +30,7 @@ from tests.support.features import (
 )
 from tests.support.machine import settle
 from tests.support.repositories import branches, git, worktrees
+from tests.support.scripted_agent import add_settings, scripted
 from tests.support.stress_size import count, stress_size
 
 
@@ -96,9 +98,38 @@ def test_killed_at_a_step_phases_come_through(adw: Adw, tmp_path: Path, point: s
     assert_all_came_through(adw, tmp_path, range(1, 3))
 
 
+OF_AGENTS = ("stage.started", "call.before", "call.noted", "ship.merged")
+
+
+@pytest.mark.parametrize("point", stress_size(OF_AGENTS[:3], OF_AGENTS))
+@pytest.mark.parametrize("nth", stress_size([1], [1, 2, 3]))
+def test_killed_at_a_step_agents_come_through(
+    adw: Adw, tmp_path: Path, point: str, nth: int
+) -> None:
+    """Two work at once, so that the branch moves under one of them; each call is a row."""
+    add_settings("[stages.test]", run="test -e $ADW_ID")
+    noted = watched(tmp_path, 0, 0.05).replace("lock0", "lock$ADW_ID")
+    agent = scripted(adw, "one", last=f"{noted}; {AGAIN}")
+    prompts = [{"number": number, "title": f"Phase {number}", "prompt": "Do it.",
+                "agents": ["one"], "attempts": 1000} for number in (1, 2)]  # fmt: skip
+    file = write_feature(adw, "f", *prompts)
+    adw("feature", "start", str(file), "--yes", code=None, ADW_FAULT=f"{point}:{nth}=kill")
+    deadline = time.monotonic() + 3
+    while processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_all()
+    count("kills")
+    if not adw.json("feature", "list")["features"]:
+        adw("feature", "start", str(file), "--yes")
+    assert_all_came_through(adw, tmp_path, range(1, 3))
+    rows = [call for number in (1, 2) for one in shown(adw, f"f.{number}")["attempts"]
+            for call in one["calls"]]  # fmt: skip
+    assert len(rows) >= agent.calls
+
+
 def test_killed_at_random_moments_phases_come_through(adw: Adw, tmp_path: Path) -> None:
-    choice = random.Random(stress_size(1, random.randrange(1 << 30)))
-    deadline = time.monotonic() + stress_size(6, 600)
+    choice = stress_size(random.Random(1), random.Random())
+    deadline = time.monotonic() + stress_size(6.0, 600.0)
     for turn in itertools.count():
         directory = tmp_path / f"{turn}"
         directory.mkdir()
