@@ -97,7 +97,7 @@ def _require_identity(project: Project) -> None:
     if found.returncode != 0:
         raise SettingsError(
             "git does not know who commits, and what agents do is committed",
-            hint="git config --global user.name NAME, and user.email ADDRESS",
+            hint="set user.name and user.email in your configuration of git",
         )
 
 

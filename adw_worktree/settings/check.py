@@ -85,7 +85,7 @@ MOMENTS: Mapping[str, str] = {
 
 USER_ONLY = ("max_running_here", "notify_url", "notify_secret")
 """Keys that a repository's file may not have: what a machine can bear, and who is told what."""
-FURTHER = frozenset({"agents", "stages", "workflows"})
+FURTHER = ("agents", "stages", "workflows")
 """Keys of tables that are looked into by those who use them."""
 _ENABLED = "enabled"
 _KEYS_BELOW = {"hooks": MOMENTS, "postgres": (*POSTGRES, _ENABLED)}
@@ -146,7 +146,7 @@ def checked(layer: Layer) -> dict[str, Any]:
             moment: HookCommands(commands, layer.from_repository)
             for moment, commands in values["hooks"].items()
         }
-    for key in FURTHER & values.keys():
+    for key in [one for one in FURTHER if one in values]:
         values[key] = {
             name: Table(table, layer.from_repository) for name, table in values[key].items()
         }

@@ -82,9 +82,12 @@ def _synopsis(parser: argparse.ArgumentParser, program: str) -> list[str]:
         words = parser.usage.removeprefix(program).split()
     else:
         words = [word for action in _shown_actions(parser) for word in [_usage(action)] if word]
-    # A long list of choices may be broken after any of them.
-    shown = [text(word).replace(",", ",\\:") for word in words]
-    return [".PP", " ".join([bold(program), *shown])]
+    return [".PP", " ".join([bold(program), *(_breakable(text(word)) for word in words)])]
+
+
+def _breakable(roff: str) -> str:
+    """Return a list of choices that may be broken after any of them."""
+    return roff.replace(",", ",\\:")
 
 
 def _usage(action: argparse.Action) -> str:
@@ -118,7 +121,7 @@ def _arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
     for action in _shown_actions(parser):
         if action.nargs == argparse.PARSER or (not action.option_strings and not action.help):
             continue
-        value = "" if action.nargs == 0 else f" {italic(_value(action))}"
+        value = "" if action.nargs == 0 else f" {_breakable(italic(_value(action)))}"
         words = ", ".join(f"{bold(flag)}{value}" for flag in action.option_strings)
         yield from (".TP", words or value.strip(), prose(_sentence(action.help or "")))
 

@@ -44,6 +44,7 @@ FILES = (
     "worktrees/test_database.py",
     "orchestration/running/test_killed_phases.py",
     "orchestration/store/test_against_model.py",
+    "orchestration/stages/test_real_agents.py",
 )
 
 

@@ -149,11 +149,13 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     needed = [one for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one]
     assert sorted(needed) == [
         "filelock>=4.2.1",
+        "genai-prices>=0.2",
         "gitpython>=3.1.43",
         "platformdirs>=4",
         "psutil>=6",
         "pydantic>=2.7",
         "rich>=13",
+        "tenacity>=9",
         "watchdog>=7.1",
     ]
     classifiers = metadata.get_all("Classifier", [])

@@ -157,7 +157,7 @@ def _begin(bench: Bench) -> Progress:
         steps = [one for one in run.journal()[0] if one["kind"].startswith("stage.")]
         if not steps:
             continue
-        at = _reached(bench.workflow, steps)
+        at = _stood_at(bench.workflow, steps)
         judged = [one for one in assignment.earlier if one.token == run.path.name]
         verdict = judged[0].verdict if judged else None
         if verdict == "rejected":
@@ -169,7 +169,7 @@ def _begin(bench: Bench) -> Progress:
     return first(bench.workflow)
 
 
-def _reached(workflow: Workflow, steps: list[dict[str, Any]]) -> Progress:
+def _stood_at(workflow: Workflow, steps: list[dict[str, Any]]) -> Progress:
     """Return where an attempt stood, by the stages in its journal."""
     started = [one for one in steps if one["kind"] == "stage.started"]
     if not started:

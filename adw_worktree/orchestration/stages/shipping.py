@@ -142,7 +142,10 @@ def _bring_up_to_date(bench: Bench) -> Outcome:
     into = bench.assignment.feature.branch
     checkout = Checkout(bench.project.repo.admin_root / str(bench.lease.admin_id), bench.worktree)
     if work_in(bench.project, bench.worktree, checkout.git_directory):
-        raise DirtyWorktree(f"{bench.worktree} has uncommitted work")
+        raise DirtyWorktree(
+            f"the worktree {bench.worktree} has uncommitted work",
+            hint=f"commit it, then adw-worktree phase retry {bench.assignment.name}",
+        )
     merged = run_git(["merge", "--no-edit", f"refs/heads/{into}"], checkout, check=False)
     if merged.returncode == 0:
         reached("ship.merged")

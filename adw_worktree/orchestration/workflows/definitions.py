@@ -23,6 +23,7 @@ from adw_worktree.settings.model import Settings
 if TYPE_CHECKING:
     from adw_worktree.orchestration.workflows.workflow import Kind
 
+_HINT = "adw-worktree help workflows (it has an example)"
 _AGENT_SECONDS, _IDLE_SECONDS = 2700.0, 600.0
 """An agent's call may last 45 minutes, 10 of them in silence, where nothing else is set."""
 
@@ -322,6 +323,4 @@ def _checked(kind: type[_Table], key: str, values: Mapping[str, Any]) -> _Table:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in (key, *first["loc"]))
-        raise WorkflowInvalid(
-            f"{where}: {first['msg']}", hint="adw-worktree help workflows (it has an example)"
-        ) from exc
+        raise WorkflowInvalid(f"{where}: {first['msg']}", hint=_HINT) from exc

@@ -41,6 +41,8 @@ OF_ONE_PHASE = [
     "attempt.started",
     "stage.started",
     "stage.ended",
+    "stage.started",
+    "stage.ended",
     "attempt.ended",
     "phase.completed",
     "feature.completed",
