@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from adw_worktree.orchestration.store.deliveries import Way
 
 
+LANDINGS = {
+    "merge": ["when it is completed, it is merged into its base"],
+    "pr": ["when it is completed, it is pushed, and becomes a pull request"],
+}
+
+
 class Prepared(NamedTuple):
     """A feature that was looked through and could be started."""
 
@@ -37,12 +43,14 @@ class Prepared(NamedTuple):
     """Of the commands, prompts and workflows, for their approval."""
     workflows: Mapping[int, Defined]
     """By the number of the phase; none for a phase of commands."""
+    land: str
+    """What becomes of it when it is completed."""
 
     @property
     def notes(self) -> list[str]:
         """What a person should know before it runs."""
         found = [note for one in self.workflows.values() for note in one.notes]
-        return [*dict.fromkeys(found)]
+        return [*dict.fromkeys(found), *LANDINGS.get(self.land, [])]
 
 
 def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepared:
@@ -66,8 +74,9 @@ def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepar
         require_forge()
     if workflows:
         _require_identity(project)
-    digest = commands_digest(plan, workflows)
-    return Prepared(plan, origin_of(project, str(file), text), digest, workflows)
+    digest = commands_digest(plan, workflows, plan.land or project.settings.land)
+    land = plan.land or project.settings.land
+    return Prepared(plan, origin_of(project, str(file), text), digest, workflows, land)
 
 
 def _workflows(project: Project, plan: FeatureFile, chosen: str | None) -> dict[int, Defined]:
@@ -107,12 +116,16 @@ def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
     return Origin(_identity(project), place, plan_path, plan_text, getpass.getuser())
 
 
-def commands_digest(plan: FeatureFile, workflows: Mapping[int, Defined]) -> str:
-    """Return the digest of all that a feature runs: commands, prompts, and their workflows."""
+def commands_digest(plan: FeatureFile, workflows: Mapping[int, Defined], land: str) -> str:
+    """Return the digest of all that a feature runs: commands, prompts, and their workflows; with
+    `land`, what becomes of it when it is completed."""
     lines = [f"{phase.number}\0{command}" for phase in plan.phases for command in phase.run]
     for phase in plan.phases:
         if phase.number in workflows:
-            lines += [f"{phase.number}\0{phase.prompt}", to_json(workflows[phase.number].workflow)]
+            lines += [f"{phase.number}\0{plan.title}\0{phase.title}\0{phase.prompt}",
+                      to_json(workflows[phase.number].workflow)]  # fmt: skip
+    if land != "leave":
+        lines += [f"land\0{land}\0{plan.base}"]
     return sha256("\0\0".join(["feature", *lines]).encode()).hexdigest()
 
 

@@ -165,6 +165,7 @@ def _approve(project: Project, prepared: Prepared, args: Namespace) -> None:
 
 def _asked(prepared: Prepared) -> Iterator[str]:
     """Yield all that a feature asks to run, as a person should read it before approving."""
+    from adw_worktree.orchestration.start import LANDINGS
     from adw_worktree.system.text import printable
 
     for phase in prepared.plan.phases:
@@ -175,6 +176,7 @@ def _asked(prepared: Prepared) -> Iterator[str]:
             stages = ", ".join(stage.name for stage in workflow.stages)
             yield f"  phase {phase.number}: workflow {workflow.name} ({stages}) with the prompt"
             yield from (f"    {printable(line)}" for line in str(phase.prompt).strip().split("\n"))
+    yield from (f"  {note}" for note in LANDINGS.get(prepared.land, []))
     workflows = [one.workflow for one in prepared.workflows.values()]
     commands = {command: None for one in workflows for stage in one.stages
                 for command in stage.commands}  # fmt: skip

@@ -21,7 +21,7 @@ from adw_worktree.orchestration.agents.agent import Agent, Session
 from adw_worktree.orchestration.agents.faults import limited
 from adw_worktree.orchestration.agents.lines import Lines
 from adw_worktree.orchestration.agents.prices import priced
-from adw_worktree.orchestration.agents.record import Reader, Record
+from adw_worktree.orchestration.agents.record import Reader, Record, cleaned, without
 from adw_worktree.system.process_end import end_of
 
 _CHUNK_BYTES = 65536
@@ -45,12 +45,16 @@ class Bounds(NamedTuple):
     idle_seconds: float | None = None
     """Without a line of output."""
     budget_usd: float | None = None
+    before: Sequence[float | None] = ()
+    """What its session had taken before: cost, and each of the tokens."""
 
 
 class Ears(NamedTuple):
     """What is listened to beside the agent."""
 
     descriptors: Sequence[int] = ()
+    once: Sequence[int] = ()
+    """Those of them that stay readable, and say nothing more."""
     heed: Callable[[set[int]], float | None] = lambda _ready: None
     """Called with those that are readable, and once when the agent has started with none. Returns
     the seconds after which the call is to end, None to go on."""
@@ -160,6 +164,8 @@ class _Talk:
                         selector.unregister(output)  # it closed its output, and may work on
                     if ready & {*self._ears.descriptors}:
                         self._heed(ready & {*self._ears.descriptors})
+                    for descriptor in ready & {*self._ears.once}:
+                        selector.unregister(descriptor)
                     cut = self._gone_too_far()
                     if cut is not None:
                         return cut
@@ -223,7 +229,8 @@ class _Talk:
         if budget is None or not self._has_news or now < self._priced + _PRICING_SECONDS:
             return False
         self._priced, self._has_news = now, False
-        cost = priced(self._reader.record(None), self._model).cost_usd
+        record = priced(self._reader.record(None), self._model)
+        cost = without(record, self._bounds.before).cost_usd
         return cost is not None and cost > budget
 
     def _end(self) -> None:
@@ -233,12 +240,14 @@ class _Talk:
                 os.killpg(self._child.pid, signum)
             with suppress(subprocess.TimeoutExpired):
                 self._child.wait(seconds)
-                return
+                break
+        with suppress(ProcessLookupError):  # what it started, and did not take with it
+            os.killpg(self._child.pid, signal.SIGKILL)
 
 
 def recorded(reader: Reader, exit_code: int | None, model: str | None) -> Record:
     """Return the record of a call, with its price and the limit that it met."""
-    return priced(limited(reader.record(exit_code), time.time()), model)
+    return priced(limited(cleaned(reader.record(exit_code)), time.time()), model)
 
 
 def _write(descriptor: int, data: bytes) -> None:

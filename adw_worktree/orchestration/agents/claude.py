@@ -127,7 +127,9 @@ class ClaudeReader:
 
 
 def _version(document: object) -> tuple[int, ...]:
-    found = re.match(r"(\d+)\.(\d+)\.(\d+)", text_at(document, "claude_code_version") or "")
+    found = re.match(
+        r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})", text_at(document, "claude_code_version") or ""
+    )
     return tuple(map(int, found.groups())) if found is not None else ()
 
 

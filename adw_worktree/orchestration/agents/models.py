@@ -27,6 +27,8 @@ def with_model(agent: Agent) -> Agent:
 
 def has_price(agent: Agent) -> bool:
     """Return whether the cost of the agent's calls will be known."""
+    if agent.reads == "text":
+        return False  # it says no tokens, either
     return agent.reads in _REPORTING or is_priced(with_model(agent).model)
 
 

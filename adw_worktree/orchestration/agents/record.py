@@ -5,6 +5,8 @@ What holds here: what an agent does not say is None, never 0.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
 
 Ended = Literal["ok", "error", "limit", "budget", "turns", "denied", "killed"]
@@ -56,6 +58,47 @@ class Record(NamedTuple):
     """Whether tokens and cost are those of the whole session, earlier calls and all."""
     edited: tuple[str, ...] = ()
     """The files that it says it wrote, as far as it tells."""
+
+
+_SESSION = r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
+
+
+def cleaned(record: Record) -> Record:
+    """Return the record with texts that every store, file and terminal takes.
+
+    Programs cut texts in the middle of a character, and print whatever they read. A session's id
+    becomes an argument: one that could be an option is none.
+    """
+    session = record.session_id
+    is_id = session is not None and re.fullmatch(_SESSION, session) is not None
+    return record._replace(
+        session_id=session if is_id else None,
+        model=_clean(record.model),
+        answer=_clean(record.answer),
+        error=_clean(record.error),
+        denied=tuple(str(_clean(one)) for one in record.denied),
+        edited=tuple(str(_clean(one)) for one in record.edited),
+    )
+
+
+def _clean(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return text.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def without(record: Record, before: Sequence[float | None]) -> Record:
+    """Return the record of a call; without what its session had taken `before`, if its figures are
+    those of the session: cost, and each of the tokens."""
+    if not record.is_of_session or not before:
+        return record
+    cost, *tokens = (
+        one if one is None or other is None else max(0, one - other)
+        for one, other in zip([record.cost_usd, *record.tokens], before, strict=True)
+    )
+    return record._replace(
+        cost_usd=cost, tokens=Tokens(*(None if one is None else int(one) for one in tokens))
+    )
 
 
 class Reader(Protocol):

@@ -28,18 +28,21 @@ def require_forge() -> str:
     return program
 
 
-def open_pull_request(project: Project, feature: Feature, body: str, *, output: int) -> str:
-    """Push the feature's branch and open a pull request; return its address.
+def open_pull_request(
+    project: Project, feature: Feature, base: str | None, body: str, *, output: int
+) -> str:
+    """Push the feature's branch and open a pull request into `base`; return its address.
 
     One that is open already is found again. `output` is a file descriptor for what git prints.
     Raises ForgeFailed, GitFailed.
     """
-    program, into = require_forge(), feature.base or require_target(project, None)
+    program, into = require_forge(), base or require_target(project, None)
     remote = preferred_remote(project.repo, project.settings.remote)
     refspec = f"refs/heads/{feature.branch}:refs/heads/{feature.branch}"
     command = ["push", "--set-upstream", "--", remote, refspec]
     run_git(command, project.repo.checkout, timeout=None, output=output)
-    found = _gh(project, [program, "pr", "view", feature.branch, "--json", "url", "--jq", ".url"])
+    one = ["--state=open", "--json=url", "--jq=.[0].url"]
+    found = _gh(project, [program, "pr", "list", f"--head={feature.branch}", *one])
     if found.returncode == 0 and found.stdout.strip():
         return found.stdout.strip()
     made = _gh(

@@ -13,7 +13,7 @@ from typing import NoReturn
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.running.forge import open_pull_request
 from adw_worktree.orchestration.running.forked import live
-from adw_worktree.orchestration.running.landing import land, project_of_feature
+from adw_worktree.orchestration.running.landing import base_branch, land, project_of_feature
 from adw_worktree.orchestration.running.nursery import Nursery
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
 from adw_worktree.orchestration.runs.summon import summon
@@ -50,7 +50,13 @@ def _try(database: Database, feature: Feature) -> None:
         if feature.land == "merge":
             land(database, project, feature, Terms(), output=2)
             return
-        url = open_pull_request(project, feature, _description(database, feature), output=2)
+        url = open_pull_request(
+            project,
+            feature,
+            base_branch(project, feature),
+            _description(database, feature),
+            output=2,
+        )
         note_landing(database, feature.id, url, "feature.pull-request", {"url": url})
     except AdwError as exc:
         print(f"{feature.slug} does not land: {exc.message}", file=sys.stderr, flush=True)
@@ -77,6 +83,8 @@ class Landers:
 
     def send(self, database: Database, due: Iterable[Feature]) -> None:
         """Land the features that nobody lands yet."""
+        for feature_id in [*self._ended]:
+            self._is_alive(feature_id)
         for feature in due:
             if not self._is_alive(feature.id):
                 self._start(database, feature)

@@ -24,6 +24,20 @@ def project_of_feature(feature: Feature) -> Project:
     return open_project(Path(feature.place))
 
 
+def base_branch(project: Project, feature: Feature) -> str | None:
+    """Return the branch that a feature is to be merged into; None: that of the setting `base`.
+
+    Raises BranchUnusable if it started from something else than a branch.
+    """
+    base = feature.base
+    if base is None or branch_commit(project.repo.home, base) is not None:
+        return base
+    raise BranchUnusable(
+        f"feature {feature.slug} started from {base}, which is no branch to merge into",
+        hint=f"adw-worktree feature finish {feature.slug} --into BRANCH",
+    )
+
+
 def land(
     database: Database, project: Project, feature: Feature, terms: Terms, *, output: int | None
 ) -> Finished:
@@ -48,6 +62,7 @@ def land(
             f"the ADW {feature.slug} exists, and is not on {feature.branch}",
             hint=f"adw-worktree finish {feature.slug}, or rename it; then repeat",
         )
+    terms = terms._replace(into=terms.into or base_branch(project, feature))
     # Also if it is there: what is missing of it is made good.
     lease = create(project, feature.slug, Wish(branch=feature.branch), output=output).lease
     done = finish(project, lease, terms, output=output)

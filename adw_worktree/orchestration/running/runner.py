@@ -27,7 +27,9 @@ from adw_worktree.orchestration.stages.commands import GRACE_SECONDS, NO_TREE, S
 from adw_worktree.orchestration.stages.executor import execute
 from adw_worktree.orchestration.stages.shipping import ensure_branch, landed_before
 from adw_worktree.orchestration.stages.stage import Bench, environment
+from adw_worktree.orchestration.stages.turns import ShippingTurn
 from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.orchestration.workflows.progress import after_shipping
 from adw_worktree.orchestration.workflows.workflow import Workflow, from_json, of_commands
 from adw_worktree.pool.lease import Lease
 from adw_worktree.project import Project, open_project
@@ -63,8 +65,10 @@ def become_undertaker(run: RunDirectory, *, descriptors: list[int]) -> NoReturn:
         while not end_processes(run, worktree_in(run), grace=GRACE_SECONDS):
             # The phase would run twice at once. It may be another user's, or hang in the kernel.
             print("a process of this attempt cannot be ended", file=sys.stderr, flush=True)
-        conclude_killed(run)
-        run.write_end(End("lost", "its runner was killed"))
+        try:
+            conclude_killed(run)
+        finally:  # whatever it had printed
+            run.write_end(End("lost", "its runner was killed"))
 
     _live(run, descriptors, bury)
 
@@ -112,12 +116,14 @@ def _carry(assignment: Assignment, lifeline: int) -> End:
     around = Surroundings(assignment.state_dir, run, hang(run.bell), lifeline, NO_TREE)
     try:
         project = open_project(Path(assignment.feature.place))
-        landed = landed_before(project, assignment)
-        if landed is not None:
+        landed, workflow = landed_before(project, assignment), _workflow(assignment)
+        if landed is not None and after_shipping(workflow).stage is None:
             return landed
         lease = _worktree(project, assignment)
         environ = environment(project, lease, assignment)
-        return execute(Bench(project, lease, assignment, around, _workflow(assignment), environ))
+        turn = ShippingTurn(assignment.state_dir, assignment.feature.id)
+        bench = Bench(project, lease, assignment, around, workflow, environ, turn)
+        return execute(bench, landed)
     except (PoolExhausted, SlotUnavailable) as exc:
         return End("no-slot", exc.message)
     except AdwError as exc:

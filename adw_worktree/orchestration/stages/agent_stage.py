@@ -12,6 +12,7 @@ import select
 import time
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt
@@ -20,11 +21,18 @@ from adw_worktree.orchestration.agents.agent import Agent, Session
 from adw_worktree.orchestration.agents.calling import Answer, Bounds, Ears, call_agent
 from adw_worktree.orchestration.agents.faults import may_pass
 from adw_worktree.orchestration.agents.record import Record
+from adw_worktree.orchestration.runs.processes import end_processes
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.stages import calls
-from adw_worktree.orchestration.stages.commands import Interrupted, Reported, heed
-from adw_worktree.orchestration.stages.order import disorder, head_commit, strayed
+from adw_worktree.orchestration.stages.attention import attentively
+from adw_worktree.orchestration.stages.commands import (
+    GRACE_SECONDS,
+    Interrupted,
+    Reported,
+    heed,
+)
+from adw_worktree.orchestration.stages.order import disorder, has_commits, strayed
 from adw_worktree.orchestration.stages.prompting import Prompt, prompt_for
 from adw_worktree.orchestration.stages.stage import PASSED, Bench, Outcome, Turn, process_tree
 from adw_worktree.orchestration.store.attempts import End
@@ -33,6 +41,7 @@ from adw_worktree.system.faults import reached
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _JITTER = 2.0, 60.0, 0.25
 _LAST_WORDS_SECONDS = 30.0
 """How long an agent that has reported may take to end by itself, so that its cost is heard."""
+_COMMIT_SECONDS = 600.0
 _RESUMES = ("claude", "codex", "gemini", "opencode")
 
 
@@ -69,7 +78,6 @@ class _AgentStage:
         self._run: RunDirectory = bench.around.run
         self._earlier = bench.assignment.interrupted
         self._began = time.monotonic()
-        self._head = head_commit(bench)
         self._heard: Interrupted | Reported | None = None
         """What came from outside while an agent worked."""
 
@@ -94,20 +102,32 @@ class _AgentStage:
     def _with(self, agent: Agent) -> Outcome:
         """Have one agent do it. Raises _Tried if it cannot."""
         record = self._called(agent, prompt_for(self._bench, self._turn, agent))
-        wrong = disorder(self._bench)
+        wrong = self._disorder()
         if wrong is not None:
             session = record.session_id if agent.reads in _RESUMES else None
             self._called(agent, Prompt.to_put_in_order(self._bench, self._turn, wrong, session))
-            wrong = disorder(self._bench)
+            wrong = self._disorder()
         if wrong is not None:
             return Outcome("ended", End("needs-person", wrong))
         stray = strayed(self._bench, record.edited)
         if stray is not None:
             return Outcome("ended", End("needs-person", stray))
-        if record.denied and head_commit(self._bench) == self._head:
+        if record.denied and self._has_done_nothing():
             denied = ", ".join(dict.fromkeys(record.denied))
             raise _Tried(End("denied", f"agent {agent.name} was not allowed: {denied}"))
         return PASSED
+
+    def _disorder(self) -> str | None:
+        left = max(1.0, (self._stage.timeout or _COMMIT_SECONDS) - self._seconds)
+        return attentively(self._bench, partial(disorder, self._bench, left))
+
+    def _has_done_nothing(self) -> bool:
+        """Return whether the phase has no commits, and no stage after this one could make any."""
+        stages = self._bench.workflow.stages
+        names = [stage.name for stage in stages]
+        here = names.index(self._stage.name) if self._stage.name in names else len(names)
+        later = [stage for stage in stages[here + 1 :] if stage.kind == "agent"]
+        return not later and not has_commits(self._bench)
 
     # ---- calls ------------------------------------------------------------------------
 
@@ -162,10 +182,11 @@ class _AgentStage:
         call = calls.Call(
             self._next_number(), self._bench.assignment.feature.slug, self._bench.assignment.name,
             self._stage.name, agent, session, len(prompt.text), retry_count, self._turn.log_name,
-            os.fstat(self._turn.log).st_size,
+            os.fstat(self._turn.log).st_size, prompt.is_aside,
         )  # fmt: skip
         bounds = self._bounds(agent)
         begun = calls.begin(self._run, self._earlier, call)
+        bounds = bounds._replace(before=begun["before"])
         reached("call.before")
         try:
             answer = self._answer(agent, prompt, session, bounds)
@@ -175,6 +196,8 @@ class _AgentStage:
         resume_at = self._resume_at(agent, answer.record)
         record = calls.conclude(self._run, begun, answer, resume_at)
         reached("call.noted")
+        # Before another is called: two would work at once.
+        end_processes(self._run, self._bench.worktree, grace=GRACE_SECONDS)
         summon(self._bench.assignment.state_dir, self._run.path.name)
         return answer._replace(
             record=record._replace(session_id=record.session_id or (session and session.id))
@@ -192,7 +215,7 @@ class _AgentStage:
             log=self._turn.log,
             bounds=bounds,
             session=session,
-            ears=Ears((around.bell.descriptor, around.lifeline), self._listen),
+            ears=Ears((around.bell.descriptor, around.lifeline), (around.lifeline,), self._listen),
             inherited=(around.tree,),
         )
 
@@ -202,7 +225,12 @@ class _AgentStage:
     def _resume_at(self, agent: Agent, record: Record) -> str | None:
         if record.ended != "limit":
             return None
-        return calls.at_text(record.resume_at or time.time() + agent.limit_pause)
+        return calls.at_text(calls.resume_time(record, agent.limit_pause))
+
+    @property
+    def _seconds(self) -> float:
+        """How long the stage has taken so far."""
+        return time.monotonic() - self._began
 
     # ---- bounds -----------------------------------------------------------------------
 
@@ -210,7 +238,7 @@ class _AgentStage:
         """Return how far the next call may go. Raises _Over if there is nothing left."""
         left = None
         if self._stage.timeout is not None:
-            left = self._stage.timeout - (time.monotonic() - self._began)
+            left = self._stage.timeout - self._seconds
             if left <= 0:
                 raise _Over(self._timed_out(agent))
         return Bounds(left, self._stage.idle_timeout, self._budget())
@@ -241,6 +269,8 @@ class _AgentStage:
 
     def _may_pass(self, answer: Answer) -> bool:
         """Return whether it is worth while to call the agent again."""
+        if self._heard is not None:
+            return False
         if answer.cut is not None:
             return answer.cut == "stalled"
         record = answer.record

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from adw_worktree.orchestration.agents.agent import Agent, Session, reader_of
 from adw_worktree.orchestration.agents.calling import Answer, recorded
 from adw_worktree.orchestration.agents.lines import Lines
 from adw_worktree.orchestration.agents.prices import priced
-from adw_worktree.orchestration.agents.record import Record, Tokens
+from adw_worktree.orchestration.agents.record import Record, without
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
 from adw_worktree.orchestration.store.events import now
 from adw_worktree.system.named_tuple import NamedTuple
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
 
 _MOST_ANSWER, _MOST_ERROR, _MOST_DENIED = 32_000, 2_000, 100
 _CHUNK_BYTES = 1024 * 1024
+_MILLISECONDS = 1e11
+"""A time since 1970 beyond that is not in seconds."""
+_SHORTEST_LIMIT, _LONGEST_LIMIT = 2.0, 8 * 86400.0
 _TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens",
            "reasoning_tokens")  # fmt: skip
-_OF_BEGUN = ("number", "feature", "phase", "stage", "agent", "prompt_length", "retry_count",
-             "started_at")  # fmt: skip
+_OF_BEGUN = ("number", "feature", "phase", "stage", "agent", "is_aside", "prompt_length",
+             "retry_count", "started_at")  # fmt: skip
 _OF_LINE = ("feature", "phase", "stage", "agent", "model", "session_id", "prompt_length", *_TOKENS,
             "cost_usd", "cost_source", "latency_ms", "status", "retry_count")  # fmt: skip
 _PROVIDERS = {"claude": "anthropic", "codex": "openai", "gemini": "google"}
@@ -51,6 +56,8 @@ class Call(NamedTuple):
     log: str
     offset: int
     """Where in the log it begins."""
+    is_aside: bool = False
+    """Whether it is about something else than the stage's task."""
 
 
 def begin(run: RunDirectory, earlier: Sequence[RunDirectory], call: Call) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def begin(run: RunDirectory, earlier: Sequence[RunDirectory], call: Call) -> dic
         "reads": call.agent.reads,
         "model": call.agent.model,
         "session_id": session,
-        "before": _totals(run, earlier, session),
+        "before": totals(run, earlier, session),
         "started_at": now(),
     }
     del entry["session"]
@@ -141,29 +148,18 @@ def _conclude(
     return booked
 
 
-def _totals(
+def totals(
     run: RunDirectory, earlier: Sequence[RunDirectory], session: str | None
 ) -> list[float | None]:
-    """Return what was noted of a session when it was last called: cost and tokens."""
-    for directory in (run, *earlier) if session is not None else ():
-        for entry in reversed(directory.journal()[0]):
-            if entry["kind"] == "call" and entry.get("session_id") == session:
-                totals: list[float | None] = entry.get("totals") or []
-                return totals
-    return []
-
-
-def without(record: Record, before: Sequence[float | None]) -> Record:
-    """Return the record of a call; without what was counted `before`, if it is one of a session."""
-    if not record.is_of_session or not before:
-        return record
-    cost, *tokens = (
-        one if one is None or other is None else max(0, one - other)
-        for one, other in zip([record.cost_usd, *record.tokens], before, strict=True)
-    )
-    return record._replace(
-        cost_usd=cost, tokens=Tokens(*(None if one is None else int(one) for one in tokens))
-    )
+    """Return the most that was noted of a session: cost, and each of the tokens."""
+    noted = [
+        entry["totals"]
+        for directory in ((run, *earlier) if session is not None else ())
+        for entry in directory.journal()[0]
+        if entry["kind"] == "call" and entry.get("session_id") == session
+    ]
+    return [max((one for one in column if one is not None), default=None)
+            for column in zip(*noted, strict=True)]  # fmt: skip
 
 
 def sessions(run: RunDirectory, earlier: Sequence[RunDirectory], stage: str) -> dict[str, str]:
@@ -182,7 +178,8 @@ def answers(run: RunDirectory, earlier: Sequence[RunDirectory]) -> dict[str, str
     found: dict[str, str] = {}
     for directory in (*reversed(earlier), run):
         for entry in directory.journal()[0]:
-            if entry["kind"] == "call" and entry.get("status") in ("ok", "denied"):
+            is_answer = entry["kind"] == "call" and not entry.get("is_aside")
+            if is_answer and entry.get("status") in ("ok", "denied"):
                 found[entry["stage"]] = entry.get("answer") or ""
     return found
 
@@ -196,6 +193,19 @@ def spent(run: RunDirectory, earlier: Sequence[RunDirectory], stage: str | None 
         for entry in directory.journal()[0]
         if entry["kind"] == "call" and stage in (None, entry.get("stage"))
     )
+
+
+def resume_time(record: Record, pause: float) -> float:
+    """Return when the limit ends that a call met; `pause` seconds from now if it does not say.
+
+    One that is over already would be met again at once; one that is weeks away is a mistake.
+    """
+    now_seconds, at = time.time(), record.resume_at
+    if at is not None and at > _MILLISECONDS:
+        at /= 1000
+    if at is None or at <= now_seconds:
+        return now_seconds + pause
+    return min(max(at, now_seconds + _SHORTEST_LIMIT), now_seconds + _LONGEST_LIMIT)
 
 
 def at_text(seconds: float) -> str:
@@ -215,8 +225,11 @@ def _append_line(run: RunDirectory, entry: dict[str, Any], reads: str) -> None:
         "total_tokens": sum(known) if known else None,
     }
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-    descriptor = os.open(run.path.parent.parent / "calls.jsonl", flags, 0o600)
     try:
-        os.write(descriptor, json.dumps(line).encode() + b"\n")
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(run.path.parent.parent / "calls.jsonl", flags, 0o600)
+        try:
+            os.write(descriptor, json.dumps(line).encode() + b"\n")
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        print(f"calls.jsonl lacks a call: {exc}", file=sys.stderr)  # the store has it

@@ -36,6 +36,8 @@ class Surroundings(NamedTuple):
     """At its end once the coordinator that started us is dead."""
     tree: int
     """The lock that our commands, and whatever they start, hold."""
+    heeds_done: bool = True
+    """Whether a command may say that it is done. A check may not: its exit code says it."""
 
 
 class Interrupted(Exception):
@@ -120,7 +122,7 @@ def heed(around: Surroundings) -> None:
     if stop is not None:
         raise Interrupted(End("cancelled", f"asked to {stop}"))
     kind, _, message = (around.run.asked("report") or "").partition("\n")
-    if kind == "done":
+    if kind == "done" and around.heeds_done:
         raise Reported
     if kind == "fail":
         raise Interrupted(End("command-failed", message or "reported as failed"), kind)

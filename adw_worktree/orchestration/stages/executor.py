@@ -19,9 +19,11 @@ from adw_worktree.orchestration.stages.stage import Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.orchestration.workflows.progress import (
     Progress,
+    after_commit,
     after_failure,
     after_move,
     after_rejection,
+    after_shipping,
     after_success,
     checks_before_shipping,
     first,
@@ -36,19 +38,24 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def execute(bench: Bench) -> End:
-    """Take the attempt through its stages from where the one before it stood; return its end."""
-    progress = _begin(bench)
-    shipped: End | None = None
+def execute(bench: Bench, landed: End | None) -> End:
+    """Take the attempt through its stages from where the one before it stood; return its end.
+
+    `landed` is the end if the work of an attempt before has landed already.
+    """
+    progress = _begin(bench) if landed is None else after_shipping(bench.workflow)
+    shipped = landed
     position = 0
     while progress.stage is not None:
         position += 1
         if _is_unproven(bench, progress):
-            again = after_move(bench.workflow, progress)
+            again = after_commit(bench.workflow, progress)
             if again is None:
                 text = "its checks change what they check, again and again"
                 return End("needs-person", text)
             progress = again
+        if bench.workflow.stage(str(progress.stage)).kind not in (*CHECKS, "ship"):
+            bench.turn.give_back()
         outcome = _run(bench, progress, position)
         if outcome.status == "passed":
             if _ships(bench.workflow, progress):
@@ -61,7 +68,7 @@ def execute(bench: Bench) -> End:
         if following is None:
             return outcome.end
         progress = following
-    return shipped or End("completed", "its work had landed already", 0)
+    return shipped or End("completed", exit_code=0)
 
 
 def _following(workflow: Workflow, progress: Progress, outcome: Outcome) -> Progress | None:
@@ -160,6 +167,8 @@ def _begin(bench: Bench) -> Progress:
         at = _stood_at(bench.workflow, steps)
         judged = [one for one in assignment.earlier if one.token == run.path.name]
         verdict = judged[0].verdict if judged else None
+        if judged and judged[0].end_reason == "no-changes":
+            return after_rejection(bench.workflow, at, "The phase has made no commits.") or at
         if verdict == "rejected":
             comment = judged[0].verdict_message or ""
             return after_rejection(bench.workflow, at, comment) or at
@@ -180,7 +189,7 @@ def _stood_at(workflow: Workflow, steps: list[dict[str, Any]]) -> Progress:
     if last.get("status") == "passed":
         return after_success(workflow, at)
     if last.get("status") == "moved":
-        return after_move(workflow, at) or at
+        return after_move(workflow, at)
     # Whoever lets it run again gives it all of its rounds.
     fresh = at._replace(rounds={})
     if last.get("status") == "failed" and last.get("failure"):

@@ -12,15 +12,16 @@ from pathlib import Path
 from adw_worktree.errors import GitFailed
 from adw_worktree.orchestration.stages.stage import Bench
 from adw_worktree.repo.git import Checkout, run_git
-from adw_worktree.repo.refs import branch_commit, head_branch
+from adw_worktree.repo.refs import branch_commit, head_branch, is_ancestor
 from adw_worktree.repo.unfinished import unfinished
 from adw_worktree.worktrees.files.own_files import work_in
 
 
-def disorder(bench: Bench) -> str | None:
+def disorder(bench: Bench, seconds: float) -> str | None:
     """Commit what the agent left uncommitted; return what is wrong with the rest, in a sentence.
 
-    None if all is in order. The commit bears the phase's title; the repository's hooks judge it.
+    None if all is in order. The commit bears the phase's title; the repository's hooks judge it,
+    within so many seconds.
     """
     admin = _admin(bench)
     waiting = unfinished(admin)
@@ -33,22 +34,29 @@ def disorder(bench: Bench) -> str | None:
     if not work_in(bench.project, bench.worktree, admin):
         return None
     try:
-        _commit(bench, admin)
+        _commit(bench, admin, seconds)
     except GitFailed as exc:
         return f"the work cannot be committed: {exc.message}"
     left = work_in(bench.project, bench.worktree, admin)
     return f"the worktree still has uncommitted work: {left}" if left else None
 
 
-def _commit(bench: Bench, admin: Path) -> None:
+def _commit(bench: Bench, admin: Path, seconds: float) -> None:
     checkout = Checkout(admin, bench.worktree)
     run_git(["add", "--all"], checkout)
-    run_git(["commit", "--quiet", "-m", bench.assignment.phase.title], checkout, timeout=None)
+    run_git(["commit", "--quiet", "-m", bench.assignment.phase.title], checkout, timeout=seconds)
 
 
 def head_commit(bench: Bench) -> str | None:
     """Return the commit that the attempt's branch is at."""
     return branch_commit(bench.project.repo.home, str(bench.lease.branch))
+
+
+def has_commits(bench: Bench) -> bool:
+    """Return whether the attempt's branch has a commit that the feature's lacks."""
+    home, head = bench.project.repo.home, head_commit(bench)
+    tip = branch_commit(home, bench.assignment.feature.branch)
+    return head is not None and (tip is None or not is_ancestor(home, head, tip))
 
 
 def strayed(bench: Bench, edited: Iterable[str]) -> str | None:

@@ -23,6 +23,8 @@ class Prompt(NamedTuple):
     """What it is told where that session is lost."""
     interrupted: str
     """What it is told when it goes on after an interruption."""
+    is_aside: bool = False
+    """Whether it is about something else than the stage's task."""
 
     @property
     def anew(self) -> Prompt:
@@ -38,7 +40,7 @@ class Prompt(NamedTuple):
         """Return the prompt for an agent that left its worktree in disorder."""
         values = _values(bench, turn) | {"failure": wrong, "failed": turn.stage.name}
         text = render(_shipped("order"), values)
-        return cls(text, session, text, _interrupted(values))
+        return cls(text, session, text, _interrupted(values), is_aside=True)
 
 
 def prompt_for(bench: Bench, turn: Turn, agent: Agent) -> Prompt:

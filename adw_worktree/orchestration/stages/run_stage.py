@@ -22,7 +22,7 @@ def run_commands(bench: Bench, turn: Turn) -> Outcome:
             for command in turn.stage.commands:
                 code = run_command(
                     command,
-                    around=around,
+                    around=around._replace(heeds_done=bench.assignment.task is None),
                     worktree=bench.worktree,
                     variables=bench.environ,
                     log=turn.log,

@@ -7,6 +7,8 @@ whether it has landed, and nothing is done twice.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from adw_worktree.errors import (
     AdwError,
     BranchUnusable,
@@ -19,6 +21,8 @@ from adw_worktree.errors import (
     TargetMoved,
 )
 from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.stages.attention import attentively
+from adw_worktree.orchestration.stages.commands import Interrupted
 from adw_worktree.orchestration.stages.stage import PASSED, Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End, require_current
 from adw_worktree.orchestration.store.opening import open_store
@@ -89,12 +93,9 @@ def landed_before(project: Project, assignment: Assignment) -> End | None:
 def ship(bench: Bench, turn: Turn) -> Outcome:
     """Merge the attempt's branch into that of its feature. The worktree stays."""
     try:
-        if bench.assignment.task is not None and not _is_up_to_date(bench):
-            return _bring_up_to_date(bench)
-        try:
-            return _ship(bench, turn.log)
-        except TargetMoved:
-            return _bring_up_to_date(bench)
+        return _ship(bench, turn.log)
+    except Interrupted as exc:
+        return Outcome("ended", exc.end)
     except AdwError as exc:
         kinds = (reason for kind, reason in _REASONS if isinstance(exc, kind))
         end = End(next(kinds, "command-failed"), f"shipping: {exc.message}")
@@ -103,8 +104,10 @@ def ship(bench: Bench, turn: Turn) -> Outcome:
 
 def _ship(bench: Bench, output: int) -> Outcome:
     project, lease, assignment = bench.project, bench.lease, bench.assignment
-    branch = head_branch(project.repo.admin_root / str(lease.admin_id))
-    into = assignment.feature.branch
+    into, branch = assignment.feature.branch, head_branch(_admin(bench))
+    if assignment.task is not None and branch != lease.branch:
+        text = f"the worktree is on {branch or 'no branch'}, and {lease.branch} was tested"
+        return Outcome("ended", End("needs-person", text))
     commits = 0 if branch is None else _commits_beyond(project, into, branch)
     if assignment.phase.changes == "none":
         if commits:
@@ -114,24 +117,30 @@ def _ship(bench: Bench, output: int) -> Outcome:
     if branch is None or not commits:
         text = f"{into} has all of {branch}: the phase made no commits"
         return Outcome("ended", End("no-changes", text))
+    home = project.repo.home
+    head, tip = branch_commit(home, branch), branch_commit(home, into)
+    terms = Terms(into=into, keep=True)
+    if assignment.task is not None:
+        if head is None or (tip is not None and not is_ancestor(home, tip, head)):
+            return _bring_up_to_date(bench)
+        # What lands is what was tested, and with nothing that the tests did not see.
+        terms = terms._replace(source=head, onto=tip)
     _require_current(assignment)
-    head = branch_commit(project.repo.home, branch)
     assignment.run.append("shipping", head=head, into=into)
     reached("ship.before")
-    # What lands is what was tested: with agents, nothing is merged that the tests did not see.
-    onto = None if assignment.task is None else branch_commit(project.repo.home, into)
-    finished = finish(project, lease, Terms(into=into, onto=onto, keep=True), output=output)
+    try:
+        finished = finish(project, lease, terms, output=output)
+    except TargetMoved:
+        if assignment.task is None:
+            raise
+        return _bring_up_to_date(bench)
     reached("ship.landed")
     assignment.run.append("landed", commit=finished.commit)
     return Outcome("passed", End("completed", exit_code=0, head_commit=finished.commit))
 
 
-def _is_up_to_date(bench: Bench) -> bool:
-    """Return whether the attempt's branch has all of the feature's."""
-    home = bench.project.repo.home
-    tip = branch_commit(home, bench.assignment.feature.branch)
-    head = branch_commit(home, str(bench.lease.branch))
-    return tip is None or head is None or is_ancestor(home, tip, head)
+def _admin(bench: Bench) -> Path:
+    return bench.project.repo.admin_root / str(bench.lease.admin_id)
 
 
 def _bring_up_to_date(bench: Bench) -> Outcome:
@@ -139,8 +148,8 @@ def _bring_up_to_date(bench: Bench) -> Outcome:
 
     A conflict changes nothing.
     """
-    into = bench.assignment.feature.branch
-    checkout = Checkout(bench.project.repo.admin_root / str(bench.lease.admin_id), bench.worktree)
+    into, checkout = bench.assignment.feature.branch, Checkout(_admin(bench), bench.worktree)
+    attentively(bench, bench.turn.wait)
     if work_in(bench.project, bench.worktree, checkout.git_directory):
         raise DirtyWorktree(
             f"the worktree {bench.worktree} has uncommitted work",

@@ -10,6 +10,7 @@ from pathlib import Path
 from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.orchestration.runs.processes import TOKEN_VARIABLE, end_processes
 from adw_worktree.orchestration.stages.commands import GRACE_SECONDS, Surroundings
+from adw_worktree.orchestration.stages.turns import ShippingTurn
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.orchestration.workflows.progress import Progress
 from adw_worktree.orchestration.workflows.workflow import Stage, Workflow
@@ -35,6 +36,7 @@ class Bench(NamedTuple):
     around: Surroundings
     workflow: Workflow
     environ: dict[str, str]
+    turn: ShippingTurn
 
     @property
     def worktree(self) -> Path:
@@ -91,7 +93,8 @@ def process_tree(bench: Bench) -> Iterator[Surroundings]:
         yield bench.around._replace(tree=tree)
     finally:
         os.close(tree)
-        if run.is_locked("tree"):  # else there is nobody left who holds it
+        # Else there is nobody left who holds it; but an agent's program may not hand it on.
+        if bench.assignment.task is not None or run.is_locked("tree"):
             end_processes(run, bench.worktree, grace=GRACE_SECONDS)
 
 

@@ -342,7 +342,8 @@ def report(database: Database, token: str, kind: str, message: str | None) -> bo
         if found and found[0].report == kind:
             return False
         attempt = require_current(database, token)
-        if attempt.report is not None:
+        # Of several stages each may report; the store hears of the next one a moment later.
+        if attempt.report is not None and not _has_workflow(database, attempt):
             raise StaleAttempt(
                 f"the attempt reported {attempt.report!r} before", hint="adw-worktree phase list"
             )
@@ -352,6 +353,14 @@ def report(database: Database, token: str, kind: str, message: str | None) -> bo
         )
         _tell(database, attempt, f"report.{kind}", {"message": message})
         return True
+
+
+def _has_workflow(database: Database, attempt: Attempt) -> bool:
+    return bool(
+        database.execute(
+            "SELECT 1 FROM phases WHERE id = ? AND workflow_digest IS NOT NULL", [attempt.phase_id]
+        )
+    )
 
 
 def remark(database: Database, token: str, message: str) -> None:

@@ -114,7 +114,7 @@ def _share(database: Database, feature: Feature, phase: Phase, budget: float) ->
     for allowed, used in database.execute(
         "SELECT a.allowance_usd, (SELECT sum(cost_usd) FROM calls c WHERE c.attempt = a.token)"
         " FROM attempts a JOIN phases p ON p.id = a.phase_id"
-        " WHERE p.feature_id = ? AND a.ended_at IS NULL AND p.id <> ?",
+        " WHERE p.feature_id = ? AND a.ended_at IS NULL AND p.id <> ? AND p.prompt IS NOT NULL",
         [feature.id, phase.id],
     ):
         running += 1

@@ -156,7 +156,7 @@ CREATE TABLE calls (
     agent TEXT NOT NULL,
     model TEXT,
     session_id TEXT,
-    turns INTEGER,
+    turns BIGINT,
     prompt_length INTEGER NOT NULL,
     input_tokens BIGINT,
     cached_tokens BIGINT,

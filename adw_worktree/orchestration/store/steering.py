@@ -76,6 +76,9 @@ def _stop(database: Database, name: str, status: Status, how: str) -> Phase:
         if phase.status != status:
             change_status(database, phase, status)
             _ask_to_stop(database, phase, how)
+        elif phase.resume_at is not None:  # held by a limit so far, by a person from now on
+            database.execute("UPDATE phases SET resume_at = NULL WHERE id = ?", [phase.id])
+            append(database, "phase.held", feature_id=phase.feature_id, phase_id=phase.id)
         return _again(database, phase)
 
 

@@ -272,7 +272,8 @@ class _Definition:
                 raise WorkflowInvalid(
                     f"there is a budget for stage {stage}, and the price of agent {name} is not "
                     "known",
-                    hint=f'set agents.{name}.model, such as "gpt-5", or leave the budget out',
+                    hint=f'set agents.{name}.model, such as "gpt-5", and reads; or leave the '
+                    "budget out",
                 )
 
 

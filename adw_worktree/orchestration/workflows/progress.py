@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-_MOST_MOVES = 10
-"""How often a branch is tested again since the feature's moved meanwhile."""
-_MOVED = "moved"
+_MOST_CHANGES = 10
+"""How often a branch is tested again since its tests have changed it."""
+_CHANGED = "changed"
 
 
 class Progress(NamedTuple):
@@ -59,13 +59,25 @@ def after_failure(workflow: Workflow, progress: Progress, failure: str) -> Progr
     return Progress(stage.on_failure, rounds, stage.name, failure)
 
 
-def after_move(workflow: Workflow, progress: Progress) -> Progress | None:
-    """Return where it goes on when what it was tested with has changed: at the first check again;
+def after_move(workflow: Workflow, progress: Progress) -> Progress:
+    """Return where it goes on when the feature's branch has moved: at the first check again.
+
+    However often that is: each time another phase has landed.
+    """
+    return Progress(_checks_before(workflow, str(progress.stage)), progress.rounds)
+
+
+def after_commit(workflow: Workflow, progress: Progress) -> Progress | None:
+    """Return where it goes on when a check has changed what was checked: at the first check again;
     None if that has happened too often."""
-    rounds = _once_more(progress.rounds, _MOVED, _MOST_MOVES)
-    if rounds is None:
-        return None
-    return Progress(_checks_before(workflow, str(progress.stage)), rounds)
+    rounds = _once_more(progress.rounds, _CHANGED, _MOST_CHANGES)
+    return None if rounds is None else after_move(workflow, progress._replace(rounds=rounds))
+
+
+def after_shipping(workflow: Workflow) -> Progress:
+    """Return where it goes on when the work has landed."""
+    [ship] = [stage.name for stage in workflow.stages if stage.kind == "ship"]
+    return after_success(workflow, Progress(ship))
 
 
 def after_rejection(workflow: Workflow, progress: Progress, comment: str) -> Progress | None:

@@ -53,6 +53,8 @@ class Terms(NamedTuple):
 
     into: str | None = None
     """None: the branch of the setting `base`."""
+    source: str | None = None
+    """The commit of the merged branch that was tested; None: whichever it is."""
     onto: str | None = None
     """The commit of that branch that the work was tested with; None: whichever it is."""
     way: Way | None = None
@@ -218,6 +220,11 @@ def _sides(project: Project, branch: str, into: str, terms: Terms) -> Sides:
         raise BranchUnusable(
             f"branch {branch if commit is None else into} has no commit",
             hint="commit something on it, and repeat",
+        )
+    if terms.source not in (None, commit):
+        raise TargetMoved(
+            f"{branch} has moved on to {commit[:12]} since it was tested; nothing was changed",
+            hint="test it again",
         )
     if terms.onto not in (None, target):
         raise TargetMoved(

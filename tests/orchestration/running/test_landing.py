@@ -95,7 +95,7 @@ FORGE = """\
 #!/bin/sh
 printf '%s\\n' "$*" >>"$0.calls"
 case $2 in
-view) cat "$0.open" 2>/dev/null || exit 1 ;;
+list) cat "$0.open" 2>/dev/null ;;
 create) cat >"$0.body"; echo https://example.com/pull/7 | tee "$0.open" ;;
 esac
 """
