@@ -36,8 +36,9 @@ ROOMS = {
     "orchestration.agents orchestration.phases orchestration.runs orchestration.store "
     "orchestration.workflows",
     "orchestration.running": "errors system settings repo pool project worktrees "
-    "orchestration.runs orchestration.stages orchestration.store orchestration.workflows",
-    "orchestration": "errors system settings repo pool project worktrees worktrees.finish "
+    "worktrees.finish orchestration.runs orchestration.stages orchestration.store "
+    "orchestration.workflows",
+    "orchestration": "errors system settings repo pool project worktrees "
     "orchestration.plan orchestration.runs orchestration.running orchestration.store "
     "orchestration.workflows",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
@@ -233,6 +234,7 @@ PRINTS = {
     "orchestration.running.nursery",
     "orchestration.running.runner",
     "orchestration.running.tidying",
+    "orchestration.stages.calls",
 }
 """The first two ask `cli.output` to; a runner's streams are its log."""
 
