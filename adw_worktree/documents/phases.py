@@ -84,8 +84,9 @@ class StageRow(Document):
     kind: Literal["agent", "run", "approve", "ship"]
     round: int
     """1, and one more for each failure that led to it."""
-    status: Literal["running", "passed", "failed", "moved", "waiting"]
-    """`moved`: the feature's branch had moved on, and it was tested again."""
+    status: Literal["running", "passed", "failed", "moved", "waiting", "interrupted"]
+    """`moved`: the feature's branch had moved on, and it was tested again; `interrupted`: its
+    attempt ended before it did."""
     exit_code: int | None
     log: str | None
     """Its file in the directory of the attempt."""

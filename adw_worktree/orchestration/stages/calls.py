@@ -133,7 +133,7 @@ def _conclude(
         "session_id": record.session_id or begun["session_id"],
         "turns": record.turns,
         **dict(zip(_TOKENS, booked.tokens, strict=True)),
-        "cost_usd": booked.cost_usd,
+        "cost_usd": None if booked.cost_usd is None else round(booked.cost_usd, 9),
         "cost_source": booked.cost_source,
         "status": record.ended,
         "error": (record.error or "")[:_MOST_ERROR] or None,

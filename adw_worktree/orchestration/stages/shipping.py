@@ -155,7 +155,8 @@ def _bring_up_to_date(bench: Bench) -> Outcome:
             f"the worktree {bench.worktree} has uncommitted work",
             hint=f"commit it, then adw-worktree phase retry {bench.assignment.name}",
         )
-    merged = run_git(["merge", "--no-edit", f"refs/heads/{into}"], checkout, check=False)
+    message = f"Merge {into} into {bench.lease.branch}"
+    merged = run_git(["merge", "-m", message, f"refs/heads/{into}"], checkout, check=False)
     if merged.returncode == 0:
         reached("ship.merged")
         return Outcome("moved", End("conflict", f"{into} moved on whenever it was tested"))

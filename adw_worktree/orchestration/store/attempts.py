@@ -160,6 +160,11 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
         " head_commit = coalesce(?, head_commit) WHERE token = ?",
         [now(), ended.reason, ended.exit_code, ended.head_commit, attempt.token],
     )
+    database.execute(
+        "UPDATE stages SET status = 'interrupted', ended_at = ? WHERE attempt = ?"
+        " AND ended_at IS NULL",
+        [now(), attempt.token],
+    )
     how = {"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message}
     _tell(database, attempt, "attempt.ended", how)
     [phase] = phases(database, "id = ?", [attempt.phase_id])
