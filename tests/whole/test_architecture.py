@@ -84,7 +84,7 @@ DOORS = {
     },
     "pydantic_core": {"settings.check"},
     "rich": {"cli.terminal.lines"},
-    "tenacity": {"orchestration.stages.agent_stage"},
+    "tenacity": {"orchestration.stages.asking"},
     "watchdog": {"system.directory_watch", "system.file_watch"},
 }
 """Which modules import a library that is slow to load; inside a function, always."""

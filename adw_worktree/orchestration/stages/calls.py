@@ -31,6 +31,7 @@ _MOST_ANSWER, _MOST_ERROR, _MOST_DENIED = 32_000, 2_000, 100
 _CHUNK_BYTES = 1024 * 1024
 _MILLISECONDS = 1e11
 """A time since 1970 beyond that is not in seconds."""
+_OVERDUE_SECONDS = 30.0
 _SHORTEST_LIMIT, _LONGEST_LIMIT = 2.0, 8 * 86400.0
 _TOKENS = ("input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens",
            "reasoning_tokens")  # fmt: skip
@@ -198,13 +199,16 @@ def spent(run: RunDirectory, earlier: Sequence[RunDirectory], stage: str | None 
 def resume_time(record: Record, pause: float) -> float:
     """Return when the limit ends that a call met; `pause` seconds from now if it does not say.
 
-    One that is over already would be met again at once; one that is weeks away is a mistake.
+    One that should be over already is given a while, or it would be met again at once; one that is
+    weeks away is a mistake.
     """
     now_seconds, at = time.time(), record.resume_at
     if at is not None and at > _MILLISECONDS:
         at /= 1000
-    if at is None or at <= now_seconds:
+    if at is None:
         return now_seconds + pause
+    if at <= now_seconds:
+        return now_seconds + min(pause, _OVERDUE_SECONDS)
     return min(max(at, now_seconds + _SHORTEST_LIMIT), now_seconds + _LONGEST_LIMIT)
 
 

@@ -13,6 +13,11 @@ from adw_worktree.system.shipped import shipped_text
 _RESUMES = ("claude", "codex", "gemini", "opencode")
 
 
+def resumes(agent: Agent) -> bool:
+    """Return whether a session of the agent can be gone on with."""
+    return agent.reads in _RESUMES
+
+
 class Prompt(NamedTuple):
     """What an agent is told."""
 
@@ -56,7 +61,7 @@ def prompt_for(bench: Bench, turn: Turn, agent: Agent) -> Prompt:
         full = f"{full}\n\n{text}"
     run, earlier = bench.around.run, bench.assignment.interrupted
     known = calls.sessions(run, earlier, turn.stage.name)
-    session = known.get(agent.name) if agent.reads in _RESUMES else None
+    session = known.get(agent.name) if resumes(agent) else None
     if progress.failed is None and session is not None:
         text = _interrupted(values)
     if text is None:
