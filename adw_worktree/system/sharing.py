@@ -16,7 +16,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from adw_worktree.system.paths import is_dir
+from adw_worktree.system.paths import exists, is_dir
+
+_MOST_TRIES = 100
 
 
 def mode_in(directory: int, wanted: int) -> int:
@@ -46,6 +48,23 @@ def make_directories(path: Path, mode: int = 0o755, *, like: Path | None = None)
         if wanted != own:
             with suppress(PermissionError):  # somebody else was faster, who does the same
                 directory.chmod(wanted | stat.S_ISGID)
+
+
+def move_to(source: Path, target: Path, *, like: Path) -> None:
+    """Rename a directory, and make the one that it goes to. Raises OSError.
+
+    That one may be taken away meanwhile: by a command that removed the last worktree in it.
+    `like` is as for `make_directories`.
+    """
+    for _ in range(_MOST_TRIES):
+        try:
+            make_directories(target.parent, like=like)
+            os.rename(source, target)
+            return
+        except FileNotFoundError:
+            if not exists(source):
+                raise
+    os.rename(source, target)
 
 
 def share(descriptor: int, path: Path) -> None:

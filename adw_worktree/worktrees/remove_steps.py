@@ -22,7 +22,7 @@ from adw_worktree.repo.worktrees import git_lock, stop_monitor
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
-from adw_worktree.system.sharing import make_directories
+from adw_worktree.system.sharing import make_directories, move_to
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.trash import Entry
 
@@ -229,7 +229,7 @@ def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> No
     # First the one that is not a copy.
     for source in (aside_of(worktree, entry.name), directory / _TREE):
         if exists(source) and not exists(worktree):
-            os.rename(source, worktree)
+            move_to(source, worktree, like=admin.parent.parent)
             reached("retire.tree-back")
     if exists(directory / _ADMIN):
         make_directories(admin.parent)

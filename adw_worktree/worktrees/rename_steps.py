@@ -44,7 +44,7 @@ from adw_worktree.system.locks import held_with_children
 from adw_worktree.system.mounts import mounts_in
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists
-from adw_worktree.system.sharing import make_directories
+from adw_worktree.system.sharing import move_to
 from adw_worktree.worktrees.files.furnish import forget_name, furnish
 
 _MARK = b"adw-worktree renames it\n"
@@ -242,8 +242,7 @@ def _move_directory(project: Project, admin: Path, source: Path, target: Path) -
                     f"the worktree is not at {source}", hint="adw-worktree reconcile"
                 )
             _mark(admin)
-            make_directories(target.parent, like=project.repo.common_dir)
-            os.rename(source, target)
+            move_to(source, target, like=project.repo.common_dir)
             reached("rename.moved")
         if worktree_of_admin(admin) != target:
             name_worktree(admin, target, relative=has_relative_way(admin))

@@ -42,7 +42,7 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.mounts import require_unmounted
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.paths import exists, is_dir
-from adw_worktree.system.sharing import make_directories
+from adw_worktree.system.sharing import make_directories, move_to
 from adw_worktree.worktrees import trash
 from adw_worktree.worktrees.files.exclude import ensure_excluded
 from adw_worktree.worktrees.files.furnish import furnish
@@ -303,7 +303,7 @@ def _place_tree(entry: Entry, directory: Path, admin: Path) -> None:
         trash.delete(tree)  # it was copied, and whole, before an interruption
         return
     try:
-        os.rename(tree, worktree)
+        move_to(tree, worktree, like=admin.parent.parent)
         reached("restore.tree")
     except OSError as exc:
         if exc.errno != errno.EXDEV:

@@ -6,13 +6,13 @@ entry leads to where the worktree is to be: so whoever finds it half-way can und
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from adw_worktree.project import Project
 from adw_worktree.repo.repository import has_relative_way, name_admin, name_worktree
 from adw_worktree.repo.worktrees import git_lock
 from adw_worktree.system.faults import reached
+from adw_worktree.system.sharing import move_to
 
 
 def place(project: Project, name: str, path: Path) -> Path:
@@ -28,7 +28,7 @@ def place(project: Project, name: str, path: Path) -> Path:
             name_admin(tree, admin)  # or it would lead elsewhere from its new place
         name_worktree(admin, path)
         try:
-            os.rename(tree, path)
+            move_to(tree, path, like=project.repo.common_dir)
             reached("spare.placed")
         except OSError:
             name_worktree(admin, tree)

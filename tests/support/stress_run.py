@@ -45,6 +45,7 @@ FILES = (
     "orchestration/running/test_killed_phases.py",
     "orchestration/store/test_against_model.py",
     "orchestration/stages/test_real_agents.py",
+    "orchestration/agents/test_real_programs.py",
 )
 
 

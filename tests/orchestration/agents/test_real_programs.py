@@ -34,6 +34,7 @@ from tests.support.model_turns import (
     Turn,
     Usage,
 )
+from tests.support.stress_size import stress_size
 
 _BUILT_IN = {agent.name: agent for agent in BUILT_IN}
 CLAUDE = _BUILT_IN["claude"]
@@ -43,6 +44,23 @@ CODEX = FENCED_CODEX._replace(
 )
 """As somebody has it whose machine is the fence: its own needs what a container may not have."""
 both = pytest.mark.parametrize("agent", [CLAUDE, CODEX], ids=["claude", "codex"])
+
+
+def one(agent: Agent) -> pytest.MarkDecorator:
+    """Run a test with this agent; with both, where time does not matter."""
+    agents = stress_size([agent], [CLAUDE, CODEX])
+    return pytest.mark.parametrize("agent", agents, ids=[each.name for each in agents])
+
+
+ERRORS: dict[str, tuple[Turn, str]] = {
+    "429": (Fail(429, "slow down", "rate_limit_error"), "rate"),
+    "500": (Fail(500, "oops", "api_error"), "server"),
+    "401": (Fail(401, "who are you", "authentication_error"), "authentication"),
+    "400": (Fail(400, "prompt is too long: 300000 tokens > 200000 maximum"), "context"),
+    "broken off": (BreakOff(), "connection"),
+}
+EACH = [(agent, kind) for agent in (CLAUDE, CODEX) for kind in ERRORS]
+SOME = [(CLAUDE, "429"), (CLAUDE, "400"), (CODEX, "500"), (CODEX, "401")]
 
 USAGE = Usage(input=1000, cached=2000, cache_write=300, output=70, reasoning=20)
 
@@ -125,35 +143,25 @@ def test_codex_writes_nowhere_else(repo: Path, model: ModelServer) -> None:
 # ---- what goes wrong -----------------------------------------------------------------------------
 
 
-@both
 @pytest.mark.parametrize(
-    ("turn", "fault"),
-    [
-        (Fail(429, "slow down", "rate_limit_error"), "rate"),
-        (Fail(500, "oops", "api_error"), "server"),
-        (Fail(401, "who are you", "authentication_error"), "authentication"),
-        (Fail(400, "prompt is too long: 300000 tokens > 200000 maximum"), "context"),
-        (BreakOff(), "connection"),
-    ],
-    ids=["429", "500", "401", "400", "broken off"],
+    ("agent", "kind"), stress_size(SOME, EACH), ids=lambda value: getattr(value, "name", value)
 )
-def test_an_error_has_its_kind(
-    agent: Agent, turn: Turn, fault: str, repo: Path, model: ModelServer
-) -> None:
+def test_an_error_has_its_kind(agent: Agent, kind: str, repo: Path, model: ModelServer) -> None:
+    turn, fault = ERRORS[kind]
     model.script = {"FAIL": [turn]}
     found = ask(agent, "FAIL", repo).record
     assert (found.ended, found.fault) == ("error", fault), found.error
     assert found.session_id is not None
 
 
-@both
+@one(CLAUDE)
 def test_nobody_answers(agent: Agent, repo: Path, model: ModelServer) -> None:
     model.stop()
     found = ask(agent, "FAIL", repo).record
     assert (found.ended, found.fault) == ("error", "connection"), found.error
 
 
-@both
+@one(CODEX)
 def test_a_limit_has_its_end(agent: Agent, repo: Path, model: ModelServer) -> None:
     ends = int(time.time()) + 2 * 86400
     model.script = {"WORK": [Limit(ends)]}
@@ -217,7 +225,7 @@ def killed_in_turn(model: ModelServer, turns: int) -> Iterator[None]:
     thread.join()
 
 
-@both
+@one(CODEX)
 def test_a_killed_call_is_gone_on_with(agent: Agent, repo: Path, model: ModelServer) -> None:
     model.script = {
         "BEGIN": [Edit("new", "1\n", usage=USAGE), Hang()],
@@ -235,7 +243,7 @@ def test_a_killed_call_is_gone_on_with(agent: Agent, repo: Path, model: ModelSer
     assert found.tokens == tokens_of(agent, 2 if agent is CODEX else 1)
 
 
-@both
+@one(CLAUDE)
 def test_a_session_that_is_gone(agent: Agent, repo: Path, model: ModelServer) -> None:
     name = str(uuid.uuid4())
     found = ask(agent, "WORK", repo, resume=name).record

@@ -160,13 +160,13 @@ def test_a_limit_in_milliseconds(adw: Adw, factor: int) -> None:
 
 
 def test_a_person_s_pause_at_a_limit(adw: Adw) -> None:
-    about = {"status": "rejected", "resetsAt": time.time() + 5}
+    about = {"status": "rejected", "resetsAt": time.time() + 3}
     script = f"{say({'type': 'rate_limit_event', 'rate_limit_info': about})}; {error('limit')}"
     agent = scripted(adw, "one", script, last=f"{COMMIT}; {result()}", reads="claude")
     start(adw, "x", only("one"))
     until(adw, "x.1", "paused")
     adw("phase", "pause", "x.1")
-    time.sleep(6)
+    time.sleep(4)
     assert agent.calls == 1
     assert statuses(adw, "x") == {1: "paused"}
 
@@ -217,7 +217,7 @@ def test_two_agents_at_once(adw: Adw) -> None:
     )
     look = f"cat {place}/beat >{place}/b1; sleep 1; cat {place}/beat >{place}/b2; {COMMIT}"
     scripted(adw, "one", beat, look)
-    run_to_end(adw, only("one", idle_timeout=3))
+    run_to_end(adw, only("one", idle_timeout=1.5))
     assert (place / "b1").read_text() == (place / "b2").read_text()
 
 

@@ -121,7 +121,7 @@ def test_a_conflict_between_siblings_is_resolved(adw: Adw, model: ModelServer, a
     assert "resolve" in [name for name, _ in ended(adw, "x.2")]
 
 
-@both
+@one("codex")
 def test_what_was_killed_goes_on_for_what_it_really_cost(
     adw: Adw, model: ModelServer, agent: str
 ) -> None:
