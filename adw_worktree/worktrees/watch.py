@@ -167,7 +167,10 @@ class _Watcher:
 
     def _watch_what_is_listed(self) -> Trouble | None:
         """Begin and end watches; return what keeps us from some of them."""
+        telling = self._telling_of_lost()
         for directory, known in list(self._watched.items()):
+            if directory in telling and _identity(directory) in (known, None):
+                continue  # whether its repository was deleted or moved is still to be heard
             if directory not in self._list.places or known != _identity(directory):
                 self._drop(directory)
         failure = None
@@ -188,6 +191,15 @@ class _Watcher:
             self._said.pop("limit", None)
             return None
         return self._say("limit", None, unwatchable(failure))
+
+    def _telling_of_lost(self) -> set[Path]:
+        """Return the directories that tell what became of repositories that were there before."""
+        unknown = self._seen - self._deleted
+        return {
+            Path(os.path.realpath(entry.common_dir.parent))
+            for entry in self._list.lost
+            if entry.common_dir in unknown
+        }
 
     def _drop(self, directory: Path) -> None:
         self._directories.unwatch(directory)
