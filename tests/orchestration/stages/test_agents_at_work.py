@@ -135,15 +135,18 @@ def test_a_server_that_an_agent_leaves_is_ended(adw: Adw) -> None:
         ("git switch -qc elsewhere", "branch elsewhere"),
         ("git checkout -q --detach", "no branch"),
         ("git merge -q --no-commit --no-ff other", "a merge is not finished"),
+        ("git rebase other", "a rebase is not finished"),
     ],
-    ids=["on another branch", "on no branch", "in a merge"],
+    ids=["on another branch", "on no branch", "in a merge", "in a rebase"],
 )
 def test_an_agent_puts_in_order_what_it_left(adw: Adw, left: str, said: str) -> None:
     git(adw.directory, "switch", "-qc", "other")
-    git(adw.directory, "commit", "-q", "--allow-empty", "-m", "other")
+    (adw.directory / "x-p1").write_text("other\n")
+    git(adw.directory, "add", "x-p1")
+    git(adw.directory, "commit", "-q", "-m", "other")
     git(adw.directory, "switch", "-q", "main")
-    repair = "git merge --abort 2>/dev/null; git switch -q x-p1"
-    agent = scripted(adw, "one", f"{COMMIT}; {left}", repair)
+    repair = "git rebase --abort || git merge --abort; git switch -q x-p1"
+    agent = scripted(adw, "one", f"{COMMIT}; {left} || true", repair)
     run_to_end(adw, only("one"))
     assert statuses(adw, "x") == {1: "completed"}
     assert said in agent.prompt(2)
