@@ -21,6 +21,7 @@ from adw_worktree.orchestration.store.calls import (
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.handovers import Handover, handovers
 from adw_worktree.orchestration.store.landings import to_land
 from adw_worktree.orchestration.store.records import (
     Attempt,
@@ -50,6 +51,8 @@ class Task(NamedTuple):
     """As JSON."""
     phases: int
     """How many phases the feature has."""
+    handovers: tuple[Handover, ...] = ()
+    """What the phases before have handed over, the nearest first."""
 
 
 class Claimed(NamedTuple):
@@ -127,7 +130,10 @@ def _task(database: Database, phase: Phase) -> Task | None:
         " ON w.feature_id = p.feature_id AND w.digest = p.workflow_digest WHERE p.id = ?",
         [phase.id],
     )
-    return Task(str(found[0][0]), str(found[0][1]), int(str(found[0][2]))) if found else None
+    if not found:
+        return None
+    prompt, workflow, count = found[0]
+    return Task(str(prompt), str(workflow), int(str(count)), handovers(database, phase))
 
 
 def end(

@@ -44,12 +44,13 @@ def insert_call(database: Database, attempt: Attempt, entry: Mapping[str, Any]) 
     if known:
         return
     values = [entry.get(name) for name in _COLUMNS]
-    marks = ", ".join("?" * (len(_COLUMNS) + 4))
+    marks = ", ".join("?" * (len(_COLUMNS) + 5))
+    answer = None if entry.get("is_aside") else entry.get("answer")
     database.execute(
-        f"INSERT INTO calls (attempt, number, denied, ended_at, {', '.join(_COLUMNS)})"
+        f"INSERT INTO calls (attempt, number, denied, ended_at, answer, {', '.join(_COLUMNS)})"
         f" VALUES ({marks})",
         [attempt.token, entry["number"], json.dumps(entry.get("denied") or []), entry["at"],
-         *values],
+         answer, *values],
     )  # fmt: skip
     if entry["status"] == "limit":
         _note_limit(database, entry["agent"], entry["resume_at"])

@@ -170,6 +170,7 @@ CREATE TABLE calls (
     denied TEXT NOT NULL,
     retry_count INTEGER NOT NULL,
     latency_ms BIGINT,
+    answer TEXT,
     started_at TEXT NOT NULL,
     ended_at TEXT NOT NULL,
     PRIMARY KEY (attempt, number)

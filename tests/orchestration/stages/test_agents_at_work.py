@@ -118,6 +118,28 @@ def test_nothing_done_is_not_completed(adw: Adw) -> None:
     assert reasons(adw, "x.1") == ["no-changes"]
 
 
+def test_phases_hand_over_what_their_agents_said(adw: Adw) -> None:
+    """The nearest first; of more than 32,000 characters the rest is left out, and named."""
+    long = "x" * 20_000
+    scripted(adw, "one", f"{COMMIT}; echo 'the table is users'")
+    scripted(adw, "two", f"{COMMIT}; printf 'two %s' {long}")
+    scripted(adw, "three", f"{COMMIT}; printf 'three %s' {long}")
+    last = scripted(adw, "four", COMMIT)
+    run_to_end(
+        adw, only("one"), prompted(2, 1, agents=["two"]), prompted(3, 1, agents=["three"]),
+        prompted(4, 2, 3, agents=["four"]), prompted(5, agents=["one"]),
+    )  # fmt: skip
+    assert [statuses(adw, "x")[number] for number in (1, 2, 3, 4)] == ["completed"] * 4
+    told = last.prompt(1)
+    heads = ["### Phase 3 (x.3)", "three xxx", "### Phase 1 (x.1)", "the table is users",
+             "Left out, to keep this short: Phase 2 (x.2)."]  # fmt: skip
+    places = [told.find(head) for head in heads]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "two xxx" not in told
+    assert "Phase 5" not in told
+
+
 def test_a_server_that_an_agent_leaves_is_ended(adw: Adw) -> None:
     scripted(adw, "one", f"{COMMIT}; nohup setsid sleep 987 >/dev/null 2>&1 & wait; {COMMIT}")
     scripted(adw, "two", f"{COMMIT}; nohup setsid sleep 987 >/dev/null 2>&1 &")
