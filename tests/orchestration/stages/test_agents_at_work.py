@@ -121,7 +121,7 @@ def test_nothing_done_is_not_completed(adw: Adw) -> None:
 def test_phases_hand_over_what_their_agents_said(adw: Adw) -> None:
     """The nearest first; of more than 32,000 characters the rest is left out, and named."""
     long = "x" * 20_000
-    scripted(adw, "one", f"{COMMIT}; echo 'the table is users'")
+    scripted(adw, "one", last=f"{COMMIT}; echo 'the table is users'")
     scripted(adw, "two", f"{COMMIT}; printf 'two %s' {long}")
     scripted(adw, "three", f"{COMMIT}; printf 'three %s' {long}")
     last = scripted(adw, "four", COMMIT)
