@@ -205,5 +205,5 @@ def test_what_it_may_not_do_is_denied(adw: Adw, model: ModelServer) -> None:
 @one("codex")
 def test_one_that_hangs_is_ended(adw: Adw, model: ModelServer, agent: str) -> None:
     model.script = {"HANG": [Hang()]}
-    run_to_end(adw, asked(1, "HANG", agent, timeout="6s"))
+    run_to_end(adw, asked(1, "HANG", agent, timeout="4s"))
     assert reasons(adw, "x.1") == ["timeout"]
