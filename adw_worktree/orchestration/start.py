@@ -70,12 +70,12 @@ def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepar
             hint="commit something, or name another base in the feature file",
         )
     workflows = _workflows(project, plan, workflow)
-    if (plan.land or project.settings.land) == "pr":
+    land = plan.land or project.settings.land
+    if land == "pr":
         require_forge()
     if workflows:
         _require_identity(project)
-    digest = commands_digest(plan, workflows, plan.land or project.settings.land)
-    land = plan.land or project.settings.land
+    digest = commands_digest(plan, workflows, land)
     return Prepared(plan, origin_of(project, str(file), text), digest, workflows, land)
 
 
@@ -167,9 +167,7 @@ def start(database: Database, project: Project, prepared: Prepared) -> Feature:
         number: Planned(one.workflow.name, to_json(one.workflow), one.workflow.first_agents)
         for number, one in prepared.workflows.items()
     }
-    plan = prepared.plan
-    if plan.land is None:
-        plan = plan.model_copy(update={"land": settings.land})
+    plan = prepared.plan.model_copy(update={"land": prepared.land})
     return add_feature(database, plan, prepared.origin, ways, planned)
 
 

@@ -155,9 +155,9 @@ def _require_free(project: Project, server: Server, name: str, marked: list[Mark
     if not server.has(name):
         return
     holder = next((one.mark for one in marked if one.name == name), None)
-    if holder is None and any(one.name == name for one in server.marked()):
-        raise Changed(f"the database {name} was just made")  # by another process, meanwhile
     if holder is None:
+        if any(one.name == name for one in server.marked()):
+            raise Changed(f"the database {name} was just made")  # by another process, meanwhile
         raise DatabaseTaken(
             f"there is a database {name} that adw-worktree did not make",
             hint=f"{_OTHER_NAME}; or rename that one",

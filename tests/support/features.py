@@ -41,6 +41,17 @@ def phase(number: int, *commands: str, needs: Sequence[int] = (), **more: Any) -
     }
 
 
+def prompted(number: int, *needs: int, **more: Any) -> dict[str, Any]:
+    """Return a phase that has a prompt."""
+    return {"number": number, "title": f"Phase {number}", "prompt": f"Do part {number}.",
+            "depends_on": [*needs], **more}  # fmt: skip
+
+
+def only(agent: str, **more: Any) -> dict[str, Any]:
+    """Return the phase 1, for one agent."""
+    return prompted(1, agents=[agent], **more)
+
+
 def write_feature(adw: Adw, slug: str, *phases: Mapping[str, Any], **more: Any) -> Path:
     """Write a feature file beside the repository; return it."""
     lines = [f"{key} = {json.dumps(value)}" for key, value in
@@ -153,3 +164,19 @@ def assert_over(adw: Adw) -> None:
 def log_of(adw: Adw, name: str) -> str:
     """Return what the last attempt of a phase printed."""
     return adw("phase", "log", name).stdout
+
+
+def run_to_end(adw: Adw, *phases: dict[str, Any], **more: Any) -> None:
+    """Start the feature `x` and let everything be done that can be."""
+    start(adw, "x", *phases, **more)
+    work(adw)
+
+
+def calls(adw: Adw, name: str = "x.1") -> list[dict[str, Any]]:
+    """Return the calls of all attempts of a phase."""
+    return [call for attempt in shown(adw, name)["attempts"] for call in attempt["calls"]]
+
+
+def ended(adw: Adw, name: str = "x.1") -> list[tuple[str, str]]:
+    """Return which stages ran in the last attempt, and how each ended."""
+    return [(one["name"], one["status"]) for one in shown(adw, name)["attempts"][-1]["stages"]]

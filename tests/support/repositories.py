@@ -18,6 +18,11 @@ def git(*args: str, cwd: Path, check: bool = True) -> str:
     return done.stdout
 
 
+def git_in(place: Path, *words: str) -> str:
+    """Return what git says in a repository or worktree."""
+    return git(*words, cwd=place)
+
+
 def make_repo(path: Path) -> Path:
     """Make a repository with one commit on `main`."""
     path.mkdir(parents=True)

@@ -97,3 +97,8 @@ def result(text: str = "done", session: str = "s1", cost: float = 0.25, **more: 
 def error(text: str, status: int | None = None, **more: Any) -> str:
     """Return a command that fails as Claude Code does."""
     return f"{result(text, is_error=True, api_error_status=status, cost=0, **more)}; exit 1"
+
+
+BEGUN = say({"type": "system", "subtype": "init", "session_id": "s1",
+             "claude_code_version": "2.1.300"})  # fmt: skip
+"""A command that prints the first line of a version that counts its sessions as a whole."""

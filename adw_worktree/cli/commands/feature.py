@@ -60,12 +60,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> Outcome:
+    from adw_worktree.cli.commands.phase import require_budget
     from adw_worktree.orchestration.runs.summon import attend
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
-    if args.budget is not None and not 0 < args.budget <= 1e6:
-        raise UsageError("--budget takes a sum of US dollars", hint="--budget 5")
+    require_budget(args)
     if args.max_running is not None and not 1 <= args.max_running <= 1000:
         raise UsageError("--max-running takes a number from 1 to 1000", hint="3 is the default")
     if args.action != "list" and args.name is None:

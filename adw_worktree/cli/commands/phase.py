@@ -56,8 +56,7 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.settings.places import state_directory
 
-    if args.budget is not None and not 0 < args.budget <= 1e6:
-        raise UsageError("--budget takes a sum of US dollars", hint="--budget 5")
+    require_budget(args)
     if args.action in ("show", "log", "diff", *_STEERING) and args.name is None:
         raise UsageError(
             f"phase {args.action} needs the name of a phase", hint="adw-worktree phase list"
@@ -77,6 +76,12 @@ def run(args: Namespace) -> Outcome:
         return _report(database, args) if args.action in _REPORTS else _steer(database, args)
     finally:
         database.close()
+
+
+def require_budget(args: Namespace) -> None:
+    """Raise UsageError if --budget is given and is no sum of money."""
+    if args.budget is not None and not 0 < args.budget <= 1e6:
+        raise UsageError("--budget takes a sum of US dollars", hint="--budget 5")
 
 
 def _log(database: Database, state_dir: Path, args: Namespace) -> Outcome:

@@ -55,6 +55,11 @@ class Agent(NamedTuple):
         """Return a reader for the output of one call in this environment."""
         return reader_of(self.reads, environ)
 
+    @property
+    def resumes(self) -> bool:
+        """Whether a session of the agent can be gone on with."""
+        return _resuming(self, "") != self.command
+
     def call(self, prompt: str, session: Session | None = None) -> Call:
         """Return how it is called with a prompt, in a session of its own or in `session`."""
         words = self.command if session is None else _in_session(self, session)

@@ -9,7 +9,7 @@ from adw_worktree.orchestration.stages.asking import Asking, Over, Unable
 from adw_worktree.orchestration.stages.attention import attentively
 from adw_worktree.orchestration.stages.commands import Interrupted
 from adw_worktree.orchestration.stages.order import disorder, has_commits, strayed
-from adw_worktree.orchestration.stages.prompting import Prompt, prompt_for, resumes
+from adw_worktree.orchestration.stages.prompting import Prompt, prompt_for
 from adw_worktree.orchestration.stages.stage import PASSED, Bench, Outcome, Turn, process_tree
 from adw_worktree.orchestration.store.attempts import End
 
@@ -57,7 +57,7 @@ class _AgentStage:
         record = self._asking.ask(agent, prompt_for(self._bench, self._turn, agent))
         wrong = self._disorder()
         if wrong is not None:
-            session = record.session_id if resumes(agent) else None
+            session = record.session_id if agent.resumes else None
             self._bench.around.run.answer("report")  # it is asked for something else now
             self._asking.ask(agent, Prompt.to_put_in_order(self._bench, self._turn, wrong, session))
             wrong = self._disorder()

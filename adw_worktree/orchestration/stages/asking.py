@@ -12,6 +12,7 @@ import select
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_attempt
@@ -30,9 +31,10 @@ from adw_worktree.orchestration.stages.commands import (
     Reported,
     heed,
 )
-from adw_worktree.orchestration.stages.prompting import Prompt, resumes
+from adw_worktree.orchestration.stages.prompting import Prompt
 from adw_worktree.orchestration.stages.stage import Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.orchestration.store.events import as_text
 from adw_worktree.system.faults import reached
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _JITTER = 2.0, 60.0, 0.25
@@ -106,7 +108,7 @@ class Asking:
         while True:
             count += 1
             session = calls.sessions(self._run, [], self._stage.name).get(agent.name)
-            goes_on = session is not None and resumes(agent) and self._has_begun(session)
+            goes_on = session is not None and agent.resumes and self._has_begun(session)
             yield (prompt.going_on(session) if goes_on else prompt.anew), count
 
     def _has_begun(self, session: str | None) -> bool:
@@ -169,7 +171,8 @@ class Asking:
     def _resume_at(self, agent: Agent, record: Record) -> str | None:
         if record.ended != "limit":
             return None
-        return calls.at_text(calls.resume_time(record, agent.limit_pause))
+        at = calls.resume_time(record, agent.limit_pause)
+        return as_text(datetime.fromtimestamp(at, UTC))
 
     # ---- bounds -----------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from adw_worktree.orchestration.agents.agent import Agent, Session, reader_of
@@ -210,11 +209,6 @@ def resume_time(record: Record, pause: float) -> float:
     if at <= now_seconds:
         return now_seconds + min(pause, _OVERDUE_SECONDS)
     return min(max(at, now_seconds + _SHORTEST_LIMIT), now_seconds + _LONGEST_LIMIT)
-
-
-def at_text(seconds: float) -> str:
-    """Return a time in seconds since 1970 as the store writes it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
 
 
 def _append_line(run: RunDirectory, entry: dict[str, Any], reads: str) -> None:

@@ -58,7 +58,7 @@ def execute(bench: Bench, landed: End | None) -> End:
             bench.turn.give_back()
         outcome = _run(bench, progress, position)
         if outcome.status == "passed":
-            if _ships(bench.workflow, progress):
+            if progress.stage == bench.workflow.ship:
                 shipped = outcome.end
             progress = after_success(bench.workflow, progress)
             continue
@@ -93,7 +93,9 @@ def _run(bench: Bench, progress: Progress, position: int) -> Outcome:
         log=name,
         progress=to_entry(progress),
     )
-    if position > 1:
+    if position > 1 and bench.assignment.task is not None:
+        # The store is to know it before the stage reports. Commands alone only ship now, and that
+        # they did is told at their end: the next phase waits for it.
         summon(bench.assignment.state_dir, run.path.name)
     reached("stage.started")
     before = _commit_to_prove(bench, stage)
@@ -119,14 +121,12 @@ def _commit_to_prove(bench: Bench, stage: Stage) -> str | None:
     return head_commit(bench) if is_check else None
 
 
-def _ships(workflow: Workflow, progress: Progress) -> bool:
-    return workflow.stage(str(progress.stage)).kind == "ship"
-
-
 def _is_unproven(bench: Bench, progress: Progress) -> bool:
     """Return whether a commit is to be shipped at which not all checks have passed."""
+    if bench.assignment.task is None or progress.stage != bench.workflow.ship:
+        return False
     checks = checks_before_shipping(bench.workflow)
-    if bench.assignment.task is None or not checks or not _ships(bench.workflow, progress):
+    if not checks:
         return False
     proven: dict[str, str | None] = {}
     for run in (*reversed(bench.assignment.interrupted), bench.around.run):

@@ -23,7 +23,7 @@ def disorder(bench: Bench, seconds: float) -> str | None:
     None if all is in order. The commit bears the phase's title; the repository's hooks judge it,
     within so many seconds.
     """
-    admin = _admin(bench)
+    admin = bench.admin
     waiting = unfinished(admin)
     if waiting is not None:
         return f"{waiting} is not finished in the worktree: finish or abort it"
@@ -34,15 +34,15 @@ def disorder(bench: Bench, seconds: float) -> str | None:
     if not work_in(bench.project, bench.worktree, admin):
         return None
     try:
-        _commit(bench, admin, seconds)
+        _commit(bench, seconds)
     except GitFailed as exc:
         return f"the work cannot be committed: {exc.message}"
     left = work_in(bench.project, bench.worktree, admin)
     return f"the worktree still has uncommitted work: {left}" if left else None
 
 
-def _commit(bench: Bench, admin: Path, seconds: float) -> None:
-    checkout = Checkout(admin, bench.worktree)
+def _commit(bench: Bench, seconds: float) -> None:
+    checkout = Checkout(bench.admin, bench.worktree)
     run_git(["add", "--all"], checkout)
     run_git(["commit", "--quiet", "-m", bench.assignment.phase.title], checkout, timeout=seconds)
 
@@ -78,7 +78,3 @@ def strayed(bench: Bench, edited: Iterable[str]) -> str | None:
             place = max(inside, key=lambda one: len(one.parts))
             return f"its agent edited {path}, which is in {others[place]}"
     return None
-
-
-def _admin(bench: Bench) -> Path:
-    return bench.project.repo.admin_root / str(bench.lease.admin_id)

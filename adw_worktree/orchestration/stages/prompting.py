@@ -10,13 +10,6 @@ from adw_worktree.orchestration.workflows.prompts import placeholders, render
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.shipped import shipped_text
 
-_RESUMES = ("claude", "codex", "gemini", "opencode")
-
-
-def resumes(agent: Agent) -> bool:
-    """Return whether a session of the agent can be gone on with."""
-    return agent.reads in _RESUMES
-
 
 class Prompt(NamedTuple):
     """What an agent is told."""
@@ -55,18 +48,16 @@ def prompt_for(bench: Bench, turn: Turn, agent: Agent) -> Prompt:
     """
     values = _values(bench, turn)
     template, progress = turn.stage.prompt, turn.progress
-    full, text = render(template, values), None
-    if progress.failed is not None and "failure" not in placeholders(template):
+    full, interrupted = render(template, values), _interrupted(values)
+    if progress.failed is not None and "failure" in placeholders(template):
+        return Prompt(full, None, full, interrupted)
+    text = interrupted
+    if progress.failed is not None:
         text = render(_shipped("fix"), values)
         full = f"{full}\n\n{text}"
-    run, earlier = bench.around.run, bench.assignment.interrupted
-    known = calls.sessions(run, earlier, turn.stage.name)
-    session = known.get(agent.name) if resumes(agent) else None
-    if progress.failed is None and session is not None:
-        text = _interrupted(values)
-    if text is None:
-        session, text = None, full
-    return Prompt(text if session is not None else full, session, full, _interrupted(values))
+    known = calls.sessions(bench.around.run, bench.assignment.interrupted, turn.stage.name)
+    session = known.get(agent.name) if agent.resumes else None
+    return Prompt(full if session is None else text, session, full, interrupted)
 
 
 def _values(bench: Bench, turn: Turn) -> dict[str, str]:

@@ -7,8 +7,6 @@ whether it has landed, and nothing is done twice.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from adw_worktree.errors import (
     AdwError,
     BranchUnusable,
@@ -104,7 +102,7 @@ def ship(bench: Bench, turn: Turn) -> Outcome:
 
 def _ship(bench: Bench, output: int) -> Outcome:
     project, lease, assignment = bench.project, bench.lease, bench.assignment
-    into, branch = assignment.feature.branch, head_branch(_admin(bench))
+    into, branch = assignment.feature.branch, head_branch(bench.admin)
     if assignment.task is not None and branch != lease.branch:
         text = f"the worktree is on {branch or 'no branch'}, and {lease.branch} was tested"
         return Outcome("ended", End("needs-person", text))
@@ -117,10 +115,10 @@ def _ship(bench: Bench, output: int) -> Outcome:
     if branch is None or not commits:
         text = f"{into} has all of {branch}: the phase made no commits"
         return Outcome("ended", End("no-changes", text))
-    home = project.repo.home
-    head, tip = branch_commit(home, branch), branch_commit(home, into)
-    terms = Terms(into=into, keep=True)
+    home, terms = project.repo.home, Terms(into=into, keep=True)
+    head = branch_commit(home, branch)
     if assignment.task is not None:
+        tip = branch_commit(home, into)
         if head is None or (tip is not None and not is_ancestor(home, tip, head)):
             return _bring_up_to_date(bench)
         # What lands is what was tested, and with nothing that the tests did not see.
@@ -139,16 +137,12 @@ def _ship(bench: Bench, output: int) -> Outcome:
     return Outcome("passed", End("completed", exit_code=0, head_commit=finished.commit))
 
 
-def _admin(bench: Bench) -> Path:
-    return bench.project.repo.admin_root / str(bench.lease.admin_id)
-
-
 def _bring_up_to_date(bench: Bench) -> Outcome:
     """Merge the feature's branch, which moved on, into the attempt's, for the tests to see both.
 
     A conflict changes nothing.
     """
-    into, checkout = bench.assignment.feature.branch, Checkout(_admin(bench), bench.worktree)
+    into, checkout = bench.assignment.feature.branch, Checkout(bench.admin, bench.worktree)
     attentively(bench, bench.turn.wait)
     if work_in(bench.project, bench.worktree, checkout.git_directory):
         raise DirtyWorktree(

@@ -43,6 +43,11 @@ class Bench(NamedTuple):
         """The attempt's worktree."""
         return Path(str(self.lease.path))
 
+    @property
+    def admin(self) -> Path:
+        """Git's own directory for that worktree."""
+        return self.project.repo.admin_root / str(self.lease.admin_id)
+
 
 class Turn(NamedTuple):
     """One run of a stage."""

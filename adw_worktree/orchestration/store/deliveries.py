@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import now
+from adw_worktree.orchestration.store.events import as_text, now
 from adw_worktree.orchestration.store.records import Event, events
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -102,7 +102,7 @@ def failed(database: Database, delivery: Delivery, event: Event) -> bool:
         again = datetime.now(UTC) + timedelta(seconds=pause_after(int(str(count))))
         database.execute(
             "UPDATE deliveries SET next_at = ? WHERE feature_id = ? AND way = ?",
-            [again.isoformat(timespec="microseconds"), *delivery],
+            [as_text(again), *delivery],
         )
         return True
 

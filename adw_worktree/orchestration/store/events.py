@@ -11,7 +11,12 @@ from adw_worktree.orchestration.store.database import Database, Value
 
 def now() -> str:
     """Return the time as the store has it: UTC, with microseconds, so that texts sort."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    return as_text(datetime.now(UTC))
+
+
+def as_text(time: datetime) -> str:
+    """Return a time of UTC as the store has it."""
+    return time.isoformat(timespec="microseconds")
 
 
 def append(

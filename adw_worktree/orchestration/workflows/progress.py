@@ -76,8 +76,7 @@ def after_commit(workflow: Workflow, progress: Progress) -> Progress | None:
 
 def after_shipping(workflow: Workflow) -> Progress:
     """Return where it goes on when the work has landed."""
-    [ship] = [stage.name for stage in workflow.stages if stage.kind == "ship"]
-    return after_success(workflow, Progress(ship))
+    return after_success(workflow, Progress(workflow.ship))
 
 
 def after_rejection(workflow: Workflow, progress: Progress, comment: str) -> Progress | None:
@@ -93,8 +92,8 @@ def after_rejection(workflow: Workflow, progress: Progress, comment: str) -> Pro
 def checks_before_shipping(workflow: Workflow) -> list[str]:
     """Return the checks that are to have passed at the commit that is shipped."""
     names = [stage.name for stage in workflow.stages]
-    [ship] = [stage.name for stage in workflow.stages if stage.kind == "ship"]
-    return names[names.index(_checks_before(workflow, ship)) : names.index(ship)]
+    begin = names.index(_checks_before(workflow, workflow.ship))
+    return names[begin : names.index(workflow.ship)]
 
 
 def to_entry(progress: Progress) -> dict[str, Any]:

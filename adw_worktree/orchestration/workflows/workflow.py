@@ -71,6 +71,12 @@ class Workflow(NamedTuple):
         raise KeyError(name)
 
     @property
+    def ship(self) -> str:
+        """The name of the stage that merges."""
+        [name] = [stage.name for stage in self.stages if stage.kind == "ship"]
+        return name
+
+    @property
     def first_agents(self) -> tuple[str, ...]:
         """The agents of the first stage that has any."""
         return next((stage.agents for stage in self.stages if stage.agents), ())

@@ -166,6 +166,8 @@ def test_codex_passes_on_what_a_server_sent() -> None:
 
 def test_codex_goes_on_with_all_of_its_options() -> None:
     codex = next(agent for agent in BUILT_IN if agent.name == "codex")
+    assert codex.resumes
+    assert not codex._replace(command=("codex",)).resumes
     assert codex.call("prompt", Session("t1")).words == (*codex.command, "resume", "t1")
 
 

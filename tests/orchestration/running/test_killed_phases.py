@@ -79,6 +79,18 @@ def is_done(adw: Adw, slug: str) -> bool:
     return set(retried(adw, slug).values()) == {"completed"}
 
 
+def start_killed(adw: Adw, file: Path, point: str, *, seconds: float) -> None:
+    """Start a feature whose processes are killed at a step, then all that is left of them."""
+    adw("feature", "start", str(file), "--yes", code=None, ADW_FAULT=f"{point}=kill")
+    deadline = time.monotonic() + seconds
+    while processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kill_all()
+    count("kills")
+    if not adw.json("feature", "list")["features"]:
+        adw("feature", "start", str(file), "--yes")  # killed before it was begun
+
+
 SAMPLE = ("claim.committed", "command.started", "ship.landed", "end.written")
 
 
@@ -87,14 +99,7 @@ def test_killed_at_a_step_phases_come_through(adw: Adw, tmp_path: Path, point: s
     one, two = (phase(number, watched(tmp_path, number, 0.05), AGAIN, attempts=1000)
                 for number in (1, 2))  # fmt: skip
     file = write_feature(adw, "f", one, two | {"depends_on": [1]})
-    adw("feature", "start", str(file), "--yes", code=None, ADW_FAULT=f"{point}=kill")
-    deadline = time.monotonic() + 2
-    while processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    kill_all()
-    count("kills")
-    if not adw.json("feature", "list")["features"]:
-        adw("feature", "start", str(file), "--yes")  # killed before it was begun
+    start_killed(adw, file, point, seconds=2)
     assert_all_came_through(adw, tmp_path, range(1, 3))
 
 
@@ -113,14 +118,7 @@ def test_killed_at_a_step_agents_come_through(
     prompts = [{"number": number, "title": f"Phase {number}", "prompt": "Do it.",
                 "agents": ["one"], "attempts": 1000} for number in (1, 2)]  # fmt: skip
     file = write_feature(adw, "f", *prompts)
-    adw("feature", "start", str(file), "--yes", code=None, ADW_FAULT=f"{point}:{nth}=kill")
-    deadline = time.monotonic() + 3
-    while processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    kill_all()
-    count("kills")
-    if not adw.json("feature", "list")["features"]:
-        adw("feature", "start", str(file), "--yes")
+    start_killed(adw, file, f"{point}:{nth}", seconds=3)
     assert_all_came_through(adw, tmp_path, range(1, 3))
     rows = [call for number in (1, 2) for one in shown(adw, f"f.{number}")["attempts"]
             for call in one["calls"]]  # fmt: skip

@@ -13,12 +13,16 @@ from typing import Any
 
 import pytest
 
-from tests.support import repositories
 from tests.support.command_line import Adw
 from tests.support.features import (
+    calls,
+    ended,
     kill_all,
+    only,
     processes,
+    prompted,
     reasons,
+    run_to_end,
     shown,
     start,
     state_dir,
@@ -29,44 +33,17 @@ from tests.support.features import (
     write_feature,
 )
 from tests.support.machine import settle
-from tests.support.repositories import branches
-from tests.support.scripted_agent import COMMIT, OURS, add_settings, error, result, say, scripted
-
-
-def prompted(number: int, *needs: int, **more: Any) -> dict[str, Any]:
-    """Return a phase that has a prompt."""
-    return {"number": number, "title": f"Phase {number}", "prompt": f"Do part {number}.",
-            "depends_on": [*needs], **more}  # fmt: skip
-
-
-def git(place: Path, *words: str) -> str:
-    """Return what git says in a repository or worktree."""
-    return repositories.git(*words, cwd=place)
-
-
-def run_to_end(adw: Adw, *phases: dict[str, Any], **more: Any) -> None:
-    """Start the feature `x` and let everything be done that can be."""
-    start(adw, "x", *phases, **more)
-    work(adw)
-
-
-def calls(adw: Adw, name: str = "x.1") -> list[dict[str, Any]]:
-    """Return the calls of all attempts of a phase."""
-    return [call for attempt in shown(adw, name)["attempts"] for call in attempt["calls"]]
-
-
-def ended(adw: Adw, name: str = "x.1") -> list[tuple[str, str]]:
-    """Return which stages ran in the last attempt, and how each ended."""
-    return [(one["name"], one["status"]) for one in shown(adw, name)["attempts"][-1]["stages"]]
-
-
-BEGUN = say({"type": "system", "subtype": "init", "session_id": "s1",
-             "claude_code_version": "2.1.300"})  # fmt: skip
-
-
-def only(agent: str, **more: Any) -> dict[str, Any]:
-    return prompted(1, agents=[agent], **more)
-
+from tests.support.repositories import branches, git_in
+from tests.support.scripted_agent import (
+    BEGUN,
+    COMMIT,
+    OURS,
+    add_settings,
+    error,
+    result,
+    say,
+    scripted,
+)
 
 # ---- what is done ------------------------------------------------------------------------------
 
@@ -75,7 +52,7 @@ def test_an_agent_s_work_lands(adw: Adw) -> None:
     agent = scripted(adw, "one", f"{COMMIT}; {result('built it')}", reads="claude")
     run_to_end(adw, only("one"))
     assert statuses(adw, "x") == {1: "completed"}
-    assert git(adw.directory, "show", "feature/x:x-p1") == "x.1\n"
+    assert git_in(adw.directory, "show", "feature/x:x-p1") == "x.1\n"
     prompt = agent.prompt(1)
     for part in ("# Phase 1", "Do part 1.", "phase 1 of 1", "`x-p1`", "phase block"):
         assert part in prompt
@@ -105,11 +82,11 @@ def test_what_an_agent_left_is_committed(adw: Adw) -> None:
     scripted(adw, "one", "mkdir d; echo new >d/new; echo ignored >x.tmp; echo '*.tmp' >.gitignore")
     run_to_end(adw, only("one"))
     assert statuses(adw, "x") == {1: "completed"}
-    files = git(adw.directory, "ls-tree", "-r", "--name-only", "feature/x").split()
+    files = git_in(adw.directory, "ls-tree", "-r", "--name-only", "feature/x").split()
     assert {"d/new", ".gitignore"} <= {*files}
     assert "x.tmp" not in files
     assert ".env.ports" not in files
-    assert git(adw.directory, "log", "-1", "--format=%s", "feature/x") == "Phase 1\n"
+    assert git_in(adw.directory, "log", "-1", "--format=%s", "feature/x") == "Phase 1\n"
 
 
 def test_nothing_done_is_not_completed(adw: Adw) -> None:
@@ -162,11 +139,11 @@ def test_a_server_that_an_agent_leaves_is_ended(adw: Adw) -> None:
     ids=["on another branch", "on no branch", "in a merge", "in a rebase"],
 )
 def test_an_agent_puts_in_order_what_it_left(adw: Adw, left: str, said: str) -> None:
-    git(adw.directory, "switch", "-qc", "other")
+    git_in(adw.directory, "switch", "-qc", "other")
     (adw.directory / "x-p1").write_text("other\n")
-    git(adw.directory, "add", "x-p1")
-    git(adw.directory, "commit", "-q", "-m", "other")
-    git(adw.directory, "switch", "-q", "main")
+    git_in(adw.directory, "add", "x-p1")
+    git_in(adw.directory, "commit", "-q", "-m", "other")
+    git_in(adw.directory, "switch", "-q", "main")
     repair = "git rebase --abort || git merge --abort; git switch -q x-p1"
     agent = scripted(adw, "one", f"{COMMIT}; {left} || true", repair)
     run_to_end(adw, only("one"))
@@ -249,7 +226,8 @@ def test_what_lands_is_what_was_tested(adw: Adw) -> None:
     run_to_end(adw, only("one"), prompted(2, agents=["one"]))
     assert statuses(adw, "x") == {1: "completed", 2: "completed"}
     assert (
-        git(adw.directory, "rev-parse", "feature/x^{tree}").strip() == log.read_text().split()[-1]
+        git_in(adw.directory, "rev-parse", "feature/x^{tree}").strip()
+        == log.read_text().split()[-1]
     )
     assert len(log.read_text().split()) == 3
 
@@ -264,7 +242,7 @@ def test_a_check_that_commits_is_repeated(adw: Adw) -> None:
     scripted(adw, "one", "echo ugly >f; git add f; git commit -qm f")
     run_to_end(adw, only("one", workflow="tidy"))
     assert statuses(adw, "x") == {1: "completed"}
-    assert git(adw.directory, "rev-parse", "feature/x") in (place / "tested").read_text()
+    assert git_in(adw.directory, "rev-parse", "feature/x") in (place / "tested").read_text()
     found = shown(adw, "x.1")["attempts"][-1]["stages"]
     checked = {one["name"]: one["tested_commit"] for one in found}
     assert checked["format"] == checked["test"]
@@ -306,7 +284,7 @@ def test_a_conflict_goes_to_the_agent(adw: Adw) -> None:
         adw, "git merge -q feature/x; printf 'one\\ntwo\\n' >f; git add f; git commit -qm both"
     )
     assert statuses(adw, "x") == {1: "completed", 2: "completed"}
-    assert git(adw.directory, "show", "feature/x:f") == "one\ntwo\n"
+    assert git_in(adw.directory, "show", "feature/x:f") == "one\ntwo\n"
     assert "x-p2 and feature/x conflict: f" in agent.prompt(2)
     assert "Do part 2." in agent.prompt(2)
     assert [name for name, _ in ended(adw, "x.2")] == [
@@ -320,7 +298,7 @@ def test_a_conflict_that_no_agent_resolves_waits_for_a_person(adw: Adw) -> None:
     assert agent.calls == 3, "twice at most"
     worktree = adw.directory / "trees" / "x-p2"
     assert (worktree / "f").read_text() == "two\n"
-    assert git(worktree, "status", "--porcelain", "--untracked-files=no") == ""
+    assert git_in(worktree, "status", "--porcelain", "--untracked-files=no") == ""
 
 
 # ---- retry, fallback, limits -------------------------------------------------------------------

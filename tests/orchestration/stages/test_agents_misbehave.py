@@ -15,22 +15,18 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.orchestration.stages.test_agents_at_work import (
-    BEGUN,
-    calls,
-    ended,
-    git,
-    only,
-    prompted,
-    run_to_end,
-)
 from tests.support.command_line import Adw
 from tests.support.features import (
+    calls,
+    ended,
     kill_all,
+    only,
     ours,
     phase,
     processes,
+    prompted,
     reasons,
+    run_to_end,
     runner_of,
     shown,
     start,
@@ -42,7 +38,17 @@ from tests.support.features import (
     write_feature,
 )
 from tests.support.machine import settle
-from tests.support.scripted_agent import COMMIT, OURS, add_settings, error, result, say, scripted
+from tests.support.repositories import git_in
+from tests.support.scripted_agent import (
+    BEGUN,
+    COMMIT,
+    OURS,
+    add_settings,
+    error,
+    result,
+    say,
+    scripted,
+)
 
 
 def cpu(pid: int) -> float:
@@ -110,12 +116,12 @@ def test_no_changes_can_be_retried(adw: Adw) -> None:
 
 
 def test_land_merges_into_the_feature_s_base(adw: Adw) -> None:
-    git(adw.directory, "switch", "-qc", "release")
-    git(adw.directory, "commit", "-q", "--allow-empty", "-m", "of the release alone")
-    git(adw.directory, "switch", "-q", "main")
+    git_in(adw.directory, "switch", "-qc", "release")
+    git_in(adw.directory, "commit", "-q", "--allow-empty", "-m", "of the release alone")
+    git_in(adw.directory, "switch", "-q", "main")
     start(adw, "x", phase(1), base="release", land="merge")
     work(adw)
-    assert "of the release alone" not in git(adw.directory, "log", "--format=%s", "main")
+    assert "of the release alone" not in git_in(adw.directory, "log", "--format=%s", "main")
 
 
 @pytest.mark.parametrize("where", ["error", "answer"])
@@ -193,7 +199,7 @@ def test_a_check_on_another_branch(adw: Adw) -> None:
     )
     scripted(adw, "one", COMMIT)
     run_to_end(adw, only("one"))
-    landed = git(adw.directory, "ls-tree", "-r", "--name-only", "feature/x")
+    landed = git_in(adw.directory, "ls-tree", "-r", "--name-only", "feature/x")
     assert "untested" not in landed, ended(adw)
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.orchestration.stages.test_agents_at_work import calls, ended, git, prompted, run_to_end
 from tests.support.command_line import Adw
 from tests.support.features import (
+    calls,
+    ended,
     kill_all,
     processes,
+    prompted,
     reasons,
+    run_to_end,
     shown,
     start,
     state_dir,
@@ -27,6 +30,7 @@ from tests.support.features import (
 from tests.support.machine import settle
 from tests.support.model_server import ModelServer
 from tests.support.model_turns import BreakOff, Edit, Fail, Hang, Limit, Say, Shell, Usage
+from tests.support.repositories import git_in
 from tests.support.scripted_agent import add_settings
 from tests.support.stress_size import stress_size
 
@@ -84,7 +88,7 @@ def test_agents_build_a_feature(adw: Adw, model: ModelServer, agent: str) -> Non
     assert reasons(adw, "x.3") == ["no-changes"]
     files = {"sum.txt": "right", "up.txt": "up", "half.txt": "whole", "new.txt": "new"}
     for name, content in files.items():
-        assert git(adw.directory, "show", f"feature/x:{name}") == f"{content}\n"
+        assert git_in(adw.directory, "show", f"feature/x:{name}") == f"{content}\n"
     assert [name for name, _ in ended(adw, "x.1")][:4] == ["build", "test", "build", "test"]
     assert [one["status"] for one in calls(adw, "x.4")] == ["error", "ok"]
     assert not [one for one in processes() if "987" in one.cmdline()]
@@ -117,7 +121,7 @@ def test_a_conflict_between_siblings_is_resolved(adw: Adw, model: ModelServer, a
     }  # fmt: skip
     run_to_end(adw, asked(1, "FIRST", agent), asked(2, "SECOND", agent))
     assert statuses(adw, "x") == {1: "completed", 2: "completed"}
-    assert git(adw.directory, "show", "feature/x:f") == "one\ntwo\n"
+    assert git_in(adw.directory, "show", "feature/x:f") == "one\ntwo\n"
     assert "resolve" in [name for name, _ in ended(adw, "x.2")]
 
 
