@@ -50,7 +50,7 @@ def make_directories(path: Path, mode: int = 0o755, *, like: Path | None = None)
                 directory.chmod(wanted | stat.S_ISGID)
 
 
-def move_to(source: Path, target: Path, *, like: Path) -> None:
+def move_to(source: Path, target: Path, *, like: Path | None = None) -> None:
     """Rename a directory, and make the one that it goes to. Raises OSError.
 
     That one may be taken away meanwhile: by a command that removed the last worktree in it.

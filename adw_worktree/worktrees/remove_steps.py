@@ -232,8 +232,7 @@ def _take_back(directory: Path, worktree: Path, admin: Path, entry: Entry) -> No
             move_to(source, worktree, like=admin.parent.parent)
             reached("retire.tree-back")
     if exists(directory / _ADMIN):
-        make_directories(admin.parent)
-        os.rename(directory / _ADMIN, admin)
+        move_to(directory / _ADMIN, admin)
         reached("retire.admin-back")
 
 

@@ -206,7 +206,7 @@ def _bring_back(project: Project, entry: Entry, directory: Path) -> Restored:
         make_directories(repo.admin_root)
         reached("restore.admin-root")
         with git_lock(repo, project.settings):
-            (directory / _ADMIN).rename(admin)
+            move_to(directory / _ADMIN, admin)
             reached("restore.admin")
     notes += _detach_in_reftable(project, entry, admin)
     lease = _lease(project, entry, worktree, admin)

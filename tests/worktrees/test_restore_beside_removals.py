@@ -6,6 +6,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from adw_worktree.project import open_project
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.remove import remove
@@ -13,7 +15,8 @@ from adw_worktree.worktrees.remove_checks import Consent
 from adw_worktree.worktrees.restore import restore
 
 
-def test_it_comes_back_though_the_directory_of_all_goes(repo: Path) -> None:
+@pytest.mark.parametrize("of_all", ["trees", ".git/worktrees"])
+def test_it_comes_back_though_the_directory_of_all_goes(repo: Path, of_all: str) -> None:
     project, over = open_project(repo), threading.Event()
     create(project, "a")
     (repo / "trees" / "a" / "work").write_text("x")
@@ -21,7 +24,7 @@ def test_it_comes_back_though_the_directory_of_all_goes(repo: Path) -> None:
     def take_away() -> None:
         while not over.wait(0.001):
             with suppress(OSError):
-                (repo / "trees").rmdir()
+                (repo / of_all).rmdir()
 
     thread = threading.Thread(target=take_away)
     thread.start()
