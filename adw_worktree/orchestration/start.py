@@ -1,132 +1,62 @@
-"""Starting a feature: from a document to phases that are ready to run."""
+"""Starting a feature that was looked through: once its commands and prompts are approved."""
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Mapping
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Iterator
 from shlex import quote
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from adw_worktree.errors import BranchUnusable, HookUntrusted, NotARepository, SettingsError
-from adw_worktree.orchestration.plan.feature_file import FeatureFile, load_feature_file
+from adw_worktree.errors import HookUntrusted
+from adw_worktree.orchestration.prepare import Prepared
 from adw_worktree.orchestration.running.delivering import ON_EVENT
-from adw_worktree.orchestration.running.forge import require_forge
+from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.features import Origin, Planned, add_feature
+from adw_worktree.orchestration.store.features import Planned, add_feature, plan_feature
 from adw_worktree.orchestration.store.records import Feature
-from adw_worktree.orchestration.workflows.definitions import Defined, Wishes, define
+from adw_worktree.orchestration.store.steering import set_limit
+from adw_worktree.orchestration.workflows.verification import Kept, keep
+from adw_worktree.orchestration.workflows.verification_table import verification_key
 from adw_worktree.orchestration.workflows.workflow import to_json
 from adw_worktree.project import Project
-from adw_worktree.repo.git import run_git
-from adw_worktree.repo.refs import is_branch_name, resolve_base
-from adw_worktree.settings.approvals import is_trusted, require_trusted
+from adw_worktree.settings.approvals import is_trusted, require_trusted, trust
 from adw_worktree.settings.model import HookCommands
+from adw_worktree.system.text import printable
 
 if TYPE_CHECKING:
     from adw_worktree.orchestration.store.deliveries import Way
 
 
-LANDINGS = {
-    "merge": ["when it is completed, it is merged into its base"],
-    "pr": ["when it is completed, it is pushed, and becomes a pull request"],
-}
+def asked(prepared: Prepared) -> Iterator[str]:
+    """Yield all that a feature asks to run, as a person should read it before approving."""
+    for number, command in prepared.commands:
+        yield f"phase {number}: {printable(command)}"
+    for phase in prepared.plan.phases:
+        if phase.number in prepared.workflows:
+            workflow = prepared.workflows[phase.number].workflow
+            stages = ", ".join(stage.name for stage in workflow.stages)
+            yield f"phase {phase.number}: workflow {workflow.name} ({stages}) with the prompt"
+            yield from (f"  {printable(line)}" for line in str(phase.prompt).strip().split("\n"))
+    yield from prepared.effects
+    if prepared.verification is not None:
+        for word in (*prepared.verification.commands, *prepared.verification.urls):
+            yield f"after it has landed: {printable(word)}"
+    workflows = [one.workflow for one in prepared.workflows.values()]
+    commands = {command: None for one in workflows for stage in one.stages
+                for command in stage.commands}  # fmt: skip
+    programs = {" ".join(agent.command): agent.name for one in workflows for agent in one.agents}
+    yield from (f"stages: {printable(command)}" for command in commands)
+    yield from (f"agent {name}: {printable(words)}" for words, name in programs.items())
 
 
-class Prepared(NamedTuple):
-    """A feature that was looked through and could be started."""
-
-    plan: FeatureFile
-    origin: Origin
-    digest: str
-    """Of the commands, prompts and workflows, for their approval."""
-    workflows: Mapping[int, Defined]
-    """By the number of the phase; none for a phase of commands."""
-    land: str
-    """What becomes of it when it is completed."""
-
-    @property
-    def notes(self) -> list[str]:
-        """What a person should know before it runs."""
-        found = [note for one in self.workflows.values() for note in one.notes]
-        return [*dict.fromkeys(found), *LANDINGS.get(self.land, [])]
+def is_approved(project: Project, prepared: Prepared) -> bool:
+    """Return whether somebody approved these very commands and prompts for this repository."""
+    return is_trusted(project.state_dir, project.repo.common_dir, prepared.digest)
 
 
-def prepare(project: Project, file: Path, workflow: str | None = None) -> Prepared:
-    """Look through a feature file; change nothing.
-
-    `workflow` is for all phases that have a prompt, whatever the file says. Raises PlanInvalid,
-    WorkflowInvalid, BranchUnusable, NotARepository.
-    """
-    plan, text = load_feature_file(file)
-    home = project.repo.home
-    if not is_branch_name(home, f"feature/{plan.slug}"):
-        raise BranchUnusable(f"feature/{plan.slug} cannot be a branch", hint="choose another slug")
-    base = plan.base or project.settings.base
-    if resolve_base(home, base) is None:
-        raise BranchUnusable(
-            f"there is no commit {base!r} for feature {plan.slug} to start from",
-            hint="commit something, or name another base in the feature file",
-        )
-    workflows = _workflows(project, plan, workflow)
-    land = plan.land or project.settings.land
-    if land == "pr":
-        require_forge()
-    if workflows:
-        _require_identity(project)
-    digest = commands_digest(plan, workflows, land)
-    return Prepared(plan, origin_of(project, str(file), text), digest, workflows, land)
-
-
-def _workflows(project: Project, plan: FeatureFile, chosen: str | None) -> dict[int, Defined]:
-    """Return the workflow of each phase that has a prompt. Raises WorkflowInvalid."""
-    made: dict[object, Defined] = {}
-    found: dict[int, Defined] = {}
-    for phase in plan.phases:
-        if phase.prompt is None:
-            continue
-        name = chosen or phase.workflow or plan.workflow
-        wishes = Wishes(
-            phase.agents,
-            phase.timeout,
-            phase.idle_timeout,
-            plan.budget_usd is not None or phase.budget_usd is not None,
-        )
-        key = (name, wishes)
-        if key not in made:
-            made[key] = define(project.settings, name, project.repo.home, wishes)
-        found[phase.number] = made[key]
-    return found
-
-
-def _require_identity(project: Project) -> None:
-    """Raise SettingsError if git does not know who commits: an agent's work is committed."""
-    found = run_git(["var", "GIT_COMMITTER_IDENT"], project.repo.checkout, check=False)
-    if found.returncode != 0:
-        raise SettingsError(
-            "git does not know who commits, and what agents do is committed",
-            hint="set user.name and user.email in your configuration of git",
-        )
-
-
-def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
-    """Return where a feature of this repository comes from. Raises NotARepository."""
-    place = str(project.repo.home)
-    return Origin(_identity(project), place, plan_path, plan_text, getpass.getuser())
-
-
-def commands_digest(plan: FeatureFile, workflows: Mapping[int, Defined], land: str) -> str:
-    """Return the digest of all that a feature runs: commands, prompts, and their workflows; with
-    `land`, what becomes of it when it is completed."""
-    lines = [f"{phase.number}\0{command}" for phase in plan.phases for command in phase.run]
-    for phase in plan.phases:
-        if phase.number in workflows:
-            lines += [f"{phase.number}\0{plan.title}\0{phase.title}\0{phase.prompt}",
-                      to_json(workflows[phase.number].workflow)]  # fmt: skip
-    if land != "leave":
-        lines += [f"land\0{land}\0{plan.base}"]
-    return sha256("\0\0".join(["feature", *lines]).encode()).hexdigest()
+def approve(project: Project, prepared: Prepared) -> None:
+    """Approve these very commands and prompts for this repository. Raises FileUnusable."""
+    where = (project.state_dir, project.repo.common_dir)
+    trust(*where, prepared.digest, lock_timeout=project.settings.lock_timeout)
 
 
 def require_approved(project: Project, prepared: Prepared) -> None:
@@ -134,12 +64,14 @@ def require_approved(project: Project, prepared: Prepared) -> None:
 
     The same for those of its settings, which would fail only later, in each phase.
     """
-    settings, where = project.settings, (project.state_dir, project.repo.common_dir)
-    asked = {key for one in prepared.workflows.values() for key in one.asked}
-    require_trusted(settings, *where, [*settings.hooks, *asked])
-    if is_trusted(*where, prepared.digest):
-        return
-    raise HookUntrusted(
+    require_settings_approved(project, prepared)
+    if not is_approved(project, prepared):
+        raise not_approved(prepared)
+
+
+def not_approved(prepared: Prepared) -> HookUntrusted:
+    """Return the error that nobody approved what a feature asks to run."""
+    return HookUntrusted(
         f"{prepared.origin.plan_path} asks for {_counted(prepared)} that nobody has approved; "
         "nothing was started",
         hint=f"adw-worktree feature start {quote(prepared.origin.plan_path)} --yes (approves "
@@ -147,34 +79,78 @@ def require_approved(project: Project, prepared: Prepared) -> None:
     )
 
 
+def require_settings_approved(project: Project, prepared: Prepared) -> None:
+    """Raise HookUntrusted if nobody approved what the settings ask to run for it."""
+    settings, where = project.settings, (project.state_dir, project.repo.common_dir)
+    asked = {key for one in prepared.workflows.values() for key in one.asked}
+    if prepared.verification is not None:
+        asked.add(verification_key())
+    require_trusted(settings, *where, [*settings.hooks, *asked])
+
+
 def _counted(prepared: Prepared) -> str:
-    commands = sum(len(phase.run) for phase in prepared.plan.phases)
-    prompts = len(prepared.workflows)
-    found = {"command": commands, "prompt": prompts}
+    found = {"command": len(prepared.commands), "prompt": len(prepared.workflows)}
     parts = [f"{count} {word}{'' if count == 1 else 's'}" for word, count in found.items() if count]
     return " and ".join(parts)
 
 
-def start(database: Database, project: Project, prepared: Prepared) -> Feature:
+def add(database: Database, project: Project, prepared: Prepared, *, starts: bool) -> Feature:
     """Add the feature to the store; its events go where the settings say.
 
-    Raises FeatureExists, StoreError.
+    Its phases run at once if it `starts`, and otherwise once it is started. Raises FeatureExists,
+    StoreError.
     """
+    return add_feature(
+        database,
+        prepared.plan,
+        prepared.origin,
+        _ways(project, prepared),
+        _planned(prepared),
+        starts=starts,
+        verification=_kept(prepared),
+    )
+
+
+def plan(database: Database, project: Project, feature: Feature, prepared: Prepared) -> Feature:
+    """Give a feature that has none the plan that was looked through.
+
+    Raises PhaseNotInState, StoreError.
+    """
+    ways, planned = _ways(project, prepared), _planned(prepared)
+    return plan_feature(
+        database, feature, prepared.plan, prepared.origin, ways, planned, _kept(prepared)
+    )
+
+
+def _ways(project: Project, prepared: Prepared) -> list[Way]:
+    """Return how the events of a feature are delivered."""
     settings = project.settings
     ways: list[Way] = ["command"] if settings.hooks.get(ON_EVENT, HookCommands()).commands else []
     ways += ["url"] if settings.notify_url is not None else []
-    planned = {
-        number: Planned(one.workflow.name, to_json(one.workflow), one.workflow.first_agents)
+    ways += ["github"] if prepared.plan.issues == "github" else []
+    return ways
+
+
+def _planned(prepared: Prepared) -> dict[int, Planned]:
+    return {
+        number: Planned(
+            one.workflow.name,
+            to_json(one.workflow),
+            one.workflow.first_agents,
+            prepared.checklists.get(number, ()),
+        )
         for number, one in prepared.workflows.items()
     }
-    plan = prepared.plan.model_copy(update={"land": prepared.land})
-    return add_feature(database, plan, prepared.origin, ways, planned)
 
 
-def _identity(project: Project) -> str:
-    """Return what tells the repository on every host: its root commit. Raises NotARepository."""
-    command = ["rev-list", "--max-parents=0", "--all", "--"]
-    roots = sorted(run_git(command, project.repo.home).stdout.split())
-    if not roots:
-        raise NotARepository(f"{project.repo.home} has no commit yet", hint="commit something")
-    return roots[0]
+def _kept(prepared: Prepared) -> str | None:
+    """Return what is looked at after the feature has landed, as the store keeps it."""
+    return keep(Kept(prepared.verification)) if prepared.verification is not None else None
+
+
+def set_going(database: Database, project: Project, most: int | None = None) -> None:
+    """Have what is ready run now, `most` phases at once, by default as the settings say."""
+    most = most or project.settings.max_running
+    if most is not None:
+        set_limit(database, most)
+    summon(project.state_dir)

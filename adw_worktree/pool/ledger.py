@@ -112,7 +112,13 @@ class Ledger(NamedTuple):
         return leases
 
     def commit(self, leases: Mapping[str, Lease]) -> None:
-        """Replace the file; call it inside the lock. Raises LedgerError, the old file whole."""
+        """Replace the file; call it inside the lock. Raises LedgerError, the old file whole.
+
+        Without leases, a missing directory stays missing: a repository that is just being deleted
+        would not become empty.
+        """
+        if not leases and not is_dir(self.path.parent):
+            return
         if self.place is not None:
             self.place.record(self.path)
         try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from adw_worktree.system.named_tuple import NamedTuple
 _READ_BYTES = 65536
 _MUCH_BYTES = 32768
 """So much in the pipe at once, and rings may have been lost: it takes 64 KiB on Linux."""
+_HANGING_SECONDS = 60.0
+"""Nobody takes so long to hang a bell that was made."""
 ALL = ""
 """The word of a ring that does not say what to look at."""
 
@@ -59,13 +62,26 @@ def hang(path: Path) -> Bell:
     At no moment is there none, if there was one.
     """
     made = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        made.unlink()
-    os.mkfifo(made, 0o600)
+    while True:
+        with suppress(FileNotFoundError):
+            made.unlink()
+        os.mkfifo(made, 0o600)
+        try:
+            return Bell(path, _hung(made, path))
+        except FileNotFoundError:
+            continue  # whoever rang all bells just now took it for one that a dead process left
+
+
+def _hung(made: Path, path: Path) -> int:
+    """Hear the bell that was made, and put it in its place."""
     # Writable, too: else the pipe is at its end whenever nobody rings.
     descriptor = os.open(made, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    os.rename(made, path)
-    return Bell(path, descriptor)
+    try:
+        os.rename(made, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def hang_unheard(path: Path) -> None:
@@ -103,6 +119,15 @@ def ring_all(directory: Path) -> None:
     except OSError:
         return
     for name in names:
+        if name.startswith(".") and _is_new(directory / name):
+            continue  # somebody is just about to hang it
         if ring(directory / name) is False:
             with suppress(OSError):
                 (directory / name).unlink()
+
+
+def _is_new(path: Path) -> bool:
+    try:
+        return abs(time.time() - path.lstat().st_mtime) < _HANGING_SECONDS
+    except OSError:
+        return True

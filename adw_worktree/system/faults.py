@@ -177,8 +177,13 @@ PHASE_POINTS = (
     "end.written",
     "end.committed",
     "event.delivered",
+    "verify.looked",
+    "issue.created",
+    "issue.commented",
+    "backup.written",
+    "restore.kept",
 )
-"""Those of the processes that carry phases."""
+"""Those of the processes that carry phases, and of copies of their store."""
 
 _SIGNALS = {
     "kill": signal.SIGKILL,

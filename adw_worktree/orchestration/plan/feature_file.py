@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -23,26 +22,21 @@ from pydantic import (
 from adw_worktree.errors import PlanInvalid
 from adw_worktree.orchestration.phases.graph import flaws
 from adw_worktree.orchestration.plan.fields import (
+    SLUG,
     Command,
+    Issues,
+    Landing,
     Line,
     Listed,
     Money,
     Name,
+    Priority,
     Prompt,
     Seconds,
+    Weight,
 )
-from adw_worktree.system.records import read_file
 
-_MOST_BYTES = 1024 * 1024
 _MOST_PHASES = 10_000
-SLUG = r"^[a-z0-9][a-z0-9-]{0,47}$"
-"""A feature's slug: part of ADW ids and of branches."""
-
-Priority = Annotated[int, Field(ge=0, le=100, strict=True)]
-"""10 is urgent, 50 the default, 90 the background."""
-
-
-Landing = Literal["leave", "merge", "pr"]
 
 
 class _Strict(BaseModel):
@@ -74,6 +68,7 @@ class PhaseEntry(_Strict):
     """How often it may be lost before it fails."""
     timeout: Seconds | None = None
     """For which each command, or the agent of each stage, may run."""
+    estimated_hours: Annotated[float, Field(gt=0, le=100_000)] | None = None
 
     @model_validator(mode="after")
     def _has_work(self) -> PhaseEntry:
@@ -102,27 +97,11 @@ class FeatureFile(_Strict):
     """For all agents of all phases."""
     land: Landing | None = None
     """None: the setting `land`."""
+    checklist: Weight | None = None
+    """None: the setting `checklist`."""
+    issues: Issues | None = None
+    """None: the setting `issues`."""
     phases: Annotated[tuple[PhaseEntry, ...], Field(min_length=1, max_length=_MOST_PHASES)]
-
-
-def load_feature_file(file: Path) -> tuple[FeatureFile, str]:
-    """Return the feature that `file` describes, and the file's text.
-
-    Raises PlanInvalid, naming each line that is wrong.
-    """
-    try:
-        data = read_file(file)
-        if len(data) > _MOST_BYTES:
-            raise PlanInvalid(f"{file} is larger than 1 MiB", hint="split the feature into several")
-        text = data.decode()
-    except OSError as exc:
-        raise PlanInvalid(
-            f"{file} cannot be read: {exc.strerror}",
-            hint="name a TOML file with a feature and its phases",
-        ) from exc
-    except UnicodeDecodeError as exc:
-        raise PlanInvalid(f"{file} is not UTF-8: {exc}", hint="save it as UTF-8") from exc
-    return parse_feature(text, str(file)), text
 
 
 def parse_feature(text: str, name: str) -> FeatureFile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -22,8 +22,18 @@ Prompt = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 """Of a workflow, stage or agent."""
-Money = Annotated[float, Field(gt=0, le=1e6)]
+Money = Annotated[float, Field(gt=0, le=1e6, strict=True)]
 """US dollars."""
+SLUG = r"^[a-z0-9][a-z0-9-]{0,47}$"
+"""A feature's slug: part of ADW ids and of branches."""
+Priority = Annotated[int, Field(ge=0, le=100, strict=True)]
+"""10 is urgent, 50 the default, 90 the background."""
+Landing = Literal["leave", "merge", "pr"]
+"""What becomes of a feature that is completed."""
+Issues = Literal["file", "github"]
+"""Where the issue of a phase is: a file of the state directory, or also on GitHub."""
+Weight = Literal["warn", "block"]
+"""What a finding of the checklist does: it is told, or it keeps the work from being merged."""
 
 
 def _listed(value: object) -> object:

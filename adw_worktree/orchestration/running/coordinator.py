@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from adw_worktree.orchestration.running.delivering import Messenger
-from adw_worktree.orchestration.running.lander import Landers
+from adw_worktree.orchestration.running.errands import Errands
+from adw_worktree.orchestration.running.lander import LANDING
 from adw_worktree.orchestration.running.nursery import Carrier, Nursery
 from adw_worktree.orchestration.running.runner import (
     become_runner,
@@ -30,12 +31,12 @@ from adw_worktree.orchestration.running.runner import (
     become_undertaker,
 )
 from adw_worktree.orchestration.running.tidying import clear_mark, untidy
+from adw_worktree.orchestration.running.verifier import VERIFYING
 from adw_worktree.orchestration.runs.assignment import Assignment, assignment_of
 from adw_worktree.orchestration.runs.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.runs.summon import (
     coordinator_lock,
     is_idle,
-    onlookers,
     onlooking,
 )
 from adw_worktree.orchestration.stages.commands import GONE
@@ -43,13 +44,13 @@ from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.attempts import Claimed, End
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.landings import to_land
+from adw_worktree.orchestration.store.journal import note
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import attempts, phase_of, phases
 from adw_worktree.orchestration.store.steering import asked_to_stop
 from adw_worktree.pool.wakeups import WORKTREES, coordinator_bell, slots_bell, start_coordinator
 from adw_worktree.settings.load import load_settings
-from adw_worktree.system.bells import ALL, Bell, hang, ring, ring_all
+from adw_worktree.system.bells import ALL, Bell, hang, ring
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import Lock, try_lock
 from adw_worktree.system.paths import is_dir
@@ -149,13 +150,13 @@ class Coordinator:
         self._selector.register(bell.descriptor, selectors.EVENT_READ)
         self._slots: Bell | None = None
         self._messenger = Messenger(state_dir)
-        self._landers = Landers(state_dir, nursery, self._selector)
+        self._errands = Errands(state_dir, nursery, self._selector, [LANDING, VERIFYING])
         self._most_here = load_settings(None).max_running_here
 
     def close(self) -> None:
         """Let everything go; the runners live on."""
         self._messenger.close()
-        self._landers.close()
+        self._errands.close()
         for runner in self._runners.values():
             runner.forget()
         self._selector.close()
@@ -235,7 +236,7 @@ class Coordinator:
         for runner in list(self._runners.values()):
             self._take_in(runner)
         self._start(self._claim())
-        self._landers.send(self._store, to_land(self._store))
+        self._errands.send(self._store)
         self._look_at({WORKTREES})
 
     def _listen_for_slots(self) -> None:
@@ -271,8 +272,6 @@ class Coordinator:
         for one in claimed:
             reached("claim.committed")
             self._fork(assignment_of(self._state_dir, one))
-        if claimed:
-            ring_all(onlookers(self._state_dir))
 
     def _fork(self, assignment: Assignment) -> None:
         """Start the runner of an attempt."""
@@ -319,7 +318,7 @@ class Coordinator:
         if ended is not None:
             self._end(runner, ended, entries)
         elif entries:
-            store_attempts.note(self._store, runner.token, entries)
+            note(self._store, runner.token, entries)
         if not dead:
             return
         if not runner.taken_in:
@@ -342,8 +341,7 @@ class Coordinator:
         )
         reached("end.committed")
         self._start(claimed)
-        self._landers.send(self._store, to_land(self._store))
-        ring_all(onlookers(self._state_dir))
+        self._errands.send(self._store)
 
     def _runner(self, token: str) -> _Runner:
         return _Runner(self._run(token), token, self._selector)

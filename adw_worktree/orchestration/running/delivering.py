@@ -1,6 +1,7 @@
-"""Delivering events: to the command of the hook `on-event`, and to `notify_url`.
+"""Delivering events: to the command of the hook `on-event`, to `notify_url`, and to GitHub.
 
-It is done by threads of the coordinator, which waits for none of them: no phase is ever held up.
+It is done by threads of the coordinator, which waits for none of them: no phase is ever held up,
+and no way by another.
 
 What holds here: an event counts as delivered only once the command has ended or the server has
 answered with 2xx, so that after a crash it comes again, under the same id. A command that fails is
@@ -18,9 +19,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from adw_worktree.errors import AdwError
-from adw_worktree.orchestration.runs.summon import onlookers
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import Delivery, NotDelivered
@@ -30,16 +31,20 @@ from adw_worktree.orchestration.store.results import event_document
 from adw_worktree.pool.wakeups import ATTEMPT_VARIABLES, coordinator_bell
 from adw_worktree.project import Project, open_project
 from adw_worktree.settings.approvals import require_trusted
-from adw_worktree.system.bells import ring, ring_all
+from adw_worktree.system.bells import ring
 from adw_worktree.system.environment import clean_environment
 from adw_worktree.system.faults import reached
 from adw_worktree.system.paths import exists
 from adw_worktree.worktrees.user_hooks import argument_list
 
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.store.deliveries import Way
+
 ON_EVENT = "on-event"
 """The moment of `[hooks]` whose commands get events."""
 COMMAND_SECONDS = 60.0
-_AT_ONCE = 4
+_AT_ONCE: dict[Way, int] = {"command": 4, "url": 4, "github": 1}
+"""GitHub asks for one request after the other."""
 _FAULT_SECONDS = 5.0
 _MOST_LOG_BYTES = 1024 * 1024
 
@@ -49,7 +54,7 @@ class Messenger:
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="delivery")
+        self._threads = {way: ThreadPoolExecutor(most, way) for way, most in _AT_ONCE.items()}
         self._busy: set[Delivery] = set()
 
     @property
@@ -62,11 +67,12 @@ class Messenger:
         for delivery in due:
             if delivery not in self._busy:
                 self._busy.add(delivery)
-                self._threads.submit(self._deliver, delivery)
+                self._threads[delivery.way].submit(self._deliver, delivery)
 
     def close(self) -> None:
         """Begin nothing more."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _deliver(self, delivery: Delivery) -> None:
         try:
@@ -78,7 +84,6 @@ class Messenger:
         finally:
             self._busy.discard(delivery)
             ring(coordinator_bell(self._state_dir))
-            ring_all(onlookers(self._state_dir))
 
 
 def deliver(state_dir: Path, delivery: Delivery) -> None:
@@ -92,7 +97,7 @@ def deliver(state_dir: Path, delivery: Delivery) -> None:
             try:
                 _bring(store, state_dir, delivery, event)
             except (NotDelivered, AdwError) as exc:
-                again = deliveries.failed(store, delivery, event)
+                again = deliveries.failed(store, delivery, event, exc)
                 then = "it is tried again" if again else "it is given up"
                 _log(state_dir, f"event {event.id}, {event.kind}: {exc}; {then}")
                 if again:
@@ -107,6 +112,12 @@ def deliver(state_dir: Path, delivery: Delivery) -> None:
 def _bring(store: Database, state_dir: Path, delivery: Delivery, event: Event) -> None:
     """Deliver one event. Raises NotDelivered, AdwError."""
     [feature] = features(store, "id = ?", [delivery.feature_id])
+    if delivery.way == "github":
+        # What speaks to servers takes longer to load than a phase to start.
+        from adw_worktree.orchestration.issues.publishing import publish
+
+        publish(store, feature, event)
+        return
     project = open_project(Path(feature.place))
     document = json.dumps(event_document(store, event)).encode()
     if delivery.way == "command":
@@ -114,7 +125,6 @@ def _bring(store: Database, state_dir: Path, delivery: Delivery, event: Event) -
         return
     address, secret = project.settings.notify_url, project.settings.notify_secret
     if address is not None:
-        # What speaks to servers takes longer to load than a phase to start.
         from adw_worktree.orchestration.running.webhook import Message, post
 
         post(Message(f"adw-event-{event.id}", document), address, secret)

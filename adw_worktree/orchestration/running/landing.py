@@ -6,12 +6,16 @@ branch. If they refuse, or at a conflict, it stays for a person, who goes on wit
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adw_worktree.errors import AdwIdTaken, BranchUnusable, PhaseNotInState
+from adw_worktree.orchestration.gates.logs import mark_logs
 from adw_worktree.orchestration.store.database import Database, Value
-from adw_worktree.orchestration.store.landings import note_landing
+from adw_worktree.orchestration.store.events import as_text
+from adw_worktree.orchestration.store.landings import Verify, note_landing
 from adw_worktree.orchestration.store.records import Feature
+from adw_worktree.orchestration.workflows.verification import Kept, keep, kept
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.worktrees.create import create
@@ -67,5 +71,19 @@ def land(
     lease = create(project, feature.slug, Wish(branch=feature.branch), output=output).lease
     done = finish(project, lease, terms, output=output)
     data: dict[str, Value] = {"into": done.into, "commit": done.commit, "way": done.way}
-    note_landing(database, feature.id, "landed", "feature.landed", data)
+    verify = _verify(project, feature)
+    note_landing(database, feature.id, "landed", "feature.landed", data, verify)
     return done
+
+
+def _verify(project: Project, feature: Feature) -> Verify | None:
+    """Return when a feature is verified that has landed now; None if it is not to be.
+
+    How far its logs are by now is noted: what stands in them already is no new error.
+    """
+    if feature.verification is None:
+        return None
+    wanted = kept(feature.verification).wanted
+    marks = mark_logs(wanted.logs, project.repo.home)
+    at = datetime.now(UTC) + timedelta(seconds=wanted.delay)
+    return Verify(as_text(at), keep(Kept(wanted, marks)))

@@ -5,11 +5,29 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from adw_worktree.errors import StaleAttempt
 from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.attempts import remark, report
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.records import Phase, attempts
 from adw_worktree.system.paths import is_dir
+
+
+def deliver_of_phase(
+    database: Database, state_dir: Path, phase: Phase, kind: str, message: str | None
+) -> bool:
+    """Take a report, `done`, `fail` or `block`, of whoever works on a phase; return whether it is
+    news.
+
+    Raises StaleAttempt if nobody works on it, unless its last attempt reported the same.
+    """
+    tried = attempts(database, "phase_id = ?", [phase.id])
+    if not tried:
+        raise StaleAttempt(
+            f"phase {phase.phase_number} has not run yet", hint="adw-worktree phase list"
+        )
+    return deliver(database, state_dir, tried[-1].token, kind, message)
 
 
 def deliver(

@@ -19,12 +19,14 @@ from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUna
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
 from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.runs.issue_file import keep_issue
 from adw_worktree.orchestration.runs.processes import end_processes
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.stages.calls import conclude_killed
 from adw_worktree.orchestration.stages.commands import GRACE_SECONDS, NO_TREE, Surroundings
 from adw_worktree.orchestration.stages.executor import execute
+from adw_worktree.orchestration.stages.issue import issue_of
 from adw_worktree.orchestration.stages.shipping import ensure_branch, landed_before
 from adw_worktree.orchestration.stages.stage import Bench, environment
 from adw_worktree.orchestration.stages.turns import ShippingTurn
@@ -120,6 +122,8 @@ def _carry(assignment: Assignment, lifeline: int) -> End:
         if landed is not None and after_shipping(workflow).stage is None:
             return landed
         lease = _worktree(project, assignment)
+        if assignment.task is not None:
+            keep_issue(assignment, issue_of(project, lease, assignment))
         environ = environment(project, lease, assignment)
         turn = ShippingTurn(assignment.state_dir, assignment.feature.id)
         bench = Bench(project, lease, assignment, around, workflow, environ, turn)

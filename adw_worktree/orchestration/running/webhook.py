@@ -9,9 +9,10 @@ import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from adw_worktree.orchestration.store.deliveries import NotDelivered
+from adw_worktree.system.web import without_redirections
 
 ANSWER_SECONDS = 10.0
 
@@ -24,13 +25,6 @@ class Message(NamedTuple):
     body: bytes
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: what is signed for one address is not sent to another."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
 def post(message: Message, address: str, secret: str | None) -> None:
     """Post a message, signed as https://www.standardwebhooks.com has it.
 
@@ -41,9 +35,9 @@ def post(message: Message, address: str, secret: str | None) -> None:
     request.add_header("User-Agent", "adw-worktree")
     for name, value in signed(message, int(time.time()), secret).items():
         request.add_header(name, value)
-    opener = urllib.request.build_opener(_StayHere)
     try:
-        with opener.open(request, timeout=ANSWER_SECONDS):
+        # What is signed for one address is not sent to another.
+        with without_redirections().open(request, timeout=ANSWER_SECONDS):
             return
     except urllib.error.HTTPError as exc:
         raise NotDelivered(f"{address} answered {exc.code}") from exc

@@ -127,6 +127,10 @@ class RunDirectory(NamedTuple):
         found = [entry.get(key) for entry in self.journal()[0] if entry["kind"] == kind]
         return [text for text in found if isinstance(text, str)]
 
+    def logs(self) -> list[Path]:
+        """Return what the stages have printed, in their order."""
+        return sorted(self.path.glob("[0-9]*.log"))
+
     # ---- the end ----------------------------------------------------------------------
 
     def write_end(self, ended: End) -> None:

@@ -13,18 +13,15 @@ from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import due, has_undelivered
+from adw_worktree.orchestration.store.opening import store_file
+from adw_worktree.orchestration.store.sqlite import onlookers
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
-from adw_worktree.system.bells import ALL, Bell, hang, ring, ring_all
+from adw_worktree.system.bells import ALL, Bell, hang, ring
 from adw_worktree.system.process_end import end_of
 
 _BIRTH_SECONDS = 0.1
 _MOST_BIRTHS = 8
 """Within a minute, since each is waited for twice as long as the one before."""
-
-
-def onlookers(state_dir: Path) -> Path:
-    """Return the directory of the bells of whoever follows what happens."""
-    return state_dir / "phases" / "onlookers"
 
 
 def coordinator_lock(state_dir: Path) -> Path:
@@ -43,7 +40,6 @@ def summon(state_dir: Path, token: str = ALL) -> None:
     """Have a coordinator look at the store now, or at one attempt; start one if none lives."""
     if not ring(coordinator_bell(state_dir), token):
         start_coordinator(state_dir)
-    ring_all(onlookers(state_dir))
 
 
 def is_idle(database: Database) -> bool:
@@ -95,16 +91,23 @@ class Onlooker:
 
 
 @contextmanager
-def onlooking(state_dir: Path) -> Iterator[Onlooker]:
-    """Follow what happens, for the block."""
-    directory = onlookers(state_dir)
+def hearing_commits(state_dir: Path) -> Iterator[Bell]:
+    """Hang a bell, for the block, that rings after each commit to the store. Raises OSError."""
+    directory = onlookers(store_file(state_dir))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     bell = hang(directory / f"{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        yield Onlooker(state_dir, bell)
+        yield bell
     finally:
         bell.take_down()
         bell.close()
+
+
+@contextmanager
+def onlooking(state_dir: Path) -> Iterator[Onlooker]:
+    """Follow what happens, for the block."""
+    with hearing_commits(state_dir) as bell:
+        yield Onlooker(state_dir, bell)
 
 
 def _end_of_coordinator(state_dir: Path) -> int | None:

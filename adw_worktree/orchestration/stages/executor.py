@@ -148,8 +148,20 @@ def _work(bench: Bench, turn: Turn) -> Outcome:
     return run_agents(bench, turn)
 
 
+def _pass_gate(bench: Bench, turn: Turn) -> Outcome:
+    from adw_worktree.orchestration.stages.gate_stage import run_gate
+
+    return run_gate(bench, turn)
+
+
 _KINDS: Mapping[str, Callable[[Bench, Turn], Outcome]] = MappingProxyType(
-    {"agent": _work, "run": run_commands, "approve": _await_approval, "ship": ship}
+    {
+        "agent": _work,
+        "run": run_commands,
+        "gate": _pass_gate,
+        "approve": _await_approval,
+        "ship": ship,
+    }
 )
 _STATUSES = {"ended": "failed"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adw_worktree.orchestration.agents.agent import Agent
+from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.orchestration.stages import calls
 from adw_worktree.orchestration.stages.issue import issue_of
 from adw_worktree.orchestration.stages.stage import Bench, Turn
@@ -75,7 +76,14 @@ def _values(bench: Bench, turn: Turn) -> dict[str, str]:
         "phase": assignment.name,
         "branch": str(bench.lease.branch),
         "into": assignment.feature.branch,
+        "checklist": _for_a_reader(assignment),
     }
+
+
+def _for_a_reader(assignment: Assignment) -> str:
+    """Return the points of the checklist that only a reader can tell, a line each."""
+    items = assignment.task.checklist if assignment.task is not None else ()
+    return "\n".join(f"{item.position}. {item.text}" for item in items if item.checker is None)
 
 
 def _interrupted(values: dict[str, str]) -> str:

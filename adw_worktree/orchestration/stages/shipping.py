@@ -122,7 +122,8 @@ def _ship(bench: Bench, output: int) -> Outcome:
         if head is None or (tip is not None and not is_ancestor(home, tip, head)):
             return _bring_up_to_date(bench)
         # What lands is what was tested, and with nothing that the tests did not see.
-        terms = terms._replace(source=head, onto=tip)
+        # Files that checks have left, such as caches, are nobody's work: all of it was committed.
+        terms = terms._replace(source=head, onto=tip, leftovers=True)
     _require_current(assignment)
     assignment.run.append("shipping", head=head, into=into)
     reached("ship.before")
@@ -144,7 +145,8 @@ def _bring_up_to_date(bench: Bench) -> Outcome:
     """
     into, checkout = bench.assignment.feature.branch, Checkout(bench.admin, bench.worktree)
     attentively(bench, bench.turn.wait)
-    if work_in(bench.project, bench.worktree, checkout.git_directory):
+    work = work_in(bench.project, bench.worktree, checkout.git_directory)
+    if work._replace(untracked=0):
         raise DirtyWorktree(
             f"the worktree {bench.worktree} has uncommitted work",
             hint=f"commit it, then adw-worktree phase retry {bench.assignment.name}",

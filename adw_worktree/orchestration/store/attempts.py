@@ -6,22 +6,22 @@ attempt, not by the phase's status; whatever an attempt writes changes nothing o
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from adw_worktree.errors import StaleAttempt
 from adw_worktree.orchestration.phases.states import status_after
 from adw_worktree.orchestration.store.calls import (
     allowance,
     hold_limited,
-    insert_call,
     pause_until,
 )
 from adw_worktree.orchestration.store.changes import change_status
-from adw_worktree.orchestration.store.database import Database, Value
-from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.checklists import ChecklistItem, checklist, concerns_before
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import now
 from adw_worktree.orchestration.store.handovers import Handover, handovers
+from adw_worktree.orchestration.store.journal import take_entries, tell
 from adw_worktree.orchestration.store.landings import to_land
 from adw_worktree.orchestration.store.records import (
     Attempt,
@@ -32,8 +32,8 @@ from adw_worktree.orchestration.store.records import (
     name_of,
     phase_of,
     phases,
-    stages,
 )
+from adw_worktree.orchestration.store.verifications import next_verification
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -53,6 +53,10 @@ class Task(NamedTuple):
     """How many phases the feature has."""
     handovers: tuple[Handover, ...] = ()
     """What the phases before have handed over, the nearest first."""
+    checklist: tuple[ChecklistItem, ...] = ()
+    """What is to be true before it ships."""
+    concerns: tuple[ChecklistItem, ...] = ()
+    """What was found against phases that are completed, and may be different now."""
 
 
 class Claimed(NamedTuple):
@@ -78,6 +82,12 @@ class End(NamedTuple):
     """When the limit ends that it met."""
 
 
+def most_running(database: Database) -> int:
+    """Return how many phases may run at once, of all features on all hosts."""
+    [[most]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
+    return int(str(most))
+
+
 def claim(database: Database, host: str, most_here: int | None = None) -> list[Claimed]:
     """Start attempts of the phases that are next, as many as there are places, and return them.
 
@@ -88,8 +98,7 @@ def claim(database: Database, host: str, most_here: int | None = None) -> list[C
 
 
 def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed]:
-    [[limit]] = database.execute("SELECT max_running FROM gate WHERE id = 1")
-    most, running = int(str(limit)), attempts(database, "ended_at IS NULL")
+    most, running = most_running(database), attempts(database, "ended_at IS NULL")
     here = sum(one.host == host for one in running)
     hold_limited(database)
     free = min(most - len(running), (most if most_here is None else most_here) - here)
@@ -118,7 +127,7 @@ def _start(database: Database, phase: Phase, host: str) -> Claimed:
         [token, phase.id, number, host, allowed, now()],
     )
     [attempt] = attempts(database, "token = ?", [token])
-    _tell(database, attempt, "attempt.started", {"number": number, "host": host})
+    tell(database, attempt, "attempt.started", {"number": number, "host": host})
     task = _task(database, phase)
     return Claimed(*phase_of(database, attempt), attempt, tuple(earlier), task)
 
@@ -133,7 +142,14 @@ def _task(database: Database, phase: Phase) -> Task | None:
     if not found:
         return None
     prompt, workflow, count = found[0]
-    return Task(str(prompt), str(workflow), int(str(count)), handovers(database, phase))
+    return Task(
+        str(prompt),
+        str(workflow),
+        int(str(count)),
+        handovers(database, phase),
+        checklist(database, phase.id),
+        concerns_before(database, phase.feature_id),
+    )
 
 
 def end(
@@ -153,7 +169,7 @@ def end(
     `entries` are those of its journal that are not in the store yet.
     """
     with database.transaction():
-        _note(database, token, entries)
+        take_entries(database, token, entries)
         [attempt] = attempts(database, "token = ?", [token])
         if attempt.ended_at is None:
             _end(database, attempt, ended)
@@ -172,7 +188,7 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
         [now(), attempt.token],
     )
     how = {"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message}
-    _tell(database, attempt, "attempt.ended", how)
+    tell(database, attempt, "attempt.ended", how)
     [phase] = phases(database, "id = ?", [attempt.phase_id])
     if phase.status != "running":
         return  # cancelled or paused meanwhile
@@ -193,108 +209,9 @@ def running_on(database: Database, host: str) -> list[Attempt]:
     return attempts(database, "host = ? AND ended_at IS NULL", [host])
 
 
-def note(database: Database, token: str, entries: list[dict[str, Any]]) -> None:
-    """Take entries of an attempt's journal into the store; one that is there already is no news.
-
-    What is noted of an attempt that has ended is kept: it tells how it went.
-    """
-    with database.transaction():
-        _note(database, token, entries)
-
-
-def _note(database: Database, token: str, entries: Sequence[dict[str, Any]]) -> None:
-    [attempt] = attempts(database, "token = ?", [token])
-    known = {stage.position: stage.ended_at is not None for stage in stages(database, token)}
-    for entry in entries:
-        if entry["kind"] == "worktree":
-            database.execute(
-                "UPDATE attempts SET worktree = ?, base_commit = ? WHERE token = ?",
-                [entry["path"], entry["base_commit"], token],
-            )
-        elif entry["kind"] == "stage.started" and entry["position"] not in known:
-            _begin_stage(database, attempt, entry)
-        elif entry["kind"] == "stage.ended" and not known.get(entry["position"]):
-            _end_stage(database, attempt, entry)
-        elif entry["kind"] == "call":
-            insert_call(database, attempt, entry)
-        elif entry["kind"] in ("agent.retry", "agent.fallback"):
-            _tell_once(database, attempt, entry)
-
-
-def _begin_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
-    database.execute(
-        "INSERT INTO stages (attempt, position, name, kind, round, status, log, started_at)"
-        " VALUES (?, ?, ?, ?, ?, 'running', ?, ?)",
-        [
-            attempt.token,
-            entry["position"],
-            entry["name"],
-            entry["stage_kind"],
-            entry.get("round", 1),
-            entry["log"],
-            entry["at"],
-        ],
-    )
-    database.execute(
-        "UPDATE attempts SET stage = ?, report = NULL, report_message = NULL WHERE token = ?",
-        [entry["name"], attempt.token],
-    )
-    status = {"status": entry.get("status")}
-    _tell(database, attempt, entry["kind"], status, stage=entry["name"])
-
-
-def _end_stage(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
-    database.execute(
-        "UPDATE stages SET status = ?, exit_code = ?, ended_at = ?, tested_commit = ?"
-        " WHERE attempt = ? AND position = ?",
-        [
-            entry["status"],
-            entry["exit_code"],
-            entry["at"],
-            entry.get("tested_commit"),
-            attempt.token,
-            entry["position"],
-        ],
-    )
-    status = {"status": entry.get("status")}
-    _tell(database, attempt, entry["kind"], status, stage=entry["name"])
-
-
-def _tell_once(database: Database, attempt: Attempt, entry: dict[str, Any]) -> None:
-    """Append an event for an entry that has no row of its own, unless it is there."""
-    data = {key: value for key, value in entry.items() if key not in ("kind", "stage")}
-    known = database.execute(
-        "SELECT 1 FROM events WHERE attempt = ? AND kind = ? AND data = ?",
-        [attempt.token, entry["kind"], json.dumps(data)],
-    )
-    if not known:
-        _tell(database, attempt, entry["kind"], data, stage=entry["stage"])
-
-
-def _tell(
-    database: Database,
-    attempt: Attempt,
-    kind: str,
-    data: Mapping[str, Value],
-    *,
-    stage: str | None = None,
-) -> None:
-    """Append an event of an attempt."""
-    [phase] = phases(database, "id = ?", [attempt.phase_id])
-    append(
-        database,
-        kind,
-        feature_id=phase.feature_id,
-        phase_id=phase.id,
-        attempt=attempt.token,
-        stage=stage,
-        data=data,
-    )
-
-
 def has_news(database: Database) -> bool:
     """Return whether a phase waits for a place, a slot or its time, an attempt runs, or a feature
-    is to land."""
+    is to land or to be verified."""
     waiting = database.execute(
         "SELECT 1 FROM phases p JOIN features f ON f.id = p.feature_id"
         " WHERE (p.status = 'ready' OR p.resume_at IS NOT NULL) AND f.status = 'running' LIMIT 1"
@@ -303,18 +220,20 @@ def has_news(database: Database) -> bool:
         waiting
         or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
         or to_land(database)
+        or next_verification(database)
     )
 
 
 def next_time(database: Database) -> str | None:
     """Return the earliest time at which a phase that waits for its time, or for the end of a
-    limit, may start."""
+    limit, may start, or a feature is to be verified."""
     rows = database.execute(
         "SELECT min(not_before) FROM phases WHERE status = 'ready' AND not_before > ?"
         " UNION ALL SELECT min(resume_at) FROM phases WHERE resume_at IS NOT NULL",
         [now()],
     )
-    return min((str(at) for [at] in rows if at is not None), default=None)
+    times = [*(at for [at] in rows), next_verification(database)]
+    return min((str(at) for at in times if at is not None), default=None)
 
 
 def slot_freed(database: Database) -> None:
@@ -362,7 +281,7 @@ def report(database: Database, token: str, kind: str, message: str | None) -> bo
             "UPDATE attempts SET report = ?, report_message = ? WHERE token = ?",
             [kind, message, token],
         )
-        _tell(database, attempt, f"report.{kind}", {"message": message})
+        tell(database, attempt, f"report.{kind}", {"message": message})
         return True
 
 
@@ -378,4 +297,4 @@ def remark(database: Database, token: str, message: str) -> None:
     """Note a remark of an attempt. Raises StaleAttempt."""
     with database.transaction():
         attempt = require_current(database, token)
-        _tell(database, attempt, "report.note", {"message": message})
+        tell(database, attempt, "report.note", {"message": message})

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 
 from adw_worktree.orchestration.store.changes import change_status, wait_for_needs
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.events import now
 from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, phases
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from adw_worktree.orchestration.store.database import Value
 
 _COLUMNS = (
     "stage", "agent", "model", "session_id", "turns", "prompt_length", "input_tokens",
@@ -34,6 +36,10 @@ class Cost(NamedTuple):
     calls: int
     unknown: int
     """Calls whose cost is not known."""
+
+
+NO_COST = Cost(0.0, 0, 0)
+"""Of what called no agent."""
 
 
 def insert_call(database: Database, attempt: Attempt, entry: Mapping[str, Any]) -> None:
@@ -66,24 +72,43 @@ def calls(database: Database, token: str) -> list[dict[str, Any]]:
     return [{**row, "denied": json.loads(str(row["denied"]))} for row in found]
 
 
+def last_answer(database: Database, token: str) -> str:
+    """Return what the agents of an attempt said last; nothing if they said nothing."""
+    found = database.execute(
+        "SELECT answer FROM calls WHERE attempt = ? AND answer IS NOT NULL"
+        " ORDER BY number DESC LIMIT 1",
+        [token],
+    )
+    return str(found[0][0]).strip() if found else ""
+
+
 def cost_of_phase(database: Database, phase_id: int) -> Cost:
     """Return what the agents of a phase have cost."""
-    return _cost(database, "SELECT token FROM attempts WHERE phase_id = ?", phase_id)
+    [figures] = database.execute(
+        "SELECT sum(cost_usd), count(*), count(cost_usd) FROM calls"
+        " WHERE attempt IN (SELECT token FROM attempts WHERE phase_id = ?)",
+        [phase_id],
+    )
+    return _as_cost(*figures)
 
 
 def cost_of_feature(database: Database, feature_id: int) -> Cost:
     """Return what the agents of a feature have cost."""
-    tokens = (
-        "SELECT token FROM attempts WHERE phase_id IN (SELECT id FROM phases WHERE feature_id = ?)"
-    )
-    return _cost(database, tokens, feature_id)
+    return costs_of_features(database, [feature_id]).get(feature_id, NO_COST)
 
 
-def _cost(database: Database, tokens: str, key: int) -> Cost:
-    [[usd, count, known]] = database.execute(
-        f"SELECT sum(cost_usd), count(*), count(cost_usd) FROM calls WHERE attempt IN ({tokens})",
-        [key],
+def costs_of_features(database: Database, ids: Sequence[int]) -> dict[int, Cost]:
+    """Return what the agents of each of these features have cost; nothing for one without calls."""
+    rows = database.execute(
+        "SELECT p.feature_id, sum(c.cost_usd), count(*), count(c.cost_usd) FROM calls c"
+        " JOIN attempts a ON a.token = c.attempt JOIN phases p ON p.id = a.phase_id"
+        f" WHERE p.feature_id IN ({placeholders(ids)}) GROUP BY p.feature_id",
+        ids,
     )
+    return {int(str(feature)): _as_cost(*figures) for feature, *figures in rows}
+
+
+def _as_cost(usd: Value, count: Value, known: Value) -> Cost:
     return Cost(float(str(usd or 0.0)), int(str(count)), int(str(count)) - int(str(known)))
 
 

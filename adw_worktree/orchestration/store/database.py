@@ -20,6 +20,11 @@ Value = str | int | float | None
 Row = tuple[Value, ...]
 
 
+def placeholders(values: Sequence[Value]) -> str:
+    """Return a mark for each value, as `IN (...)` takes them: NULL, which is in none, for none."""
+    return ", ".join("?" * len(values)) or "NULL"
+
+
 class Database(Protocol):
     """A connection to the store's tables. Not for use after a fork, or from two threads."""
 

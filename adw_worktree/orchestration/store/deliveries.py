@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import as_text, now
+from adw_worktree.orchestration.store.events import append, as_text, now
 from adw_worktree.orchestration.store.records import Event, events
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -19,8 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    Way = Literal["command", "url"]
-    """How an event is delivered: to the command of `on-event`, or to `notify_url`."""
+    Way = Literal["command", "url", "github"]
+    """How an event is delivered: to the command of `on-event`, to `notify_url`, or to the issues
+    of phases on GitHub."""
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -29,6 +30,15 @@ _GIVEN_UP_AFTER = timedelta(days=1)
 
 class NotDelivered(Exception):
     """An event could not be delivered; the text says why."""
+
+    def __init__(self, why: str, not_before: datetime | None = None) -> None:
+        super().__init__(why)
+        self.not_before = not_before
+        """When it may be tried again, if the receiver said so."""
+
+
+class Undeliverable(NotDelivered):
+    """An event cannot be delivered, however often it is tried."""
 
 
 class Delivery(NamedTuple):
@@ -88,23 +98,33 @@ def delivered(database: Database, delivery: Delivery, event: Event) -> None:
         _advance(database, delivery, event)
 
 
-def failed(database: Database, delivery: Delivery, event: Event) -> bool:
+def failed(database: Database, delivery: Delivery, event: Event, why: Exception) -> bool:
     """Note that an event could not be delivered; return whether it will be tried again."""
+    is_old = datetime.fromisoformat(event.at) < datetime.now(UTC) - _GIVEN_UP_AFTER
     with database.transaction():
-        if datetime.fromisoformat(event.at) < datetime.now(UTC) - _GIVEN_UP_AFTER:
+        if is_old or isinstance(why, Undeliverable):
             _advance(database, delivery, event)
+            if delivery.way == "github":
+                _tell_given_up(database, event, why)
             return False
         [[count]] = database.execute(
             "UPDATE deliveries SET failures = failures + 1 WHERE feature_id = ? AND way = ?"
             " RETURNING failures",
             [*delivery],
         )
-        again = datetime.now(UTC) + timedelta(seconds=pause_after(int(str(count))))
+        again = _next_try(int(str(count)), getattr(why, "not_before", None))
         database.execute(
             "UPDATE deliveries SET next_at = ? WHERE feature_id = ? AND way = ?",
             [as_text(again), *delivery],
         )
         return True
+
+
+def _next_try(failures: int, not_before: datetime | None) -> datetime:
+    """Return when to try again: after the usual pause, and not before the receiver wants it."""
+    at = datetime.now(UTC)
+    usual = at + timedelta(seconds=pause_after(failures))
+    return usual if not_before is None else max(usual, min(not_before, at + _GIVEN_UP_AFTER))
 
 
 def pause_after(failures: int) -> float:
@@ -127,5 +147,17 @@ def _advance(database: Database, delivery: Delivery, event: Event) -> None:
     )
 
 
+def _tell_given_up(database: Database, event: Event, why: Exception) -> None:
+    """Append an event for one that GitHub will not hear of; that one is not for GitHub itself."""
+    append(
+        database,
+        "issue.failed",
+        feature_id=event.feature_id,
+        phase_id=event.phase_id,
+        attempt=event.attempt,
+        data={"event": event.id, "kind": event.kind, "message": str(why)},
+    )
+
+
 def _way(value: object) -> Way:
-    return "command" if value == "command" else "url"
+    return "command" if value == "command" else "github" if value == "github" else "url"

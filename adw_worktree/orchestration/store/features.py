@@ -9,7 +9,8 @@ from hashlib import sha256
 
 from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
 from adw_worktree.orchestration.phases.states import waiting_status
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.checklists import Check, insert_checklist
+from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.deliveries import subscribe
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import Feature, Phase, features, phases
@@ -40,6 +41,8 @@ class Planned(NamedTuple):
     """As JSON."""
     agents: tuple[str, ...]
     """That it begins with."""
+    checklist: tuple[Check, ...] = ()
+    """What is to be checked before it ships."""
 
     @property
     def digest(self) -> str:
@@ -53,8 +56,13 @@ def add_feature(
     origin: Origin,
     ways: Iterable[Way] = (),
     workflows: Mapping[int, Planned] | None = None,
+    *,
+    starts: bool = True,
+    verification: str | None = None,
 ) -> Feature:
     """Add a feature with its phases; those without dependencies are ready at once.
+
+    Unless it `starts`, none of them runs before `start_feature`.
 
     Its events are delivered by each of `ways`; `workflows` are those of the phases that have a
     prompt, by number.
@@ -63,18 +71,97 @@ def add_feature(
     """
     with database.transaction():
         require_free_slug(database, plan.slug, origin.repository)
-        feature = _insert_feature(database, plan, origin)
+        wanted = {
+            "slug": plan.slug,
+            "title": plan.title,
+            "description": plan.description,
+            "priority": plan.priority,
+            "branch": f"feature/{plan.slug}",
+            **_as_planned(plan, origin, verification),
+        }
+        feature = _insert_feature(database, origin, wanted, "running" if starts else "added")
         subscribe(database, feature.id, ways)
-        append(database, "feature.started", feature_id=feature.id)
+        append(database, "feature.started" if starts else "feature.added", feature_id=feature.id)
         _insert_phases(database, plan, feature, workflows or {})
         return feature
+
+
+def add_unplanned(
+    database: Database, slug: str, title: str, description: str, origin: Origin
+) -> Feature:
+    """Add a feature that has no plan yet, and so no phases. Raises FeatureExists."""
+    with database.transaction():
+        require_free_slug(database, slug, origin.repository)
+        wanted: dict[str, Value] = {
+            "slug": slug,
+            "title": title,
+            "description": description,
+            "priority": 50,
+            "branch": f"feature/{slug}",
+            "plan_text": "",
+            "land": "leave",
+            "issues": "file",
+        }
+        feature = _insert_feature(database, origin, wanted, "added")
+        append(database, "feature.added", feature_id=feature.id)
+        return feature
+
+
+def plan_feature(
+    database: Database,
+    feature: Feature,
+    plan: FeatureFile,
+    origin: Origin,
+    ways: Iterable[Way],
+    workflows: Mapping[int, Planned],
+    verification: str | None,
+) -> Feature:
+    """Give a feature that has none the phases of a plan; its title and description stay.
+
+    Raises PhaseNotInState if it has a plan, or is over.
+    """
+    with database.transaction():
+        require_unplanned(database, feature)
+        wanted = _as_planned(plan, origin, verification)
+        changes = ", ".join(f"{column} = ?" for column in wanted)
+        database.execute(
+            f"UPDATE features SET {changes}, drafting = NULL WHERE id = ?",
+            [*wanted.values(), feature.id],
+        )
+        subscribe(database, feature.id, ways)
+        append(database, "feature.planned", feature_id=feature.id)
+        [present] = features(database, "id = ?", [feature.id])
+        _insert_phases(database, plan, present, workflows)
+        return present
+
+
+def set_drafting(database: Database, feature: Feature, what: str) -> None:
+    """Note how the drafting of a feature's plan goes: `running`, or `failed: ` and why.
+
+    Raises PhaseNotInState if it has a plan, or is over.
+    """
+    with database.transaction():
+        require_unplanned(database, feature)
+        database.execute("UPDATE features SET drafting = ? WHERE id = ?", [what, feature.id])
+        append(database, "feature.drafting", feature_id=feature.id, data={"drafting": what})
+
+
+def require_unplanned(database: Database, feature: Feature) -> None:
+    """Raise PhaseNotInState if a feature has a plan, or is over."""
+    [present] = features(database, "id = ?", [feature.id])
+    if present.status == "added" and not phases(database, "feature_id = ?", [feature.id]):
+        return
+    what = "has a plan" if present.status == "added" else f"is {present.status}"
+    raise PhaseNotInState(
+        f"feature {feature.slug} {what}", hint=f"adw-worktree feature show {feature.slug}"
+    )
 
 
 def require_free_slug(database: Database, slug: str, repository: str) -> None:
     """Raise FeatureExists if a feature of that repository has the slug and is not over."""
     present = features(
         database,
-        "slug = ? AND repository = ? AND status IN ('running', 'paused')",
+        "slug = ? AND repository = ? AND status IN ('added', 'running', 'paused')",
         [slug, repository],
     )
     if present:
@@ -85,17 +172,67 @@ def require_free_slug(database: Database, slug: str, repository: str) -> None:
         )
 
 
-def _insert_feature(database: Database, plan: FeatureFile, origin: Origin) -> Feature:
+def start_feature(database: Database, feature: Feature) -> Feature:
+    """Let the phases of a feature run that was added.
+
+    Raises PhaseNotInState if it was not, or has no plan.
+    """
+    with database.transaction():
+        require_added(database, feature)
+        database.execute("UPDATE features SET status = 'running' WHERE id = ?", [feature.id])
+        database.execute(
+            "UPDATE phases SET ready_at = ? WHERE feature_id = ? AND status = 'ready'",
+            [now(), feature.id],
+        )
+        append(database, "feature.started", feature_id=feature.id)
+        [present] = features(database, "id = ?", [feature.id])
+        return present
+
+
+def require_added(database: Database, feature: Feature) -> None:
+    """Raise PhaseNotInState if a feature was started before, or has no plan."""
+    [present] = features(database, "id = ?", [feature.id])
+    if present.status != "added":
+        raise PhaseNotInState(
+            f"feature {feature.slug} is {present.status}, and was started before",
+            hint=f"adw-worktree feature show {feature.slug}",
+        )
+    if not phases(database, "feature_id = ?", [feature.id]):
+        raise PhaseNotInState(
+            f"feature {feature.slug} has no plan yet",
+            hint=f"adw-worktree feature draft {feature.slug}",
+        )
+
+
+def _as_planned(plan: FeatureFile, origin: Origin, verification: str | None) -> dict[str, Value]:
+    """Return the columns of a feature that its plan decides on."""
+    return {
+        "plan_path": origin.plan_path,
+        "plan_text": origin.plan_text,
+        "base": plan.base,
+        "land": plan.land or "leave",
+        "issues": plan.issues or "file",
+        "budget_usd": plan.budget_usd,
+        "verification": verification,
+    }
+
+
+def _insert_feature(
+    database: Database, origin: Origin, wanted: Mapping[str, Value], status: str
+) -> Feature:
+    columns = {
+        **wanted,
+        "repository": origin.repository,
+        "place": origin.place,
+        "owner": origin.owner,
+        "status": status,
+        "created_at": now(),
+    }
     row = database.execute(
-        "INSERT INTO features (slug, title, description, repository, place, plan_path, plan_text,"
-        " branch, base, priority, status, land, budget_usd, owner, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?) RETURNING id",
-        [
-            plan.slug, plan.title, plan.description, origin.repository, origin.place,
-            origin.plan_path, origin.plan_text, f"feature/{plan.slug}", plan.base, plan.priority,
-            plan.land or "leave", plan.budget_usd, origin.owner, now(),
-        ],
-    )  # fmt: skip
+        f"INSERT INTO features ({', '.join(columns)})"
+        f" VALUES ({', '.join('?' * len(columns))}) RETURNING id",
+        [*columns.values()],
+    )
     [feature] = features(database, "id = ?", [row[0][0]])
     return feature
 
@@ -115,8 +252,9 @@ def _insert_phases(
         row = database.execute(
             "INSERT INTO phases (feature_id, phase_number, title, commands, changes,"
             " timeout_seconds, attempts_allowed, priority, queue_position, status, adw_id,"
-            " created_at, ready_at, prompt, budget_usd, workflow, workflow_digest, agents)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            " created_at, ready_at, prompt, budget_usd, workflow, workflow_digest, agents,"
+            " estimated_hours)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
             [
                 feature.id, entry.number, entry.title, json.dumps(entry.run), entry.changes,
                 entry.timeout, entry.attempts,
@@ -124,10 +262,11 @@ def _insert_phases(
                 position, status, f"{plan.slug}-p{entry.number}", at,
                 at if status == "ready" else None, entry.prompt, entry.budget_usd,
                 workflow and workflow.name, workflow and workflow.digest,
-                workflow and json.dumps(workflow.agents),
+                workflow and json.dumps(workflow.agents), entry.estimated_hours,
             ],
         )  # fmt: skip
         ids[entry.number] = int(str(row[0][0]))
+        insert_checklist(database, ids[entry.number], workflow.checklist if workflow else ())
         append(database, f"phase.{status}", feature_id=feature.id, phase_id=ids[entry.number])
     insert_dependencies(database, ids, [(one.number, one.depends_on) for one in plan.phases])
 
@@ -142,6 +281,28 @@ def insert_dependencies(
                 "INSERT INTO dependencies (phase_id, needs_id) VALUES (?, ?)",
                 [ids[number], ids[need]],
             )
+
+
+def workflow_documents(database: Database, feature: Feature) -> dict[int, str]:
+    """Return the workflow of each phase that has one, as JSON, by the phase's number."""
+    rows = database.execute(
+        "SELECT p.phase_number, w.document FROM phases p JOIN workflows w"
+        " ON w.feature_id = p.feature_id AND w.digest = p.workflow_digest WHERE p.feature_id = ?",
+        [feature.id],
+    )
+    return {int(str(number)): str(document) for number, document in rows}
+
+
+def plan_text(database: Database, feature: Feature) -> str:
+    """Return the document of a feature, as it was added."""
+    [[text]] = database.execute("SELECT plan_text FROM features WHERE id = ?", [feature.id])
+    return str(text)
+
+
+def description_of(database: Database, feature: Feature) -> str:
+    """Return what a feature was described as."""
+    [[text]] = database.execute("SELECT description FROM features WHERE id = ?", [feature.id])
+    return str(text)
 
 
 def find_feature(database: Database, name: str) -> Feature:
@@ -176,9 +337,10 @@ def find_phase(database: Database, name: str) -> tuple[Feature, Phase]:
 
 
 def require_running(feature: Feature) -> None:
-    """Raise PhaseNotInState if the feature is over."""
+    """Raise PhaseNotInState if the feature is over, or was not started yet."""
     if feature.status not in ("running", "paused"):
+        verb = "start" if feature.status == "added" else "show"
         raise PhaseNotInState(
             f"feature {feature.slug} is {feature.status}",
-            hint=f"adw-worktree feature show {feature.slug}",
+            hint=f"adw-worktree feature {verb} {feature.slug}",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.schema import migrate
 from adw_worktree.orchestration.store.sqlite import SqliteDatabase, is_missing
 
@@ -14,7 +13,7 @@ def store_file(state_dir: Path) -> Path:
     return state_dir / "phases" / "phases.db"
 
 
-def open_store(state_dir: Path) -> Database:
+def open_store(state_dir: Path) -> SqliteDatabase:
     """Return the store of this machine, made if there is none. Raises StoreError, FileUnusable."""
     database = SqliteDatabase(store_file(state_dir))
     try:

@@ -25,15 +25,26 @@ class Feature(NamedTuple):
     """What tells the repository on every host: its root commit, and its remote."""
     place: str
     """Its main worktree on the host that the feature was started on."""
+    plan_path: str | None
     branch: str
     base: str | None
     priority: int
     status: str
-    """`running`, `paused`, `completed` or `cancelled`."""
+    """`added`, `running`, `paused`, `completed` or `cancelled`."""
     land: str
     """What becomes of it when it is completed: `leave`, `merge` or `pr`."""
     landing: str | None
     """What came of that."""
+    verification: str | None
+    """What is looked at after it has landed, as JSON."""
+    verify_at: str | None
+    """When that is; None if it is not to be any more."""
+    verified: str | None
+    """What came of it: `passed`, or `failed: ` and why."""
+    issues: str
+    """Where the issues of its phases are: `file`, or `github`, too."""
+    drafting: str | None
+    """Of one that has no plan yet: `running` while an agent drafts it, or `failed: ` and why."""
     created_at: str
     ended_at: str | None
 
@@ -59,7 +70,10 @@ class Phase(NamedTuple):
     resume_at: str | None
     """When the limit of its agents ends; None if it is not paused by one."""
     adw_id: str
+    issue_number: int | None
+    """Its issue on GitHub; None if it has none."""
     error_message: str | None
+    estimated_hours: float | None
     created_at: str
     ready_at: str | None
     started_at: str | None
@@ -131,11 +145,17 @@ class Event(NamedTuple):
 
 
 def features(
-    database: Database, where: str = "1 = 1", values: Sequence[Value] = ()
+    database: Database, where: str = "1 = 1", values: Sequence[Value] = (), order: str = "id"
 ) -> list[Feature]:
     """Return the features that `where` selects, the oldest first."""
-    rows = _select(database, "features", Feature, where, values, "id")
+    rows = _select(database, "features", Feature, where, values, order)
     return [Feature(*row) for row in rows]
+
+
+def places(database: Database) -> list[str]:
+    """Return the main worktrees of the repositories that features are of."""
+    rows = database.execute("SELECT DISTINCT place FROM features ORDER BY place")
+    return [str(place) for [place] in rows]
 
 
 def phases(
@@ -169,9 +189,11 @@ def stages(database: Database, token: str) -> list[Stage]:
     return [Stage(*row) for row in rows]
 
 
-def events(database: Database, where: str, values: Sequence[Value] = ()) -> list[Event]:
+def events(
+    database: Database, where: str, values: Sequence[Value] = (), order: str = "id"
+) -> list[Event]:
     """Return the events that `where` selects, in their order."""
-    return [Event(*row) for row in _select(database, "events", Event, where, values, "id")]
+    return [Event(*row) for row in _select(database, "events", Event, where, values, order)]
 
 
 def dependencies(database: Database, feature_id: int) -> dict[int, list[int]]:

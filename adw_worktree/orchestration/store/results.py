@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from adw_worktree.orchestration.store.calls import cost_of_feature
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.calls import NO_COST, Cost, calls, costs_of_features
+from adw_worktree.orchestration.store.checklists import (
+    ChecklistItem,
+    verdicts_of,
+    verdicts_of_features,
+)
+from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.records import (
     Attempt,
     Event,
     Feature,
     Phase,
     Stage,
+    attempts,
     dependencies,
     features,
     name_of,
     phases,
+    stages,
 )
 
 TYPE_CHECKING = False
@@ -24,11 +31,46 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_AT_ONCE = 5000
+"""Values in a statement: databases take 30,000 or more."""
+
+
 def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
     """Return a feature with the number of its phases in each status."""
-    counted = database.execute(
-        "SELECT status, count(*) FROM phases WHERE feature_id = ? GROUP BY status", [feature.id]
-    )
+    [row] = feature_rows(database, [feature])
+    return row
+
+
+def feature_rows(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:
+    """Return features, each with the number of its phases in each status."""
+    parts = [found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE)]
+    return [row for part in parts for row in _feature_rows(database, part)]
+
+
+def _feature_rows(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:
+    ids = [one.id for one in found]
+    counted: dict[int, dict[str, int]] = {}
+    for feature, status, count in database.execute(
+        f"SELECT feature_id, status, count(*) FROM phases WHERE feature_id IN ({placeholders(ids)})"
+        " GROUP BY feature_id, status",
+        ids,
+    ):
+        counted.setdefault(int(str(feature)), {})[str(status)] = int(str(count))
+    verdicts, costs = verdicts_of_features(database, ids), costs_of_features(database, ids)
+    return [
+        _feature_row(
+            one,
+            counted.get(one.id, {}),
+            verdicts.get(one.id, {}),
+            costs.get(one.id, NO_COST),
+        )
+        for one in found
+    ]
+
+
+def _feature_row(
+    feature: Feature, counted: dict[str, int], verdicts: dict[str, int], cost: Cost
+) -> dict[str, Any]:
     return {
         "feature_id": feature.id,
         "slug": feature.slug,
@@ -38,11 +80,16 @@ def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
         "priority": feature.priority,
         "land": feature.land,
         "landing": feature.landing,
+        "verify_at": feature.verify_at,
+        "verified": feature.verified,
+        "issues": feature.issues,
+        "drafting": feature.drafting,
         "repository": feature.place,
         "created_at": feature.created_at,
         "ended_at": feature.ended_at,
-        "phases": {str(status): int(str(count)) for status, count in counted},
-        "cost": cost_of_feature(database, feature.id)._asdict(),
+        "phases": counted,
+        "checklist": verdicts,
+        "cost": cost._asdict(),
     }
 
 
@@ -51,14 +98,23 @@ def phase_rows(database: Database, feature: Feature) -> list[dict[str, Any]]:
     found = phases(database, "feature_id = ?", [feature.id], order="phase_number")
     needs = dependencies(database, feature.id)
     numbers = {phase.id: phase.phase_number for phase in found}
+    verdicts = verdicts_of(database, feature.id)
     return [
-        phase_row(feature, phase, [numbers[one] for one in needs.get(phase.id, [])])
+        phase_row(
+            feature,
+            phase,
+            [numbers[one] for one in needs.get(phase.id, [])],
+            verdicts.get(phase.id, {}),
+        )
         for phase in found
     ]
 
 
-def phase_row(feature: Feature, phase: Phase, needs: Sequence[int]) -> dict[str, Any]:
-    """Return a phase, with the numbers of those that it depends on."""
+def phase_row(
+    feature: Feature, phase: Phase, needs: Sequence[int], verdicts: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return a phase, with the numbers of those that it depends on, and how many points of its
+    checklist have each verdict."""
     return {
         "name": name_of(feature, phase),
         "feature_id": feature.id,
@@ -70,6 +126,9 @@ def phase_row(feature: Feature, phase: Phase, needs: Sequence[int]) -> dict[str,
         "awaits_slot": bool(phase.awaits_slot),
         "priority": phase.priority,
         "adw_id": phase.adw_id,
+        "checklist": {**verdicts},
+        "estimated_hours": phase.estimated_hours,
+        "issue_number": phase.issue_number,
         "error_message": phase.error_message,
         "resume_at": phase.resume_at,
         "created_at": phase.created_at,
@@ -79,13 +138,32 @@ def phase_row(feature: Feature, phase: Phase, needs: Sequence[int]) -> dict[str,
     }
 
 
-def attempt_row(
-    attempt: Attempt, stages: Sequence[Stage], calls: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return an attempt with its stages and the calls of its agents."""
+def checklist_rows(items: Sequence[ChecklistItem]) -> list[dict[str, Any]]:
+    """Return the points of a checklist."""
+    return [
+        {
+            "position": item.position,
+            "kind": item.kind,
+            "text": item.text,
+            "checked_by": "gate" if item.checker is not None else "reader",
+            "verdict": item.verdict,
+            "evidence": item.evidence,
+            "commit": item.commit_id,
+        }
+        for item in items
+    ]
+
+
+def attempt_rows(database: Database, phase: Phase) -> list[dict[str, Any]]:
+    """Return the attempts of a phase, each with its stages and the calls of its agents."""
+    return [_attempt_row(database, one) for one in attempts(database, "phase_id = ?", [phase.id])]
+
+
+def _attempt_row(database: Database, attempt: Attempt) -> dict[str, Any]:
     row = attempt._asdict()
     del row["phase_id"]
-    return {**row, "stages": [_without_attempt(stage) for stage in stages], "calls": [*calls]}
+    ran = [_without_attempt(stage) for stage in stages(database, attempt.token)]
+    return {**row, "stages": ran, "calls": calls(database, attempt.token)}
 
 
 def event_row(event: Event) -> dict[str, Any]:

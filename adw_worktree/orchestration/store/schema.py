@@ -178,7 +178,30 @@ CREATE TABLE calls (
 CREATE TABLE limits (agent TEXT PRIMARY KEY, resume_at TEXT NOT NULL);
 """
 
-MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS)
+_PLANS = """
+ALTER TABLE features ADD COLUMN issues TEXT NOT NULL DEFAULT 'file';
+ALTER TABLE features ADD COLUMN verification TEXT;
+ALTER TABLE features ADD COLUMN verify_at TEXT;
+ALTER TABLE features ADD COLUMN verified TEXT;
+CREATE INDEX features_to_verify ON features (verify_at) WHERE verify_at IS NOT NULL;
+CREATE TABLE checklist (
+    phase_id BIGINT NOT NULL REFERENCES phases (id),
+    position INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    checker TEXT,
+    verdict TEXT NOT NULL,
+    evidence TEXT,
+    commit_id TEXT,
+    PRIMARY KEY (phase_id, position)
+);
+"""
+
+_DRAFTS = """
+ALTER TABLE features ADD COLUMN drafting TEXT;
+"""
+
+MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS, _PLANS, _DRAFTS)
 """The statements that lead from each version to the next."""
 
 

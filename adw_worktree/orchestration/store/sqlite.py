@@ -3,6 +3,7 @@
 What holds here: a writer waits at a lock beside the file before it begins, so that SQLite itself
 never has to refuse; a commit is on the disk before it returns (`synchronous=FULL`), so that no
 power cut takes back the end of a phase. A file that is damaged or of another kind is left as it is.
+After each commit the bells beside the file ring, so that whoever shows the store misses nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from shlex import quote
 
 from adw_worktree.errors import FileUnusable, StoreError
 from adw_worktree.orchestration.store.database import Row, Value
+from adw_worktree.system.bells import ring_all
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
 
@@ -41,7 +43,6 @@ class SqliteDatabase:
         """Open the file; it is made if it is missing. Raises StoreError."""
         self.place = str(file)
         self._file = file
-        self._lock_file = file.with_name(f"{file.name}.lock")
         try:
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileExistsError):
@@ -52,13 +53,21 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=_LOCK_SECONDS)
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA synchronous = FULL")
-            if self._connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-                raise StoreError(
-                    f"{file} is on a file system on which SQLite cannot be shared by processes",
-                    hint="choose a state directory on a local disk with ADW_STATE_HOME",
-                )
+            if is_missing(file):
+                # Of several that turn a new file to WAL at once, SQLite refuses all but one.
+                with locked(self._file):
+                    self._turn_to_wal()
+            else:
+                self._turn_to_wal()
         except sqlite3.Error as exc:
             raise self._error(exc) from exc
+
+    def _turn_to_wal(self) -> None:
+        if self._connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise StoreError(
+                f"{self.place} is on a file system on which SQLite cannot be shared by processes",
+                hint="choose a state directory on a local disk with ADW_STATE_HOME",
+            )
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         try:
@@ -68,7 +77,7 @@ class SqliteDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with held(self._lock_file, _LOCK_SECONDS, f"the store {self.place}"):
+        with locked(self._file):
             self.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -80,6 +89,7 @@ class SqliteDatabase:
                         self.execute("ROLLBACK")
                 raise
             reached("store.committed")
+        ring_all(onlookers(self._file))
 
     def close(self) -> None:
         self._connection.close()
@@ -95,6 +105,18 @@ class SqliteDatabase:
             raise exc
         hint = _REASONS[kind].format(directory=quote(str(self._file.parent)))
         return StoreError(f"the store {self.place} cannot be used: {exc}", hint=hint)
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Be the only one who writes the store in `file`, for the block. Raises LockTimeout."""
+    with held(file.with_name(f"{file.name}.lock"), _LOCK_SECONDS, f"the store {file}"):
+        yield
+
+
+def onlookers(file: Path) -> Path:
+    """Return the directory of the bells of whoever follows what happens in the store."""
+    return file.with_name("onlookers")
 
 
 def is_missing(file: Path) -> bool:

@@ -248,7 +248,8 @@ def cancel_feature(database: Database, name: str) -> list[Phase]:
     """
     with database.transaction():
         feature = find_feature(database, name)
-        require_running(feature)
+        if feature.status != "added":
+            require_running(feature)
         doomed = phases(database, "feature_id = ? AND status <> 'completed'", [feature.id])
         for phase in doomed:
             present = _again(database, phase)  # the one before may have blocked it

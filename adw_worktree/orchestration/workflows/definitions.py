@@ -16,6 +16,7 @@ from adw_worktree.orchestration.agents.models import has_price, with_model
 from adw_worktree.orchestration.agents.registry import BUILT_IN, agents_of
 from adw_worktree.orchestration.plan.fields import Command, Listed, Money, Name, Seconds
 from adw_worktree.orchestration.workflows.prompts import load_prompt, require_placeholders
+from adw_worktree.orchestration.workflows.verification import VERIFY
 from adw_worktree.orchestration.workflows.workflow import Stage, Workflow
 from adw_worktree.settings.approvals import further_key
 from adw_worktree.settings.model import Settings
@@ -36,6 +37,7 @@ STAGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "test": {"prompt": "test", "on_failure": "build"},
         "review": {"prompt": "review", "on_failure": "build"},
         "document": {"prompt": "document"},
+        "checklist": {"kind": "gate", "on_failure": "build"},
         "approve": {"kind": "approve"},
         "ship": {"kind": "ship", "on_failure": "resolve", "rounds": 2},
         "resolve": {"prompt": "resolve"},
@@ -44,13 +46,17 @@ STAGES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 """The stages that are built in, as a table of the settings would have them."""
 WORKFLOWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "build": ("build", "test?", "ship"),
-        "sdlc": ("plan", "validate", "build", "lint", "test", "review", "document", "ship",
-                 "cleanup?", "verify?"),
+        "build": ("build", "test?", "checklist?", "ship"),
+        "sdlc": ("plan", "validate", "build", "lint", "test", "review", "document", "checklist?",
+                 "ship", "cleanup?", "verify"),
     }
 )  # fmt: skip
 """The workflows that are built in. A stage with a question mark is there if the settings give it
-commands."""
+commands, and `checklist?` if the phase has a checklist. `verify` comes once the whole feature has
+landed, whichever workflow its phases have."""
+
+CHECKLIST = "checklist"
+"""The gate that a workflow can have as a stage."""
 
 Names = Annotated[tuple[Name, ...], Listed, Field(min_length=1)]
 Commands = Annotated[tuple[Command, ...], Listed, Field(min_length=1)]
@@ -61,7 +67,7 @@ class _StageTable(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["agent", "run", "approve", "ship"] | None = None
+    kind: Literal["agent", "run", "gate", "approve", "ship"] | None = None
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
     agents: Names | None = None
     run: Commands | None = None
@@ -92,6 +98,8 @@ class Wishes(NamedTuple):
     idle_timeout: float | None = None
     has_budget: bool = False
     """Whether there is a budget for all agents of the phase."""
+    checklist: str | None = None
+    """What a finding of its checklist does, `warn` or `block`; None if it has none."""
 
 
 class Defined(NamedTuple):
@@ -171,6 +179,8 @@ class _Definition:
                 f"there is no workflow {name!r}", hint=f"choose one of {', '.join(known)}"
             )
         twice = [one for place, one in enumerate(names) if one in names[:place]]
+        if VERIFY in names:  # it is of the whole feature, and comes after that has landed
+            names.remove(VERIFY)
         if twice:
             raise WorkflowInvalid(
                 f"workflow {name} has the stage {twice[0]} twice", hint="give the second a name"
@@ -180,6 +190,8 @@ class _Definition:
     def _present(self, word: str) -> str | None:
         """Return the name of a stage; None for one that is there only with commands, without."""
         name = word.removesuffix("?")
+        if name == CHECKLIST:
+            return name if self._wishes.checklist is not None else None
         if name != word and "run" not in self._table(name):
             if name == "test":
                 self._notes.append(
@@ -214,6 +226,8 @@ class _Definition:
             name, kind, commands=table.run or (), timeout=table.timeout,
             retries=table.retries, on_failure=table.on_failure, rounds=table.rounds,
         )  # fmt: skip
+        if kind == "gate":
+            return stage._replace(blocks=self._wishes.checklist == "block")
         if kind != "agent":
             return stage
         prompt = load_prompt(str(table.prompt), self._home)
@@ -283,6 +297,11 @@ def _kind(name: str, table: _StageTable) -> Kind:
         raise WorkflowInvalid(f"stage {name} has run and prompt", hint="make two stages of it")
     implied: Kind | None = "run" if table.run else "agent" if table.prompt else None
     kind = table.kind or implied
+    if kind == "gate" and name != CHECKLIST:
+        raise WorkflowInvalid(
+            f"stage {name} is a gate, and there is none of that name",
+            hint=f"name it {CHECKLIST}, or give it run",
+        )
     if kind is None or (kind in ("run", "agent") and implied is None):
         raise WorkflowInvalid(
             f"stage {name} has nothing to do", hint=f"give [stages.{name}] run or prompt"

@@ -29,6 +29,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "phase": "its name, such as login.3",
     "branch": "its branch",
     "into": "the feature's branch, onto which it is merged",
+    "checklist": "the points of its checklist that only a reader can tell, each with its number",
 }
 """What a prompt may have in double braces, and what stands there then."""
 

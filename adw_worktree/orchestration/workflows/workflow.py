@@ -15,9 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
-    Kind = Literal["agent", "run", "approve", "ship"]
+    Kind = Literal["agent", "run", "gate", "approve", "ship"]
 
-CHECKS = ("run",)
+CHECKS = ("run", "gate")
 """Kinds of stages that say whether a commit is fit."""
 
 
@@ -44,6 +44,8 @@ class Stage(NamedTuple):
     """The stage of an agent that gets what failed."""
     rounds: int = 3
     """How often it gets it."""
+    blocks: bool = False
+    """Of `gate`: whether what it finds keeps the work from being shipped."""
 
 
 class Workflow(NamedTuple):

@@ -63,6 +63,8 @@ class Terms(NamedTuple):
     """Whether the worktree stays."""
     stop: bool = False
     """Whether servers in the worktree are ended."""
+    leftovers: bool = False
+    """Whether files that git does not know may lie in the worktree: nothing of them is merged."""
     hooks: bool = True
 
     @property
@@ -274,6 +276,8 @@ def _require_branch(project: Project, lease: Lease, path: Path) -> str:
 
 def _require_clean(project: Project, path: Path, lease: Lease, terms: Terms) -> None:
     work = work_in(project, path, require_linked(project.repo, path))
+    if terms.leftovers:
+        work = work._replace(untracked=0)
     if work:
         raise DirtyWorktree(
             f"the worktree {path} has uncommitted work: {work}",

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from adw_worktree.orchestration.agents.agent import Agent, Reads
 from adw_worktree.orchestration.agents.calling import Answer, Bounds, call_agent
@@ -70,6 +71,7 @@ def test_one_that_costs_too_much_is_ended_at_once(tmp_path: Path) -> None:
     assert found.seconds < 5
 
 
+@pytest.mark.thorough
 def test_one_that_heeds_no_signal_is_killed(tmp_path: Path) -> None:
     began = time.monotonic()
     found = ask(tmp_path, "trap '' TERM; while :; do sleep 0.1; done", Bounds(seconds=0.2))

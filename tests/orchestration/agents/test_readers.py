@@ -251,6 +251,7 @@ TYPES = st.sampled_from(
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 @given(
     reads=st.sampled_from([*READERS]),
     lines=st.lists(

@@ -95,6 +95,7 @@ def tokens_of(agent: Agent, turns: int) -> Tokens:
 # ---- what it does --------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @both
 def test_a_file_is_written(agent: Agent, repo: Path, model: ModelServer) -> None:
     (repo / "old").write_text("before\n")
@@ -110,6 +111,7 @@ def test_a_file_is_written(agent: Agent, repo: Path, model: ModelServer) -> None
     assert model.strays == []
 
 
+@pytest.mark.thorough
 def test_agents_do_not_take_each_other_s_turns(repo: Path, model: ModelServer) -> None:
     names = {f"{agent.name}-{number}": agent for agent in (CLAUDE, CODEX) for number in (1, 2)}
     model.script = {name: [Edit(name, f"{name}\n"), Say(name)] for name in names}
@@ -119,6 +121,7 @@ def test_agents_do_not_take_each_other_s_turns(repo: Path, model: ModelServer) -
     assert all((repo / name).read_text() == f"{name}\n" for name in names)
 
 
+@pytest.mark.thorough
 def test_claude_is_not_allowed_a_command(repo: Path, model: ModelServer) -> None:
     model.script = {"PUSH": [Shell("git push; touch pushed"), Say("I was not allowed to.")]}
     found = ask(CLAUDE, "PUSH", repo).record
@@ -243,6 +246,7 @@ def test_a_killed_call_is_gone_on_with(agent: Agent, repo: Path, model: ModelSer
     assert found.tokens == tokens_of(agent, 2 if agent is CODEX else 1)
 
 
+@pytest.mark.thorough
 @one(CLAUDE)
 def test_a_session_that_is_gone(agent: Agent, repo: Path, model: ModelServer) -> None:
     name = str(uuid.uuid4())

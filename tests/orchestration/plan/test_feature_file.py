@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adw_worktree.errors import PlanInvalid
-from adw_worktree.orchestration.plan.feature_file import load_feature_file, parse_feature
+from adw_worktree.orchestration.plan.feature_file import parse_feature
+from adw_worktree.orchestration.plan.load import load_document
 
 HEAD = 'slug = "f"\ntitle = "F"\n'
 
@@ -75,13 +76,13 @@ def test_a_base_cannot_be_an_option_of_gits(base: str) -> None:
 def test_what_is_no_document_is_said(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "plan.toml").write_bytes(data)
     with pytest.raises(PlanInvalid):
-        load_feature_file(tmp_path / "plan.toml")
+        load_document(tmp_path / "plan.toml")
 
 
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none", Path("/dev/zero")):
         with pytest.raises(PlanInvalid, match="cannot be read"):
-            load_feature_file(place)
+            load_document(place)
 
 
 @given(st.text(max_size=200), st.booleans())

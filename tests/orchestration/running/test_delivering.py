@@ -100,6 +100,7 @@ def test_every_event_is_posted_in_its_order_and_signed(adw: Adw, receiver: Recei
     assert len({one.headers["webhook-id"] for one in receiver.posted}) == len(OF_ONE_PHASE)
 
 
+@pytest.mark.thorough
 def test_a_server_that_says_500_gets_the_event_again(adw: Adw, receiver: Receiver) -> None:
     receiver.refusals = [500, 503]
     start(adw, "f", one_phase())
@@ -165,6 +166,7 @@ def test_a_killed_coordinator_loses_no_event(adw: Adw, receiver: Receiver) -> No
     ]
 
 
+@pytest.mark.thorough
 def test_an_event_is_given_up_after_a_day(adw: Adw, receiver: Receiver) -> None:
     receiver.refusals = [500]
     start(adw, "f", one_phase())

@@ -125,6 +125,7 @@ def test_killed_at_a_step_agents_come_through(
     assert len(rows) >= agent.calls
 
 
+@pytest.mark.thorough
 def test_killed_at_random_moments_phases_come_through(adw: Adw, tmp_path: Path) -> None:
     choice = stress_size(random.Random(1), random.Random())
     deadline = time.monotonic() + stress_size(6.0, 600.0)
@@ -169,6 +170,7 @@ def retried(adw: Adw, slug: str) -> dict[int, str]:
     return found
 
 
+@pytest.mark.thorough
 def test_one_who_waits_sees_to_it_when_all_else_is_killed(adw: Adw, tmp_path: Path) -> None:
     file = write_feature(adw, "f", phase(1, watched(tmp_path, 1, 1.0), COMMIT), phase(2, needs=[1]))
     waiting = adw.start("feature", "start", str(file), "--yes", "--wait")
@@ -179,6 +181,7 @@ def test_one_who_waits_sees_to_it_when_all_else_is_killed(adw: Adw, tmp_path: Pa
     assert_all_came_through(adw, tmp_path, range(1, 3))
 
 
+@pytest.mark.thorough
 def test_who_stands_by_may_be_killed(adw: Adw, tmp_path: Path) -> None:
     start(adw, "f", phase(1, f"touch {tmp_path}/on; sleep 1", changes="none"), phase(2, needs=[1]))
     until_there(tmp_path / "on")

@@ -48,6 +48,7 @@ def completed(adw: Adw) -> None:
     work(adw)
 
 
+@pytest.mark.thorough
 def test_a_completed_feature_is_merged_and_its_branch_goes(adw: Adw, repo: Path) -> None:
     completed(adw)
     ran = adw("feature", "finish", "f")
@@ -66,6 +67,17 @@ def test_a_feature_that_is_to_be_merged_is(adw: Adw, repo: Path) -> None:
     assert adw.json("feature", "show", "f")["feature"]["landing"] == "landed"
 
 
+@pytest.mark.thorough
+def test_who_waits_for_a_feature_waits_for_its_merge(adw: Adw, repo: Path) -> None:
+    file = str(write_feature(adw, "f", phase(1), land="merge"))
+    assert "landing: landed" in adw("feature", "start", file, "--yes", "--wait").stdout
+    assert "f-p1" in git("ls-tree", "--name-only", "main", cwd=repo).split()
+    (repo / "g-p1").write_text("in the way\n")
+    file = str(write_feature(adw, "g", phase(1), land="merge"))
+    found = adw.json("feature", "start", file, "--yes", "--wait", code=11)
+    assert found["feature"]["landing"].startswith("failed: ")
+
+
 def test_a_merge_that_conflicts_is_told_and_repeated_by_a_person(adw: Adw, repo: Path) -> None:
     (repo / "f-p1").write_text("other\n")
     start(adw, "f", phase(1, f"git -C {repo} add f-p1; git -C {repo} commit -qm other", COMMIT),
@@ -79,6 +91,7 @@ def test_a_merge_that_conflicts_is_told_and_repeated_by_a_person(adw: Adw, repo:
     assert "landing" in adw("feature", "show", "f").stdout
 
 
+@pytest.mark.thorough
 def test_one_that_lands_is_gone_on_with_after_a_kill(adw: Adw, repo: Path, tmp_path: Path) -> None:
     user_hook("pre-finish", f"[ $ADW_ID != f ] || [ -e {tmp_path}/go ] || "
               f"{{ touch {tmp_path}/there; sleep 60; }}")  # fmt: skip
@@ -142,6 +155,7 @@ def test_as_one_commit_onto_another_branch(adw: Adw, repo: Path) -> None:
     assert git("rev-list", "--count", "main..next", cwd=repo).strip() == "1"
 
 
+@pytest.mark.thorough
 def test_hooks_judge_it_and_a_person_goes_on(adw: Adw, repo: Path) -> None:
     completed(adw)
     user_hook("pre-finish", "test -f fixed")
@@ -179,6 +193,7 @@ def test_another_adw_of_that_name_is_left_alone(adw: Adw) -> None:
     assert "is not on feature/f" in adw("feature", "finish", "f", code=7).stderr
 
 
+@pytest.mark.thorough
 def test_all_that_failed_of_a_feature_is_repeated(adw: Adw, tmp_path: Path) -> None:
     line = f"test -f {tmp_path}/ready"
     start(adw, "f", phase(1, line, COMMIT), phase(2, line, COMMIT), phase(3, needs=[1, 2]))
@@ -191,6 +206,7 @@ def test_all_that_failed_of_a_feature_is_repeated(adw: Adw, tmp_path: Path) -> N
     assert "nothing to repeat" in adw("feature", "retry", "f", code=7).stderr
 
 
+@pytest.mark.thorough
 def test_a_cancelled_feature_goes_on(adw: Adw) -> None:
     start(adw, "f", phase(1, "sleep 60", changes="none"), phase(2, needs=[1]))
     until(adw, "f.1", "running")
@@ -202,6 +218,7 @@ def test_a_cancelled_feature_goes_on(adw: Adw) -> None:
     assert statuses(adw, "f")[2] == "queued"
 
 
+@pytest.mark.thorough
 def test_a_cancelled_feature_whose_slug_is_used_again_stays_so(adw: Adw) -> None:
     start(adw, "f", phase(1, "sleep 60", changes="none"))
     until(adw, "f.1", "running")

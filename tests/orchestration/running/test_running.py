@@ -73,6 +73,7 @@ def test_a_diamond_is_merged_and_leaves_nothing(adw: Adw) -> None:
         assert reasons(adw, f"f.{number}") == ["completed"]
 
 
+@pytest.mark.thorough
 def test_on_a_terminal_the_phases_are_drawn_in_their_place(adw: Adw) -> None:
     file = write_feature(adw, "f", phase(1, "sleep 0.5", COMMIT), phase(2, needs=[1]))
     words = ["feature", "start", str(file), "--yes", "--wait"]
@@ -112,6 +113,7 @@ def test_a_phase_finds_its_variables(adw: Adw) -> None:
 # ---- ends --------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_failed_phase_blocks_those_after_it_until_it_is_repeated(
     adw: Adw, tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_a_phase_that_makes_no_commits_is_not_completed(adw: Adw) -> None:
     assert reasons(adw, "f.1") == ["no-changes"]
 
 
+@pytest.mark.thorough
 def test_commits_of_a_phase_that_says_it_makes_none_are_not_lost(adw: Adw) -> None:
     start(adw, "f", phase(1, COMMIT, changes="none"))
     work(adw)
@@ -145,6 +148,7 @@ def test_commits_of_a_phase_that_says_it_makes_none_are_not_lost(adw: Adw) -> No
     assert git("log", "-1", "--format=%s", "f-p1", cwd=adw.directory) == "f-p1\n"
 
 
+@pytest.mark.thorough
 def test_a_conflict_waits_for_a_person_and_loses_nothing(adw: Adw) -> None:
     change = "echo $ADW_ID >both; git add both; sleep 0.3; git commit -qm both"
     file = write_feature(adw, "f", phase(1, change), phase(2, change), phase(3, needs=[1, 2]))
@@ -192,6 +196,7 @@ def test_a_clock_that_was_set_back_hides_no_process(adw: Adw, tmp_path: Path) ->
     settle(lambda: not runs(escaped), "it runs on")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("jump", ["-1d", "+1d"])
 def test_a_clock_that_jumps_holds_nothing_up(adw: Adw, tmp_path: Path, jump: str) -> None:
     """The coordinator and the next runner have another time than the runner before."""
@@ -209,6 +214,7 @@ def last_token(adw: Adw) -> str:
     return str(shown(adw, "f.1")["attempts"][-1]["token"])
 
 
+@pytest.mark.thorough
 def test_a_command_that_heeds_no_signal_is_killed(adw: Adw, tmp_path: Path) -> None:
     start(adw, "f", phase(1, f"trap '' TERM; touch {tmp_path}/here; while :; do sleep 0.1; done"))
     until_there(tmp_path / "here")
@@ -248,6 +254,7 @@ def assert_done(adw: Adw, tmp_path: Path, *, runs: int) -> None:
     assert_over(adw)
 
 
+@pytest.mark.thorough
 def test_a_runner_that_is_killed_is_made_good(adw: Adw, tmp_path: Path) -> None:
     token = running(adw, tmp_path)
     os.kill(runner_of(token), signal.SIGKILL)
@@ -256,6 +263,7 @@ def test_a_runner_that_is_killed_is_made_good(adw: Adw, tmp_path: Path) -> None:
     assert reasons(adw, "f.1") == ["lost", "completed"]
 
 
+@pytest.mark.thorough
 def test_a_coordinator_that_is_killed_disturbs_no_phase(adw: Adw, tmp_path: Path) -> None:
     token = running(adw, tmp_path)
     kept = runner_of(token)
@@ -274,6 +282,7 @@ def test_after_everything_was_killed_the_next_command_goes_on(adw: Adw, tmp_path
     assert_done(adw, tmp_path, runs=2)
 
 
+@pytest.mark.thorough
 def test_reconcile_sees_to_attempts_as_well_as_leases(adw: Adw, tmp_path: Path) -> None:
     """Also if nothing but the store tells of them."""
     running(adw, tmp_path)
@@ -297,6 +306,7 @@ def test_a_worktree_that_is_deleted_ends_its_attempt(adw: Adw, tmp_path: Path) -
     assert_done(adw, tmp_path, runs=2)
 
 
+@pytest.mark.thorough
 def test_work_that_had_landed_is_not_done_again(adw: Adw, tmp_path: Path) -> None:
     """It was merged, and its runner killed before it said so: the phase ran once more."""
     os.environ["ADW_FAULT"] = "ship.landed=kill"
@@ -319,6 +329,7 @@ def test_an_end_that_the_disk_has_no_room_for_is_written_later(adw: Adw, tmp_pat
     assert (tmp_path / "runs").read_text() == "run\n"
 
 
+@pytest.mark.thorough
 def test_of_many_coordinators_one_works(adw: Adw, tmp_path: Path) -> None:
     command = ONCE.format(f"{tmp_path}/$ADW_ID") + "sleep 0.1"
     for number in range(1, 5):
@@ -343,6 +354,7 @@ def parent(pid: int) -> int | None:
         return None
 
 
+@pytest.mark.thorough
 def test_a_service_takes_over_and_stays(adw: Adw, tmp_path: Path) -> None:
     running(adw, tmp_path)  # with a coordinator in the background
     service = adw.start("work", quiet=True)
@@ -350,7 +362,8 @@ def test_a_service_takes_over_and_stays(adw: Adw, tmp_path: Path) -> None:
         (tmp_path / "go").touch()
         until(adw, "f.2", "completed")
         lock = state_dir() / "phases" / "coordinator.lock"
-        settle(lambda: parent(int(lock.read_text())) == service.pid, "it stays away")
+        # It is empty for a moment while it is written.
+        settle(lambda: parent(int(lock.read_text() or 0)) == service.pid, "it stays away")
         adw("feature", "start", str(write_feature(adw, "g", phase(1))), "--yes")
         until(adw, "g.1", "completed")
         assert service.poll() is None
@@ -359,6 +372,7 @@ def test_a_service_takes_over_and_stays(adw: Adw, tmp_path: Path) -> None:
         service.wait()
 
 
+@pytest.mark.thorough
 def test_a_coordinator_that_waits_is_never_woken_in_vain(adw: Adw, tmp_path: Path) -> None:
     """Polling kept a laptop awake, and was late all the same."""
     running(adw, tmp_path)
@@ -412,6 +426,7 @@ def test_an_attempt_reports_from_elsewhere(adw: Adw, tmp_path: Path) -> None:
     assert "report.note" in kinds
 
 
+@pytest.mark.thorough
 def test_done_from_inside_ends_the_stage(adw: Adw) -> None:
     program = f"{adw.command[0]} -m adw_worktree"
     start(adw, "f", phase(1, f"{COMMIT}; {program} phase done; sleep 600"))
@@ -434,6 +449,7 @@ def test_a_log_is_followed_to_the_end_of_its_attempt(adw: Adw, tmp_path: Path) -
     assert following.returncode == 0
 
 
+@pytest.mark.thorough
 def test_doctor_names_what_nobody_sees_to(adw: Adw, tmp_path: Path) -> None:
     running(adw, tmp_path)
     assert not problems(adw) & {"coordinator-missing", "runner-gone"}
@@ -465,6 +481,7 @@ def test_commands_that_nobody_approved_do_not_start(adw: Adw) -> None:
     work(adw)
 
 
+@pytest.mark.thorough
 def test_a_slug_is_used_by_one_feature_at_a_time(adw: Adw) -> None:
     file = write_feature(adw, "f", phase(1, "false"))
     adw("feature", "start", str(file), "--yes", "--wait", code=11)
@@ -498,6 +515,7 @@ def _most_at_once(adw: Adw, tmp_path: Path, *flags: str) -> int:
     return max(map(int, (tmp_path / "counts").read_text().split()))
 
 
+@pytest.mark.thorough
 def test_the_setting_max_running_bounds_all(adw: Adw, repo: Path, tmp_path: Path) -> None:
     (repo / "adw-worktree.toml").write_text("max_running = 1\n")
     assert _most_at_once(adw, tmp_path) == 1
@@ -508,6 +526,7 @@ def test_a_flag_wins_over_the_setting_max_running(adw: Adw, repo: Path, tmp_path
     assert _most_at_once(adw, tmp_path, "--max-running", "4") > 1
 
 
+@pytest.mark.thorough
 def test_the_setting_max_running_here_bounds_one_machine(adw: Adw, tmp_path: Path) -> None:
     config = Path(os.environ["XDG_CONFIG_HOME"]) / "adw-worktree" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
@@ -534,13 +553,16 @@ def test_diff_of_a_phase_that_never_ran(adw: Adw) -> None:
     assert "has changed nothing" in adw("phase", "diff", "f.2", code=6).stderr
 
 
+@pytest.mark.thorough
 def test_an_urgent_feature_goes_before_others(adw: Adw, tmp_path: Path) -> None:
     line = f"echo $ADW_PHASE >>{tmp_path}/order"
     slow, soon = (phase(n, line, changes="none") for n in (1, 1))
-    adw("feature", "start", str(write_feature(adw, "x", phase(1, "sleep 1", changes="none"))),
+    until = f"while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    adw("feature", "start", str(write_feature(adw, "x", phase(1, until, changes="none"))),
         "--yes", "--max-running", "1")  # fmt: skip
     adw("feature", "start", str(write_feature(adw, "slow", slow)), "--yes")
     adw("feature", "start", str(write_feature(adw, "soon", soon)), "--yes", "--priority", "10")
+    (tmp_path / "go").touch()
     work(adw)
     assert (tmp_path / "order").read_text().split() == ["soon.1", "slow.1"]
     file = str(write_feature(adw, "y", soon))

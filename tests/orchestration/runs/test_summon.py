@@ -14,6 +14,7 @@ from tests.support.command_line import Adw
 from tests.support.features import kill_all, phase, start, state_dir, store
 
 
+@pytest.mark.thorough
 def test_a_coordinator_that_cannot_start_is_not_tried_for_ever(
     adw: Adw, monkeypatch: pytest.MonkeyPatch
 ) -> None:

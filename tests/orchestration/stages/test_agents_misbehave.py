@@ -28,6 +28,7 @@ from tests.support.features import (
     reasons,
     run_to_end,
     runner_of,
+    running_with,
     shown,
     start,
     state_dir,
@@ -60,6 +61,7 @@ def coordinator() -> int:
     return int((state_dir() / "phases" / "coordinator.lock").read_text())
 
 
+@pytest.mark.thorough
 def test_a_dead_coordinator_makes_runners_spin(adw: Adw) -> None:
     place = adw.directory.parent
     scripted(adw, "one", f"echo >{place}/there; sleep 30; {COMMIT}")
@@ -81,6 +83,7 @@ def test_a_dead_coordinator_makes_runners_spin(adw: Adw) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_the_coordinator_spins_after_a_landing(adw: Adw) -> None:
     place = adw.directory.parent
     start(adw, "long", phase(1, f"while [ ! -e {place}/go ]; do sleep 0.5; done", changes="none"))
@@ -96,6 +99,7 @@ def test_the_coordinator_spins_after_a_landing(adw: Adw) -> None:
     assert used < 0.5, f"{used} s of CPU in 2 s"
 
 
+@pytest.mark.thorough
 def test_a_test_that_says_it_is_done(adw: Adw) -> None:
     """What the agent wrote runs in the test stage, and claims that it passes."""
     add_settings("[stages.test]", run="sh ./check.sh")
@@ -140,6 +144,7 @@ def test_half_a_character(adw: Adw, where: str) -> None:
     assert "UnicodeEncodeError" not in log, log[-300:]
 
 
+@pytest.mark.thorough
 def test_a_limit_that_is_over(adw: Adw) -> None:
     about = {"status": "rejected", "resetsAt": time.time() - 60}
     script = f"{say({'type': 'rate_limit_event', 'rate_limit_info': about})}; {error('limit')}"
@@ -165,6 +170,7 @@ def test_a_limit_in_milliseconds(adw: Adw, factor: int) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_person_s_pause_at_a_limit(adw: Adw) -> None:
     about = {"status": "rejected", "resetsAt": time.time() + 3}
     script = f"{say({'type': 'rate_limit_event', 'rate_limit_info': about})}; {error('limit')}"
@@ -203,6 +209,7 @@ def test_a_check_on_another_branch(adw: Adw) -> None:
     assert "untested" not in landed, ended(adw)
 
 
+@pytest.mark.thorough
 def test_a_child_without_the_lock_lives_on(adw: Adw) -> None:
     """Node and Python do not hand descriptors on to what they start."""
     place = adw.directory.parent
@@ -213,6 +220,7 @@ def test_a_child_without_the_lock_lives_on(adw: Adw) -> None:
     assert (place / "alive").read_text() == ""
 
 
+@pytest.mark.thorough
 def test_two_agents_at_once(adw: Adw) -> None:
     """The program ends when asked to; what it started does not, and the next call begins."""
     place = adw.directory.parent
@@ -227,6 +235,7 @@ def test_two_agents_at_once(adw: Adw) -> None:
     assert (place / "b1").read_text() == (place / "b2").read_text()
 
 
+@pytest.mark.thorough
 def test_a_budget_and_a_session_that_goes_on(adw: Adw) -> None:
     add_settings("[stages.test]", run="grep -q 42 answer")
     scripted(
@@ -262,6 +271,7 @@ def test_a_session_is_not_paid_twice(adw: Adw) -> None:
     assert total == pytest.approx(1.5), [(one["status"], one["cost_usd"]) for one in calls(adw)]
 
 
+@pytest.mark.thorough
 def test_a_budget_and_commands_that_run(adw: Adw) -> None:
     place = adw.directory.parent
     wait = f"while [ ! -e {place}/go ]; do sleep 0.2; done"
@@ -295,6 +305,7 @@ def test_a_title_is_part_of_the_prompt(adw: Adw) -> None:
     adw("feature", "start", str(file), code=9)
 
 
+@pytest.mark.thorough
 def test_what_becomes_of_a_feature_is_approved_with_it(adw: Adw) -> None:
     adw("feature", "start", str(write_feature(adw, "x", phase(1))), "--yes")
     work(adw)
@@ -334,6 +345,7 @@ def test_the_answer_of_a_stage_is_not_that_of_tidying(adw: Adw) -> None:
     assert "THE PLAN" in agent.prompt(3), agent.prompt(3)[-300:]
 
 
+@pytest.mark.thorough
 def test_many_at_once(adw: Adw) -> None:
     """Whoever has to be tested again waits for its turn, so that it is so once."""
     place, many = adw.directory.parent, 6
@@ -379,9 +391,10 @@ def test_a_git_hook_that_hangs_cannot_be_cancelled(adw: Adw) -> None:
     until_there(place / "hangs")
     adw("phase", "cancel", "x.1")
     settle(lambda: reasons(adw, "x.1") == ["cancelled"], "it does not end")
-    assert not [one for one in processes() if "60" in one.cmdline()]
+    assert not running_with("60")
 
 
+@pytest.mark.thorough
 def test_an_undertaker_that_cannot_read_what_was_printed(adw: Adw) -> None:
     place = adw.directory.parent
     line = {
@@ -400,8 +413,9 @@ def _rows(database: Any, **more: Any) -> None:
     from adw_worktree.orchestration.plan.feature_file import FeatureFile, PhaseEntry
     from adw_worktree.orchestration.store import calls as c
     from adw_worktree.orchestration.store import landings, steering
-    from adw_worktree.orchestration.store.attempts import End, claim, end, has_news, next_time, note
+    from adw_worktree.orchestration.store.attempts import End, claim, end, has_news, next_time
     from adw_worktree.orchestration.store.features import Origin, Planned, add_feature
+    from adw_worktree.orchestration.store.journal import note
     from adw_worktree.orchestration.store.records import phases
     from adw_worktree.orchestration.store.schema import migrate
 
@@ -487,6 +501,7 @@ def test_a_pause_while_a_killed_call_s_figures_are_read(adw: Adw) -> None:
     assert total == pytest.approx(1.5), [(one["status"], one["cost_usd"]) for one in calls(adw)]
 
 
+@pytest.mark.thorough
 def test_a_report_of_the_stage_before_in_the_store(adw: Adw) -> None:
     """`done` of the build stage stands in the store until the coordinator reads the journal."""
     add_settings("[workflows.careful]", stages=["build", "review", "ship"])

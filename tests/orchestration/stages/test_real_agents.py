@@ -16,10 +16,10 @@ from tests.support.features import (
     calls,
     ended,
     kill_all,
-    processes,
     prompted,
     reasons,
     run_to_end,
+    running_with,
     shown,
     start,
     state_dir,
@@ -61,6 +61,7 @@ def asked(number: int, word: str, agent: str, *needs: int, **more: Any) -> dict[
     return {**prompted(number, *needs), "prompt": f"Please {word}.", "agents": [agent], **more}
 
 
+@pytest.mark.thorough
 @both
 def test_agents_build_a_feature(adw: Adw, model: ModelServer, agent: str) -> None:
     """One makes a mistake that the test finds, one leaves a server running, one does nothing, one
@@ -91,7 +92,7 @@ def test_agents_build_a_feature(adw: Adw, model: ModelServer, agent: str) -> Non
         assert git_in(adw.directory, "show", f"feature/x:{name}") == f"{content}\n"
     assert [name for name, _ in ended(adw, "x.1")][:4] == ["build", "test", "build", "test"]
     assert [one["status"] for one in calls(adw, "x.4")] == ["error", "ok"]
-    assert not [one for one in processes() if "987" in one.cmdline()]
+    assert not running_with("987")
     source = "reported" if agent == "claude" else "estimated"
     every = [call for number in range(1, 6) for call in calls(adw, f"x.{number}")]
     assert {call["cost_source"] for call in every if call["status"] == "ok"} == {source}
@@ -104,6 +105,7 @@ def test_agents_build_a_feature(adw: Adw, model: ModelServer, agent: str) -> Non
     assert model.strays == []
 
 
+@pytest.mark.thorough
 @one("codex")
 def test_a_conflict_between_siblings_is_resolved(adw: Adw, model: ModelServer, agent: str) -> None:
     place = adw.directory.parent
@@ -125,6 +127,7 @@ def test_a_conflict_between_siblings_is_resolved(adw: Adw, model: ModelServer, a
     assert "resolve" in [name for name, _ in ended(adw, "x.2")]
 
 
+@pytest.mark.thorough
 @one("codex")
 def test_what_was_killed_goes_on_for_what_it_really_cost(
     adw: Adw, model: ModelServer, agent: str
@@ -150,6 +153,7 @@ def test_what_was_killed_goes_on_for_what_it_really_cost(
     assert booked == sum(usage.input + usage.cached + usage.cache_write for usage in turns)
 
 
+@pytest.mark.thorough
 @one("claude")
 def test_a_limit_is_waited_for(adw: Adw, model: ModelServer, agent: str) -> None:
     limit = Limit(int(time.time()) + 10)
@@ -170,6 +174,7 @@ def test_a_limit_is_waited_for(adw: Adw, model: ModelServer, agent: str) -> None
     assert reasons(adw, "x.1") == ["limit", "completed"]
 
 
+@pytest.mark.thorough
 def test_errors_go_to_the_fallback(adw: Adw, model: ModelServer) -> None:
     """Claude Code is refused; Codex, its fallback, does the work."""
 
@@ -185,6 +190,7 @@ def test_errors_go_to_the_fallback(adw: Adw, model: ModelServer) -> None:
     assert found[-1][0] == "codex"
 
 
+@pytest.mark.thorough
 @one("claude")
 def test_one_that_spends_too_much_is_ended(adw: Adw, model: ModelServer, agent: str) -> None:
     model.script = {"SPEND": [Edit("f", "x\n", usage=BIG), Shell("sleep 60", usage=BIG)]}
@@ -196,6 +202,7 @@ def test_one_that_spends_too_much_is_ended(adw: Adw, model: ModelServer, agent: 
     assert call["cost_usd"] > 0.3
 
 
+@pytest.mark.thorough
 def test_what_it_may_not_do_is_denied(adw: Adw, model: ModelServer) -> None:
     plain = ["claude", "-p", "--output-format", "stream-json", "--verbose",
              "--permission-mode", "acceptEdits"]  # fmt: skip
@@ -206,6 +213,7 @@ def test_what_it_may_not_do_is_denied(adw: Adw, model: ModelServer) -> None:
     assert "Bash" in shown(adw, "x.1")["phase"]["error_message"]
 
 
+@pytest.mark.thorough
 @one("codex")
 def test_one_that_hangs_is_ended(adw: Adw, model: ModelServer, agent: str) -> None:
     model.script = {"HANG": [Hang()]}

@@ -88,17 +88,27 @@ def test_a_full_disk_takes_nothing_with_it(state: Path, store: Database) -> None
     assert len(claim(store, "here", 3)) == 1
 
 
+@pytest.mark.thorough
 def test_many_that_open_it_at_once_make_it_once(state: Path) -> None:
     script = (
         "import sys; from pathlib import Path;"
         "from adw_worktree.orchestration.store.opening import open_store;"
+        "print(flush=True); sys.stdin.read();"
         "print(open_store(Path(sys.argv[1])).execute('SELECT count(*) FROM gate'))"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-c", script, str(state)], stdout=subprocess.PIPE)
-        for _ in range(8)
-    ]
-    assert [process.communicate()[0] for process in processes] == [b"[(1,)]\n"] * 8
+    for number in range(3):
+        command = [sys.executable, "-c", script, str(state / str(number))]
+        processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            for _ in range(12)
+        ]
+        for process in processes:
+            assert process.stdout is not None and process.stdout.readline() == b"\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None  # else communicate() would flush it
+        assert [process.communicate()[0] for process in processes] == [b"[(1,)]\n"] * 12
 
 
 def test_a_writer_that_was_killed_holds_nobody_up(state: Path, store: Database) -> None:
