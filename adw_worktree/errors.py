@@ -22,7 +22,7 @@ EXIT_CODES: Mapping[int, str] = MappingProxyType(
         6: "no such ADW or worktree",
         7: "refused: work would be lost, or something is in the way",
         8: "a lock is held too long",
-        9: "a hook failed",
+        9: "a hook or an agent failed",
         10: "`--check` or `doctor` found something",
         11: "`--wait`: a phase failed or is blocked",
         12: "`--wait`: a person or a limit is waited for",
@@ -174,9 +174,16 @@ class DatabaseFailed(AdwError):
 
 
 class ForgeFailed(AdwError):
-    """A pull request cannot be opened."""
+    """A pull request cannot be opened, or issues of phases cannot be on GitHub."""
 
     code = "forge-failed"
+    exit_code = 3
+
+
+class BoardUnusable(AdwError):
+    """The board cannot be served, or the one that runs cannot be found."""
+
+    code = "board-unusable"
     exit_code = 3
 
 
@@ -188,10 +195,7 @@ class NotARepository(AdwError):
 
 
 class GitFailed(AdwError):
-    """git failed, could not be started, or lacks what was asked for.
-
-    `argv`, `returncode` and `stderr` say which and why.
-    """
+    """git failed, could not be started, or lacks what was asked for; `stderr` says why."""
 
     code = "git-failed"
     exit_code = 4
@@ -366,6 +370,13 @@ class HookFailed(AdwError):
     """A hook command exited non-zero."""
 
     code = "hook-failed"
+    exit_code = 9
+
+
+class AgentFailed(AdwError):
+    """An agent that a command has called cannot be used, or did not do its work."""
+
+    code = "agent-failed"
     exit_code = 9
 
 

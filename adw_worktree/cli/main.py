@@ -31,6 +31,7 @@ from adw_worktree.errors import (
     FileUnusable,
     NotARepository,
     Unexpected,
+    UsageError,
     is_disk_failure,
 )
 from adw_worktree.system.environment import clean_environment
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 _PRINTS_LINES = ("watch",)
 """Commands of which every line with `--json` is a document."""
+_WITH_STORE = ("feature", "phase", "plan", "import-queue")
+"""Commands whose arguments go to the store."""
 _ISSUES = "https://github.com/adw-worktree/adw-worktree/issues"
 
 
@@ -91,6 +94,8 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
     args = read(words) or _parsed(words, trailing)
     if args is None:
         return 0
+    if args.command in _WITH_STORE:
+        _require_text(words)
     args.trailing = trailing
     args.directory = _directory(args.directory)
     outcome: Outcome = command_module(require_command(args.command)).run(args)
@@ -100,6 +105,17 @@ def _run(words: list[str], trailing: list[str] | None, elsewhere: Elsewhere | No
     if outcome.then is not None:
         outcome.then()
     return int(outcome.exit_code)
+
+
+def _require_text(words: list[str]) -> None:
+    """Raise UsageError for an argument that is no text: the store keeps nothing else."""
+    from adw_worktree.system.text import printable
+
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as exc:
+            raise UsageError(f"{printable(word)} is not UTF-8", hint="write it in UTF-8") from exc
 
 
 def _parsed(words: list[str], trailing: list[str] | None) -> Namespace | None:

@@ -215,7 +215,8 @@ def _phases() -> list[Block]:
         "one:",
         Lines(_FEATURE_FILE),
         "`feature start FILE` starts it, and comes back; with `--wait` when all is over. Nothing "
-        "has to be kept running, and nothing has to be done after a crash. The statuses:",
+        "has to be kept running, and nothing has to be done after a crash. With `issues = "
+        '"github"` at its top each phase with a prompt becomes an issue on GitHub. The statuses:',
         Rows([*_STATUSES.items()]),
     ]
 
@@ -249,11 +250,57 @@ _STATUSES = {
 }
 
 
+def _plans() -> list[Block]:
+    return [
+        "A plan is a Markdown document; plan new writes one from the template, plan check says "
+        "what is wrong with it, by line, and feature start runs it. Each task becomes a phase, "
+        "whose agent gets that task alone. In short:",
+        Lines(_PLAN),
+        "The tasks of one build agent come one after the other, unless they say otherwise; those "
+        "of several run side by side. At its head a plan can have, between two lines of dashes:",
+        Rows([*_PLAN_KEYS.items()]),
+    ]
+
+
+_PLAN = """\
+# Login
+## Overview
+### Objective
+People log in.
+### Integration points
+- Endpoint: `POST /api/login` in `shop/login.py` (Task 1)
+## Build agent 1: backend
+### Task 1: Endpoint (module: `shop/login.py`)
+- Dependencies: none
+- Acceptance criteria:
+  - [ ] a wrong password answers 401
+- Files to create:
+  - `shop/login.py`
+- Test cases:
+  - `tests/test_login.py::test_wrong_password`: 401
+## Success criteria
+- [ ] `make lint` passes\
+"""
+_PLAN_KEYS = {
+    "slug": "names the feature; default the file's name",
+    "priority": "0 to 100, low is early",
+    "workflow": "what each phase goes through; default build",
+    "budget_usd": "what all agents may cost",
+    "land": "leave, merge or pr",
+    "checklist": "warn or block: what a finding does",
+    "issues": "file or github",
+    "phases": "tasks, or lanes: a phase for each build agent",
+    "serialize_overlaps": "true: of two tasks with the same file, the second waits",
+}
+
+
 def _workflows() -> list[Block]:
     return [
         "A phase with a prompt is worked on by an agent. It goes through the stages of its "
-        "workflow: build (build, test, ship) or sdlc (plan, validate, build, lint, test, review, "
-        "document, ship, cleanup, verify), or one of the settings:",
+        "workflow: build (build, test, checklist, ship) or sdlc (plan, validate, build, lint, "
+        "test, review, document, checklist, ship, cleanup), or one of the settings. The checklist "
+        "is for phases of a plan. verify comes once the whole feature has landed, if "
+        "[stages.verify] says what is looked at: run, urls, logs, delay.",
         Lines(_WORKFLOW_SETTINGS),
         "A stage has run (commands), or prompt (of agents: a built-in one, or a file of the "
         "repository), or is of the kind approve, which waits for a person, or ship, which merges. "
@@ -295,6 +342,7 @@ TOPICS: Mapping[str, Topic] = {
     "env-file": Topic("the variables of a worktree, and templates", "ENV FILE", _env_file),
     "user-hooks": Topic("commands of your own around create and remove", "USER HOOKS", _user_hooks),
     "phases": Topic("features, and how their phases run", "PHASES", _phases),
+    "plans": Topic("plans, and how they become phases", "PLANS", _plans),
     "workflows": Topic("agents, stages and workflows", "WORKFLOWS", _workflows),
     "files": Topic("what lies where", "FILES", _files),
 }

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from adw_worktree.documents.document import AdwId, Document, Done, Time
+from adw_worktree.documents.plans import CheckRow, Verdict
 
 Token = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Status = Literal[
@@ -34,7 +35,7 @@ class FeatureRow(Document):
     feature_id: int
     slug: str
     title: str
-    status: Literal["running", "paused", "completed", "cancelled"]
+    status: Literal["added", "running", "paused", "completed", "cancelled"]
     branch: str
     """Where its phases land."""
     priority: int
@@ -43,12 +44,22 @@ class FeatureRow(Document):
     """What becomes of it when it is completed."""
     landing: str | None
     """What came of that: `landed`, the address of a pull request, or `failed: ` and why."""
+    verify_at: Time | None
+    """When it is verified, since it has landed."""
+    verified: str | None
+    """What came of that: `passed`, or `failed: ` and why."""
+    issues: Literal["file", "github"]
+    """Where its phases have their issues: a file on this machine, or also GitHub."""
+    drafting: str | None
+    """Of one without a plan: `running` while an agent drafts it, or `failed: ` and why."""
     repository: str
     """Its main worktree."""
     created_at: Time
     ended_at: Time | None
     phases: dict[Status, int]
     """How many are in each status."""
+    checklist: dict[Verdict, int]
+    """How many points of the phases' checklists have each verdict."""
     cost: Cost
 
 
@@ -67,6 +78,12 @@ class PhaseRow(Document):
     """Whether it found no free slot, and waits for one."""
     priority: int
     adw_id: AdwId
+    checklist: dict[Verdict, int]
+    """How many points of its checklist have each verdict. With `warn` or `fail` among them, a
+    completed phase is completed with warnings."""
+    estimated_hours: float | None
+    issue_number: int | None
+    """On GitHub."""
     error_message: str | None
     resume_at: Time | None
     """When the limit of its agents ends, if that is why it is paused."""
@@ -204,6 +221,7 @@ class PhaseShow(Done):
     commands: list[str]
     attempts: list[AttemptRow]
     events: list[EventRow]
+    checklist: list[CheckRow]
 
 
 class PhaseLog(Done):

@@ -10,6 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from adw_worktree.documents.board import (
+    BoardHookSecret,
+    BoardLink,
+    BoardToken,
+    StoreBackup,
+    StoreRestore,
+)
 from adw_worktree.documents.document import Document, Failed
 from adw_worktree.documents.phases import (
     AgentCheck,
@@ -23,6 +30,15 @@ from adw_worktree.documents.phases import (
     PhaseReport,
     PhaseShow,
     Work,
+)
+from adw_worktree.documents.plans import (
+    FeatureChecklist,
+    PhaseIssue,
+    PhaseJudge,
+    PlanCheck,
+    PlanDraft,
+    PlanNew,
+    PlanShow,
 )
 from adw_worktree.documents.pool import (
     Doctor,
@@ -66,9 +82,11 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Create, Adopt, Remove, RemoveSeveral, Finish, Rename, RestoreList, Restored, Discarded, List,
     Status, Lock, Path, Env, Reserve, Release, Reconcile, Doctor, Hooks, Trust, SparesStatus,
     SparesFilled, SparesStarted, SparesDropped, ClaudeCreated, ClaudeRemoved, ShellInit,
-    FeatureList, FeatureShow, ImportQueue, PhaseList, PhaseShow, PhaseLog, PhaseDiff,
-    PhaseReport, Work,
-    AgentList, AgentCheck,
+    PlanNew, PlanCheck, PlanShow, PlanDraft,
+    FeatureList, FeatureShow, FeatureChecklist, ImportQueue, PhaseList, PhaseShow, PhaseIssue,
+    PhaseJudge, PhaseLog, PhaseDiff, PhaseReport, Work,
+    AgentList, AgentCheck, BoardLink, BoardToken, BoardHookSecret,
+    StoreBackup, StoreRestore,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""

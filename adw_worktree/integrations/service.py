@@ -1,4 +1,4 @@
-"""Having systemd or launchd start the watcher at login: put in place, taken out, inspected.
+"""Having systemd or launchd start a command of ours at login: put in place, taken out, inspected.
 
 It is one for the user, not for a repository. What holds here: a file that somebody else wrote, or
 changed, is left alone; where the service manager does not answer, the file is there all the same,
@@ -20,9 +20,9 @@ from shlex import join, quote
 
 from adw_worktree.errors import FileUnusable, SettingsError
 from adw_worktree.integrations.service_file import (
-    LABEL,
-    SERVICE,
     STATE_HOME,
+    WATCHER,
+    Service,
     is_untouched,
     launch_agent,
     runs,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     State = Literal["installed", "outdated", "absent", "foreign"]
     Manager = Literal["systemd", "launchd"]
 
-# What the watcher has to find as the commands do: git, and the settings.
+# What they have to find as other commands do: git, and the settings.
 _VARIABLES = ["PATH", "XDG_CONFIG_HOME", *(f"ADW_{key.upper()}" for key in TAKES)]
 
 
@@ -65,14 +65,15 @@ class Unit(NamedTuple):
     """What it runs."""
     environment: Mapping[str, str]
     """With these variables."""
+    service: Service = WATCHER
 
     @property
     def content(self) -> bytes:
         """What has to stand in the file. Raises SettingsError on what cannot."""
         if self.manager == "systemd":
-            return systemd_service(self.command, self.environment)
-        log = self.path.parent.parent / "Logs" / "adw-worktree-watch.log"
-        return launch_agent(self.command, self.environment, log)
+            return systemd_service(self.command, self.environment, self.service)
+        log = self.path.parent.parent / "Logs" / f"adw-worktree-{self.service.name}.log"
+        return launch_agent(self.command, self.environment, log, self.service)
 
 
 def own_unit(
@@ -80,6 +81,7 @@ def own_unit(
     state_dir: Path,
     environ: Mapping[str, str],
     platform: str = sys.platform,
+    service: Service = WATCHER,
 ) -> Unit:
     """Return the file that has the user's service manager run `command` at each login.
 
@@ -93,16 +95,17 @@ def own_unit(
     kept = {name: environ[name] for name in _VARIABLES if environ.get(name)}
     kept[STATE_HOME] = str(state_dir)
     if platform == "darwin":
-        path = home / "Library" / "LaunchAgents" / f"{LABEL}.plist"
-        return Unit("launchd", path, command, kept)
+        path = home / "Library" / "LaunchAgents" / f"{service.label}.plist"
+        return Unit("launchd", path, command, kept, service)
     if platform != "linux":
         raise SettingsError(
             f"there is no service to install on {platform}",
-            hint="start the watcher by other means: adw-worktree watch",
+            hint=f"start it by other means: adw-worktree {service.name}",
         )
     config = Path(environ.get("XDG_CONFIG_HOME", ""))
     config = config if config.is_absolute() else home / ".config"
-    return Unit("systemd", config / "systemd" / "user" / SERVICE, command, kept)
+    path = config / "systemd" / "user" / service.unit
+    return Unit("systemd", path, command, kept, service)
 
 
 def install(unit: Unit) -> UnitState:
@@ -134,7 +137,7 @@ def install(unit: Unit) -> UnitState:
 
 
 def uninstall(unit: Unit) -> UnitState:
-    """Have the watcher ended, and take the file away, with directories that are empty without it.
+    """Have what it runs ended, and take the file away, with directories that are empty without it.
 
     Raises FileUnusable if somebody else wrote or changed it, or it cannot be removed.
     """
@@ -171,7 +174,7 @@ def state(unit: Unit) -> UnitState:
     if linked or not is_untouched(present):
         return UnitState("foreign", unit.manager, unit.path, "written or changed by somebody else")
     if not runs(present, unit.command, unit.environment[STATE_HOME]):
-        note = "it runs another command: adw-worktree hooks install --watch"
+        note = f"it runs another command: adw-worktree hooks install --{unit.service.name}"
         return UnitState("outdated", unit.manager, unit.path, note)
     return UnitState("installed", unit.manager, unit.path)
 
@@ -181,14 +184,15 @@ def _starting(unit: Unit) -> list[list[str]]:
     if unit.manager == "launchd":
         return [["launchctl", "bootstrap", _domain(), str(unit.path)]]
     ours = ["systemctl", "--user"]
-    return [[*ours, "daemon-reload"], [*ours, "enable", SERVICE], [*ours, "restart", SERVICE]]
+    name = unit.service.unit
+    return [[*ours, "daemon-reload"], [*ours, "enable", name], [*ours, "restart", name]]
 
 
 def _ending(unit: Unit) -> list[str]:
     """Return the command that ends it, and has it start no more."""
     if unit.manager == "launchd":
-        return ["launchctl", "bootout", f"{_domain()}/{LABEL}"]
-    return ["systemctl", "--user", "disable", "--now", SERVICE]
+        return ["launchctl", "bootout", f"{_domain()}/{unit.service.label}"]
+    return ["systemctl", "--user", "disable", "--now", unit.service.unit]
 
 
 def _domain() -> str:
@@ -198,8 +202,8 @@ def _domain() -> str:
 def _remove_links(unit: Unit) -> None:
     """Remove what systemd itself made, if it could not be asked, and directories left empty."""
     wants = unit.path.parent / "default.target.wants"
-    if is_symlink(wants / SERVICE):
-        (wants / SERVICE).unlink()
+    if is_symlink(wants / unit.service.unit):
+        (wants / unit.service.unit).unlink()
     for directory in (wants, unit.path.parent, unit.path.parent.parent):
         with suppress(OSError):  # not empty, or not there
             directory.rmdir()

@@ -1,4 +1,4 @@
-"""The files that have a service manager start the watcher: a systemd unit, a launchd agent.
+"""The files that have a service manager start us: a systemd unit, a launchd agent.
 
 What holds here: nothing is read or written. Each file begins with a line of ours that tells whether
 somebody changed the rest.
@@ -12,18 +12,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from adw_worktree.errors import SettingsError
+from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.shipped import shipped_text
 
-SERVICE = "adw-worktree-watch.service"
-LABEL = "io.github.adw-worktree.watch"
-"""The agent's name; its file has `.plist` after it."""
+
+class Service(NamedTuple):
+    """What a service manager starts: the command of that name."""
+
+    name: str
+    about: str
+
+    @property
+    def unit(self) -> str:
+        """The name of its systemd unit."""
+        return f"adw-worktree-{self.name}.service"
+
+    @property
+    def label(self) -> str:
+        """The name of its launchd agent, whose file has `.plist` after it."""
+        return f"io.github.adw-worktree.{self.name}"
+
+
+WATCHER = Service("watch", "watcher")
+BOARD = Service("board", "board")
 
 STATE_HOME = "ADW_STATE_HOME"
 
-_MARK = r"written by adw-worktree for its watcher, checksum ([0-9a-f]{8})"
+_MARK = r"written by adw-worktree for its [a-z]+, checksum ([0-9a-f]{8})"
 
 
-def systemd_service(command: Sequence[str], environment: Mapping[str, str]) -> bytes:
+def systemd_service(
+    command: Sequence[str], environment: Mapping[str, str], service: Service = WATCHER
+) -> bytes:
     """Return the unit that runs `command`. Raises SettingsError on what cannot stand in it."""
     values = {
         "@COMMAND@": _exec_line(command),
@@ -31,17 +51,19 @@ def systemd_service(command: Sequence[str], environment: Mapping[str, str]) -> b
             f"Environment={_quoted(f'{name}={value}')}" for name, value in environment.items()
         ),
     }
-    text = shipped_text("templates/service", SERVICE)
+    text = shipped_text("templates/service", service.unit)
     body = re.sub("|".join(values), lambda found: values[found[0]], text).encode()
-    return f"# {_mark(body)}\n".encode() + body
+    return f"# {_mark(body, service)}\n".encode() + body
 
 
-def launch_agent(command: Sequence[str], environment: Mapping[str, str], log: Path) -> bytes:
+def launch_agent(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, service: Service = WATCHER
+) -> bytes:
     """Return the agent that runs `command`, with what it prints in `log`."""
     import plistlib
 
     settings = {
-        "Label": LABEL,
+        "Label": service.label,
         "ProgramArguments": list(command),
         "EnvironmentVariables": dict(environment),
         "RunAtLoad": True,
@@ -54,7 +76,7 @@ def launch_agent(command: Sequence[str], environment: Mapping[str, str], log: Pa
     body = plistlib.dumps(settings, sort_keys=False)
     # XML has to begin with its own first line; a comment may follow.
     first, rest = body.split(b"\n", 1)
-    return first + f"\n<!-- {_mark(first + rest)} -->\n".encode() + rest
+    return first + f"\n<!-- {_mark(first + rest, service)} -->\n".encode() + rest
 
 
 def runs(data: bytes, command: Sequence[str], state_home: str) -> bool:
@@ -83,8 +105,8 @@ def is_untouched(data: bytes) -> bool:
     return False
 
 
-def _mark(body: bytes) -> str:
-    return f"written by adw-worktree for its watcher, checksum {crc32(body):08x}"
+def _mark(body: bytes, service: Service) -> str:
+    return f"written by adw-worktree for its {service.about}, checksum {crc32(body):08x}"
 
 
 def _exec_line(command: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ examples:
   adw-worktree hooks install --claude       # Claude Code makes its worktrees with us
   adw-worktree hooks install --agents-md    # a section on worktrees in AGENTS.md
   adw-worktree hooks install --watch        # one watcher for all repositories, at each login
+  adw-worktree hooks install --board        # the board, at each login
   adw-worktree hooks uninstall              # leaves every file as it was"""
 
 
@@ -39,6 +40,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--watch", action="store_true", help="the service that runs `adw-worktree watch`"
     )
+    parser.add_argument(
+        "--board", action="store_true", help="the service that runs `adw-worktree board`"
+    )
 
 
 Row = dict[str, str | None]
@@ -47,14 +51,16 @@ Row = dict[str, str | None]
 def run(args: Namespace) -> Outcome:
     rows: list[Row] = []
     notes: list[str] = []
-    of_repository = not args.watch or args.claude or args.agents_md or args.action == "status"
+    has_service = args.watch or args.board
+    of_repository = not has_service or args.claude or args.agents_md or args.action == "status"
     if of_repository:
         look = args.action == "status"
         project = project_around(args.directory) if look else open_project(args.directory)
         if project is not None:
             rows, notes = _of_repository(project, args), project.notices
-    if args.watch or args.action == "status":
-        rows += _watch(args.action, notes)
+    for name, wanted in (("board", args.board), ("watch", args.watch)):
+        if wanted or args.action == "status":
+            rows += _service(name, args.action, notes)
     shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",
               str(one["note"] or one["path"])] for one in rows]  # fmt: skip
     text = table(["EVENT", "STATE", "HOW", "WHERE"], shown)
@@ -83,21 +89,21 @@ def _of_repository(project: Project, args: Namespace) -> list[Row]:
     return rows
 
 
-def _watch(action: str, notes: list[str]) -> list[Row]:
-    """Put in the user's service, take it out, or tell whether it is in, and a watcher runs."""
+def _service(name: str, action: str, notes: list[str]) -> list[Row]:
+    """Put in the user's service for a command, take it out, or tell whether it is in."""
     from adw_worktree.integrations import service as units
+    from adw_worktree.integrations.service_file import BOARD, WATCHER
 
-    command = [sys.executable, "-m", __package__.partition(".")[0], "watch"]
+    command = [sys.executable, "-m", __package__.partition(".")[0], name]
+    service = BOARD if name == "board" else WATCHER
     try:
-        unit = units.own_unit(command, state_directory(), os.environ)
+        unit = units.own_unit(command, state_directory(), os.environ, service=service)
     except SettingsError:
         if action == "status":
             return []  # there is no place for one
         raise
     if action == "install":
-        from adw_worktree.system.directory_watch import require_library
-
-        require_library()
+        _require_libraries(name)
         found = units.install(unit)
     else:
         found = units.uninstall(unit) if action == "uninstall" else units.state(unit)
@@ -105,13 +111,25 @@ def _watch(action: str, notes: list[str]) -> list[Row]:
         notes.append(found.note)
     return [
         {
-            "event": "watch",
+            "event": name,
             "state": found.state,
             "how": found.how if found.state != "absent" else None,
             "path": str(found.path),
             "note": found.note if action == "status" else None,
         }
     ]
+
+
+def _require_libraries(name: str) -> None:
+    """Raise LibraryMissing if the command cannot run for want of a library."""
+    if name == "board":
+        from adw_worktree.cli.commands.board import require_libraries
+
+        require_libraries()
+    else:
+        from adw_worktree.system.directory_watch import require_library
+
+        require_library()
 
 
 def _agent_file(project: Project, name: str, action: str) -> dict[str, str | None]:

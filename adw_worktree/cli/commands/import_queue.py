@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.plan.older_queue import load_older_queue
-    from adw_worktree.orchestration.start import origin_of
+    from adw_worktree.orchestration.prepare import origin_of
     from adw_worktree.orchestration.store.importing import import_features
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.orchestration.store.results import feature_row

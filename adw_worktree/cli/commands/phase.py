@@ -20,6 +20,7 @@ examples:
   adw-worktree phase show login.3             # its attempts, and how each ended
   adw-worktree phase log login.3 -f           # what its commands print
   adw-worktree phase diff login.3             # what it has committed
+  adw-worktree phase issue login.3            # what its agent gets, and how much that is
   adw-worktree phase retry login.3
   adw-worktree phase cancel login.3
   adw-worktree phase pause login.3
@@ -30,17 +31,21 @@ examples:
   adw-worktree phase fail -m 'no such table'  # from inside: it cannot
   adw-worktree phase block -m 'which port?'   # from inside: a person is needed
   adw-worktree phase note -m 'half way'
+  adw-worktree phase judge login.3 --item 4 --verdict pass -m 'seen in the browser'
 
 From inside a phase's commands nothing has to be named; from elsewhere, --attempt names the
 attempt by the token that `phase show` has."""
 
-_SHOWING = ("list", "show", "log", "diff")
+_SHOWING = ("list", "show", "log", "diff", "issue")
 _STEERING = ("retry", "cancel", "pause", "resume", "approve", "reject")
 _REPORTS = ("done", "fail", "block", "note")
+_JUDGING = "judge"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", choices=[*_SHOWING, *_STEERING, *_REPORTS], help="what to do")
+    parser.add_argument(
+        "action", choices=[*_SHOWING, *_STEERING, *_REPORTS, _JUDGING], help="what to do"
+    )
     parser.add_argument("name", nargs="?", metavar="FEATURE.N", help="the phase, such as login.3")
     parser.add_argument("--all", action="store_true", help="of `list`: those of every feature")
     parser.add_argument("-f", "--follow", action="store_true", help="of `log`: as it is written")
@@ -49,6 +54,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--budget", type=float, metavar="USD", help="of `retry`: what its agents may cost in all"
     )
     parser.add_argument("--attempt", metavar="TOKEN", help="of a report from elsewhere")
+    parser.add_argument(
+        "--item", type=int, metavar="N", help="of `judge`: a point of the checklist"
+    )
+    parser.add_argument(
+        "--verdict", choices=("pass", "warn", "fail", "unknown"), help="of `judge`: what it is"
+    )
 
 
 def run(args: Namespace) -> Outcome:
@@ -57,7 +68,7 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.settings.places import state_directory
 
     require_budget(args)
-    if args.action in ("show", "log", "diff", *_STEERING) and args.name is None:
+    if args.action in ("show", "log", "diff", "issue", *_STEERING) and args.name is None:
         raise UsageError(
             f"phase {args.action} needs the name of a phase", hint="adw-worktree phase list"
         )
@@ -73,6 +84,10 @@ def run(args: Namespace) -> Outcome:
             return _log(database, state_dir, args)
         if args.action == "diff":
             return _diff(database, args.name)
+        if args.action == "issue":
+            return _issue(database, args.name)
+        if args.action == _JUDGING:
+            return _judge(database, args)
         return _report(database, args) if args.action in _REPORTS else _steer(database, args)
     finally:
         database.close()
@@ -85,6 +100,8 @@ def require_budget(args: Namespace) -> None:
 
 
 def _log(database: Database, state_dir: Path, args: Namespace) -> Outcome:
+    from shlex import quote
+
     from adw_worktree.cli.terminal.phases_view import follow_log, log_outcome
 
     if not args.follow:
@@ -92,7 +109,7 @@ def _log(database: Database, state_dir: Path, args: Namespace) -> Outcome:
     if args.json:
         raise UsageError(
             "phase log --follow prints as it comes, and no document",
-            hint=f"adw-worktree phase log {args.name} --json",
+            hint=f"adw-worktree phase log {quote(args.name)} --json",
         )
     return follow_log(database, state_dir, args.name)
 
@@ -107,6 +124,48 @@ def _diff(database: Database, name: str) -> Outcome:
     return Outcome({"name": name, **found._asdict()}, found.patch.removesuffix("\n"), exact=True)
 
 
+def _issue(database: Database, name: str) -> Outcome:
+    from adw_worktree.orchestration.preview import preview
+    from adw_worktree.orchestration.store.features import find_phase
+
+    feature, phase = find_phase(database, name)
+    found = preview(database, feature, phase)
+    size = found.sizes
+    note = (
+        f"about {size.issue} tokens; the whole plan to each agent: {size.whole_plan} "
+        f"({size.saved:.0%} fewer); parent and all children: {size.parent_and_children}"
+    )
+    data = {"name": name, "issue": found.text, "tokens": size._asdict()}
+    return Outcome(data, found.text, [note], exact=True)
+
+
+def _judge(database: Database, args: Namespace) -> Outcome:
+    """Note what a reader, a person or an agent, says of a point of the checklist."""
+    from adw_worktree.cli.terminal.phases_view import checklist_lines
+    from adw_worktree.orchestration.judging import judge
+    from adw_worktree.orchestration.store.checklists import checklist
+    from adw_worktree.orchestration.store.features import find_phase
+    from adw_worktree.orchestration.store.results import checklist_rows
+
+    name = args.name or os.environ.get("ADW_PHASE")
+    if (
+        name is None
+        or args.item is None
+        or args.verdict is None
+        or not (args.message or "").strip()
+    ):
+        raise UsageError(
+            "phase judge needs a phase, --item, --verdict, and the evidence with -m",
+            hint="adw-worktree phase judge --help",
+        )
+    feature, phase = find_phase(database, name)
+    judge(database, feature, phase, args.item, args.verdict, args.message)
+    rows = checklist_rows(checklist(database, phase.id))
+    data = {"name": name, "title": phase.title, "checklist": rows}
+    [row] = [one for one in rows if one["position"] == args.item]
+    return Outcome(data, "\n".join(checklist_lines([row])))
+
+
 def _list(database: Database, *, everything: bool) -> Outcome:
     from adw_worktree.cli.terminal.phases_view import phase_table
     from adw_worktree.orchestration.store.records import features
@@ -114,24 +173,36 @@ def _list(database: Database, *, everything: bool) -> Outcome:
 
     where = "1 = 1" if everything else "status IN ('running', 'paused')"
     rows = [row for one in features(database, where) for row in phase_rows(database, one)]
-    return Outcome({"phases": rows}, phase_table(rows) if rows else "no phases")
+    if rows:
+        return Outcome({"phases": rows}, phase_table(rows))
+    notes = [] if everything else ["those of features that are over: adw-worktree phase list --all"]
+    return Outcome({"phases": rows}, "no phases", notes)
 
 
 def _show(database: Database, name: str) -> Outcome:
-    from adw_worktree.cli.terminal.phases_view import attempt_lines, phase_table
-    from adw_worktree.orchestration.store.calls import calls
+    from adw_worktree.cli.terminal.phases_view import attempt_lines, checklist_lines, phase_table
+    from adw_worktree.orchestration.store.checklists import checklist
     from adw_worktree.orchestration.store.features import find_phase
-    from adw_worktree.orchestration.store.records import attempts, events, stages
-    from adw_worktree.orchestration.store.results import attempt_row, event_row, phase_rows
+    from adw_worktree.orchestration.store.records import events
+    from adw_worktree.orchestration.store.results import (
+        attempt_rows,
+        checklist_rows,
+        event_row,
+        phase_rows,
+    )
 
     feature, phase = find_phase(database, name)
     [row] = [one for one in phase_rows(database, feature)
              if one["phase_number"] == phase.phase_number]  # fmt: skip
-    tried = [attempt_row(one, stages(database, one.token), calls(database, one.token))
-             for one in attempts(database, "phase_id = ?", [phase.id])]  # fmt: skip
+    tried = attempt_rows(database, phase)
     happened = [event_row(one) for one in events(database, "phase_id = ?", [phase.id])]
-    data = {"phase": row, "commands": phase.command_lines, "attempts": tried, "events": happened}
-    return Outcome(data, "\n".join([phase_table([row]), *attempt_lines(tried)]))
+    items = checklist_rows(checklist(database, phase.id))
+    data = {"phase": row, "commands": phase.command_lines, "attempts": tried, "events": happened,
+            "checklist": items}  # fmt: skip
+    lines = [phase_table([row])]
+    lines += [f"issue: #{phase.issue_number}"] if phase.issue_number is not None else []
+    lines += [*attempt_lines(tried), *(["checklist:"] if items else [])]
+    return Outcome(data, "\n".join([*lines, *checklist_lines(items)]))
 
 
 def _steer(database: Database, args: Namespace) -> Outcome:

@@ -12,6 +12,7 @@ from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
 from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.runs.summon import onlooking
+from adw_worktree.orchestration.store.checklists import CONCERNS
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import find_phase
 from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, features
@@ -30,10 +31,32 @@ _CHUNK_BYTES = 65536
 def phase_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return phases in columns."""
     shown = [
-        [row["name"], row["status"], _needs(row), _seconds(row), row["title"], _why(row)]
+        [row["name"], _status(row), _needs(row), _seconds(row), row["title"], _why(row)]
         for row in rows
     ]
     return table(["PHASE", "STATUS", "AFTER", "TIME", "TITLE", "WHY"], shown)
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    return " ".join([row["status"], *(warned(row) if row["status"] == "completed" else [])])
+
+
+def warned(row: Mapping[str, Any]) -> list[str]:
+    """Return words on what the checklists of a phase or a feature have found; none if nothing."""
+    count = sum(row["checklist"].get(verdict, 0) for verdict in CONCERNS)
+    return [] if not count else ["with 1 warning" if count == 1 else f"with {count} warnings"]
+
+
+def checklist_lines(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return two lines for each point of a checklist: what was planned, and what was found."""
+    lines = []
+    for item in items:
+        lines.append(f"  {item['position']:>3} {item['verdict']:<7} {item['kind']}: {item['text']}")
+        found = item["evidence"] or ("not looked for yet" if item["checked_by"] == "gate"
+                                     else "for a reader: phase judge")  # fmt: skip
+        commit = f" (at {item['commit'][:12]})" if item["commit"] else ""
+        lines.append(f"              {found}{commit}")
+    return lines
 
 
 def _needs(row: Mapping[str, Any]) -> str:
@@ -85,6 +108,11 @@ def money(usd: float | None, source: str) -> str:
     return "cost unknown" if usd is None else f"${usd:.4f} {source}"
 
 
+def landing_lines(feature: Feature) -> list[str]:
+    """Return a line on what came of a feature's landing; none if nothing has yet."""
+    return [f"landing: {feature.landing}"] if feature.landing is not None else []
+
+
 # ---- waiting -----------------------------------------------------------------------------------
 
 
@@ -92,6 +120,8 @@ def wait_for_feature(
     database: Database, state_dir: Path, feature: Feature, *, as_json: bool
 ) -> Outcome:
     """Show how the phases go until the feature is over, or waits for a person.
+
+    One that is to be merged, or to become a pull request, is over once that is done.
 
     On a terminal that is a table, drawn anew; elsewhere a line for each change of a status.
     """
@@ -106,7 +136,8 @@ def wait_for_feature(
             if code is not None:
                 progress.end()
                 data = {"feature": feature_row(database, present), "phases": rows}
-                return Outcome(data, phase_table(rows), exit_code=code)
+                text = "\n".join([phase_table(rows), *landing_lines(present)])
+                return Outcome(data, text, exit_code=code)
             onlooker.sleep(database, patience=progress.patience)
 
 
@@ -120,9 +151,10 @@ class _Lines:
 
     def show(self, rows: Sequence[Mapping[str, Any]]) -> None:
         for row in rows:
-            if self._known.get(row["name"]) != row["status"]:
-                self._known[row["name"]] = row["status"]
-                print_event(f"{row['name']} {row['status']}")
+            status = _status(row)
+            if self._known.get(row["name"]) != status:
+                self._known[row["name"]] = status
+                print_event(f"{row['name']} {status}")
 
     def end(self) -> None:
         """The table comes below."""
@@ -154,7 +186,9 @@ def _verdict(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> int | None:
     """Return the exit code of a feature that is over, or waits for a person; None if it goes on."""
     statuses = {row["status"] for row in rows}
     if statuses == {"completed"}:
-        return 0
+        if feature.land != "leave" and feature.landing is None:
+            return None
+        return _FAILED if (feature.landing or "").startswith("failed") else 0
     goes_on = (
         statuses & {"ready", "running"} if feature.status == "running" else statuses & {"running"}
     )
@@ -222,7 +256,7 @@ def _show(data: bytes) -> None:
 
 
 def _logs(state_dir: Path, attempt: Attempt) -> list[Path]:
-    return sorted(run_directory(state_dir, attempt.token).path.glob("[0-9]*.log"))
+    return run_directory(state_dir, attempt.token).logs()
 
 
 def _last_attempt(database: Database, name: str) -> Attempt:

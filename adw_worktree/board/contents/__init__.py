@@ -1,0 +1,1 @@
+"""What the board shows: features and phases, logs, and what happens."""

@@ -1,0 +1,169 @@
+"""Features and phases as the API and the page have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from adw_worktree.errors import UnknownPhase, UsageError
+from adw_worktree.orchestration.store.checklists import verdicts_of_phases
+from adw_worktree.orchestration.store.database import Database, Value, placeholders
+from adw_worktree.orchestration.store.features import find_feature, find_phase
+from adw_worktree.orchestration.store.records import (
+    Feature,
+    Phase,
+    events,
+    features,
+    phases,
+)
+from adw_worktree.orchestration.store.results import event_row, feature_rows, phase_row
+
+_NUMBER = r"[0-9]{1,15}"
+"""No larger one than databases can count."""
+OPEN = ("added", "running", "paused")
+"""The statuses of features that are not over."""
+
+
+class Page(NamedTuple):
+    """A part of a list."""
+
+    items: list[dict[str, Any]]
+    next: str | None
+    """The cursor of the part that follows; None if there is none."""
+
+    def document(self) -> dict[str, Any]:
+        """Return it as the API has it."""
+        return {"items": self.items, "next": self.next}
+
+
+class Filter(NamedTuple):
+    """Which of all things a list has."""
+
+    state: str | None = None
+    feature: str | None = None
+    """Its slug or its id."""
+    repository: str | None = None
+    cursor: str | None = None
+    limit: int = 100
+
+
+def feature_page(database: Database, wanted: Filter) -> Page:
+    """Return features, the newest first. Raises UsageError for a cursor that is none of ours."""
+    conditions: list[tuple[str, Value]] = []
+    if wanted.state is not None:
+        conditions.append(("status = ?", wanted.state))
+    if wanted.repository is not None:
+        conditions.append(("place = ?", wanted.repository))
+    if wanted.cursor is not None:
+        conditions.append(("id < ?", _read_cursor(wanted.cursor)))
+    where, values = _both(conditions)
+    order = f"id DESC LIMIT {wanted.limit + 1}"
+    found = features(database, where, values, order=order)
+    rows = feature_rows(database, found[: wanted.limit])
+    return Page(rows, _next([one.id for one in found], wanted.limit))
+
+
+def phase_page(database: Database, wanted: Filter) -> Page:
+    """Return phases, in the order in which they were added.
+
+    Raises UnknownPhase for a feature that is not there, UsageError for a cursor that is none of
+    ours.
+    """
+    conditions: list[tuple[str, Value]] = []
+    if wanted.state is not None:
+        conditions.append(("status = ?", wanted.state))
+    if wanted.feature is not None:
+        conditions.append(("feature_id = ?", find_feature(database, wanted.feature).id))
+    if wanted.repository is not None:
+        inside = "feature_id IN (SELECT id FROM features WHERE place = ?)"
+        conditions.append((inside, wanted.repository))
+    if wanted.cursor is not None:
+        conditions.append(("id > ?", _read_cursor(wanted.cursor)))
+    where, values = _both(conditions)
+    found = phases(database, where, values, order=f"id LIMIT {wanted.limit + 1}")
+    rows = _queue_rows(database, found[: wanted.limit])
+    return Page(rows, _next([one.id for one in found], wanted.limit))
+
+
+def event_page(database: Database, after: int, limit: int) -> Page:
+    """Return the events after that with the id `after`, the oldest first."""
+    found = events(database, "id > ?", [after], order=f"id LIMIT {limit + 1}")
+    rows = [event_row(one) for one in found[:limit]]
+    return Page(rows, _next([one.id for one in found], limit))
+
+
+def queue_row(database: Database, feature: Feature, phase: Phase) -> dict[str, Any]:
+    """Return a phase as the queue has it."""
+    [row] = _queue_rows(database, [phase], {feature.id: feature})
+    return row
+
+
+def queue_rows(database: Database, feature: Feature) -> list[dict[str, Any]]:
+    """Return all phases of a feature as the queue has them, in the order of their numbers."""
+    found = phases(database, "feature_id = ?", [feature.id], order="phase_number")
+    return _queue_rows(database, found, {feature.id: feature})
+
+
+def _queue_rows(
+    database: Database, found: Sequence[Phase], known: Mapping[int, Feature] | None = None
+) -> list[dict[str, Any]]:
+    """Return phases as the queue has them; `known` are their features, if they are known."""
+    ids = [one.id for one in found]
+    if known is None:
+        wanted = sorted({one.feature_id for one in found})
+        where = f"id IN ({placeholders(wanted)})"
+        known = {one.id: one for one in features(database, where, wanted)}
+    needs: dict[int, list[int]] = {}
+    for phase_id, number in database.execute(
+        "SELECT d.phase_id, p.phase_number FROM dependencies d JOIN phases p ON p.id = d.needs_id"
+        f" WHERE d.phase_id IN ({placeholders(ids)}) ORDER BY d.phase_id, p.phase_number",
+        ids,
+    ):
+        needs.setdefault(int(str(phase_id)), []).append(int(str(number)))
+    verdicts = verdicts_of_phases(database, ids)
+    return [
+        {
+            "queue_id": one.id,
+            "feature": known[one.feature_id].slug,
+            **phase_row(
+                known[one.feature_id], one, needs.get(one.id, []), verdicts.get(one.id, {})
+            ),
+        }
+        for one in found
+    ]
+
+
+def find_queued(database: Database, name: str) -> tuple[Feature, Phase]:
+    """Return the phase that has the id `name`, or is called so, and its feature.
+
+    Raises UnknownPhase.
+    """
+    if not re.fullmatch(_NUMBER, name):
+        return find_phase(database, name)
+    found = phases(database, "id = ?", [int(name)])
+    if not found:
+        raise UnknownPhase(f"there is no phase {name} in the queue", hint="GET /api/v1/queue")
+    [feature] = features(database, "id = ?", [found[0].feature_id])
+    return feature, found[0]
+
+
+def command_name(feature: Feature, phase: Phase) -> str:
+    """Return the name by which the store's functions find that very phase, whatever its slug."""
+    return f"{feature.id}.{phase.phase_number}"
+
+
+def _both(conditions: list[tuple[str, Value]]) -> tuple[str, list[Value]]:
+    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
+    return where, [value for _, value in conditions]
+
+
+def _next(ids: list[int], limit: int) -> str | None:
+    """Return where the next part begins; None if there is none: one more than `limit` was read."""
+    return str(ids[limit - 1]) if len(ids) > limit else None
+
+
+def _read_cursor(cursor: str) -> int:
+    if re.fullmatch(_NUMBER, cursor):
+        return int(cursor)
+    raise UsageError(f"{cursor!r} is no cursor of this list", hint="take the one named `next`")

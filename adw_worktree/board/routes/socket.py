@@ -1,0 +1,133 @@
+"""The WebSocket: what happens, as it happens, and logs as they grow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
+
+from adw_worktree.board.contents.board import Board, Here
+from adw_worktree.board.contents.followed_log import FollowedLog
+from adw_worktree.board.contents.live import Listener
+from adw_worktree.board.contents.rows import find_queued
+from adw_worktree.errors import AdwError, UsageError
+from adw_worktree.orchestration.store.records import attempts
+
+router = APIRouter()
+_MOST_CHARACTERS = 4096
+_MOST_LOGS = 8
+
+
+@router.websocket("/ws/queue")
+async def follow_queue(
+    socket: WebSocket,
+    board: Here,
+    seen: Annotated[int | None, Query(ge=0, le=10**15)] = None,
+) -> None:
+    """Send a snapshot, or what came after the event `seen`; then all that happens.
+
+    A client may send `{"type": "subscribe", "log": "login.3"}`, and `unsubscribe`.
+    """
+    await socket.accept()
+    listener = board.live.listen()
+    talk = _Talk(socket, board)
+    try:
+        for message in await board.live.missed(seen):
+            await talk.send(message)
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(talk.hear())
+            telling = tasks.create_task(_tell(talk, board, listener))
+            hearing.add_done_callback(lambda _: telling.cancel())
+    except* WebSocketDisconnect:
+        pass
+    finally:
+        board.live.leave(listener)
+        await talk.end()
+
+
+async def _tell(talk: _Talk, board: Board, listener: Listener) -> None:
+    while True:
+        message = await listener.take()
+        if message is None:
+            [message] = await board.live.missed(None)
+        await talk.send(message)
+
+
+class _Talk:
+    """One client, and the logs that it follows."""
+
+    def __init__(self, socket: WebSocket, board: Board) -> None:
+        self._socket, self._board = socket, board
+        self._sending = asyncio.Lock()
+        self._logs: dict[str, asyncio.Task[None]] = {}
+
+    async def send(self, message: str) -> None:
+        """Send a message. Raises WebSocketDisconnect."""
+        async with self._sending:
+            try:
+                await self._socket.send_text(message)
+            except RuntimeError as exc:  # it was closed just now
+                raise WebSocketDisconnect(1006) from exc
+
+    async def hear(self) -> None:
+        """Do what the client asks for, until it leaves."""
+        while True:
+            try:
+                text = await self._socket.receive_text()
+            except (WebSocketDisconnect, KeyError):
+                return
+            try:
+                await self._answer(text)
+            except AdwError as exc:
+                await self.send(json.dumps({"type": "error", "data": exc.as_document()}))
+
+    async def end(self) -> None:
+        """Follow no log any more."""
+        for task in self._logs.values():
+            task.cancel()
+        for task in self._logs.values():
+            with suppress(asyncio.CancelledError, AdwError):
+                await task
+
+    async def _answer(self, text: str) -> None:
+        kind, name = _asked(text)
+        before = self._logs.pop(name, None)
+        if before is not None:
+            before.cancel()
+        if kind == "unsubscribe":
+            return
+        if len(self._logs) >= _MOST_LOGS:
+            raise UsageError(
+                f"{_MOST_LOGS} logs are followed at once", hint="unsubscribe from one of them"
+            )
+        token = await asyncio.to_thread(self._last_attempt, name)
+        log = FollowedLog(self._board.state_dir, name, token)
+        self._logs[name] = asyncio.create_task(log.follow(self.send))
+
+    def _last_attempt(self, name: str) -> str:
+        with self._board.store() as database:
+            _, phase = find_queued(database, name)
+            tried = attempts(database, "phase_id = ?", [phase.id])
+        if not tried:
+            raise UsageError(f"{name} has not run yet", hint="subscribe once it runs")
+        return tried[-1].token
+
+
+def _asked(text: str) -> tuple[str, str]:
+    """Return what a client asks for, and of which log. Raises UsageError."""
+    hint = 'send {"type": "subscribe", "log": "login.3"}'
+    if len(text) > _MOST_CHARACTERS:
+        raise UsageError("the message is too long", hint=hint)
+    try:
+        message = json.loads(text)
+    except ValueError:
+        message = None
+    kind, name = (
+        (message.get("type"), message.get("log")) if isinstance(message, dict) else (None, None)
+    )
+    if kind not in ("subscribe", "unsubscribe") or not isinstance(name, str):
+        raise UsageError("the message cannot be understood", hint=hint)
+    return kind, name

@@ -1,0 +1,42 @@
+"""The documents of the board and of copies of the store."""
+
+from __future__ import annotations
+
+from adw_worktree.documents.document import Done
+
+
+class BoardLink(Done):
+    """`board`"""
+
+    link: str
+    """Opens the board in one browser, within ten minutes."""
+
+
+class BoardToken(Done):
+    """`board token`"""
+
+    token: str
+    """What programs send: `Authorization: Bearer TOKEN`."""
+
+
+class StoreBackup(Done):
+    """`store backup`"""
+
+    path: str
+    """The copy."""
+
+
+class StoreRestore(Done):
+    """`store restore`"""
+
+    path: str
+    """The copy."""
+    before: str | None
+    """Where the store is kept that was there; None if there was none."""
+
+
+class BoardHookSecret(Done):
+    """`board hook-secret`"""
+
+    secret: str
+    """`whsec_` and base64, as https://www.standardwebhooks.com has it."""

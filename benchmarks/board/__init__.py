@@ -1,0 +1,1 @@
+"""How quickly the board shows what happens."""

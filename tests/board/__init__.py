@@ -1,0 +1,1 @@
+"""The board: its page, its API, and who may use it."""
