@@ -21,7 +21,7 @@ done
 
 mkdir -p "${venv%/*}" "$bin"
 sh "$here/scripts/bootstrap/make-venv.sh" "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$here"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$here[board]"
 for program in adw-worktree git-adw-worktree; do
     ln -sf "$venv/bin/$program" "$bin/$program"
     # A page that somebody else put there stays.

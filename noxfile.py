@@ -21,9 +21,23 @@ LINTERS = {"bench", "docs", "lint", "types"}
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; what follows `--` goes to pytest."""
+    """Run the tests, a few variants of each; what follows `--` goes to pytest."""
     session.install("-e", ".[test]")
-    session.run("pytest", "--numprocesses=auto", *session.posargs)
+    session.run("pytest", "--numprocesses=auto", "--variants=few", *session.posargs)
+
+
+@nox.session(default=False)
+def thorough(session: nox.Session) -> None:
+    """Run the tests that take long, a few variants of each; what follows `--` goes to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--numprocesses=auto", "--variants=thorough", *session.posargs)
+
+
+@nox.session(default=False)
+def variants(session: nox.Session) -> None:
+    """Run the variants that `tests` and `thorough` leave out; what follows `--` goes to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "--numprocesses=auto", "--variants=rest", *session.posargs)
 
 
 @nox.session
@@ -32,6 +46,13 @@ def lint(session: nox.Session) -> None:
     session.install(".[lint]")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Ask a public database for known faults of what users get: it fails if there are any."""
+    session.install(".[board,postgres]", "pip-audit>=2.7")
+    session.run("pip-audit", "--local", *session.posargs)
 
 
 @nox.session
@@ -116,6 +137,13 @@ def bench_phases(session: nox.Session) -> None:
     """Measure phases beside other engines, and write docs/benchmarks-phases.md."""
     session.install(".[bench]")
     session.run("python", "-m", "benchmarks.phases", *session.posargs)
+
+
+@nox.session(name="bench-board")
+def bench_board(session: nox.Session) -> None:
+    """Measure the board with many browsers and people, and write docs/benchmarks-board.md."""
+    session.install("-e", ".[bench,test]")
+    session.run("python", "-m", "benchmarks.board", *session.posargs)
 
 
 @nox.session

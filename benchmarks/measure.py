@@ -57,6 +57,12 @@ class Scene:
     """What grows from scene to scene, where a curve is to be drawn."""
 
 
+def percentile(seconds: Sequence[float], share: float) -> float:
+    """Return what that share of `seconds`, from 0 to 1, does not exceed."""
+    ordered = sorted(seconds)
+    return ordered[round((len(ordered) - 1) * share)]
+
+
 def interleave(
     ways: Sequence[Way],
     repeat: int,

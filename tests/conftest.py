@@ -6,13 +6,20 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import agent_programs, npm_packages, postgres_server
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+from tests.support import agent_programs, browser, npm_packages, postgres_server
+from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
+from tests.support.features import kill_all
 from tests.support.free_ports import free_services
 from tests.support.machine import silent_managers
 from tests.support.model_server import ModelServer
@@ -21,8 +28,14 @@ from tests.support.stress_size import count
 
 # The real home, before any test is sealed: nothing may write there.
 _REAL_HOME = Path.home()
-# Variables that no test is to inherit: of git, of ours, and of the agents' programs.
-_OTHERS = ("GIT_", "ADW_", "XDG_", "PG", "CLAUDE", "ANTHROPIC_", "CODEX_", "OPENAI_")
+# Variables that no test is to inherit: of git, GitHub, of ours, and of the agents' programs.
+_OTHERS = (
+    "GIT_", "GITHUB_", "GH_", "ADW_", "XDG_", "PG", "CLAUDE", "ANTHROPIC_", "CODEX_", "OPENAI_",
+)  # fmt: skip
+
+
+_PARTS = ("few", "thorough", "rest")
+"""Of all tests and their variants: what takes little time, what takes long, and what is left."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -36,6 +49,29 @@ def pytest_configure(config: pytest.Config) -> None:
     # No test is held to a time: the machine may be busy with others.
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be a part of all."""
+    told = "every tenth variant of each quick test, of each thorough one, or all the others"
+    choices = ("all", *_PARTS)
+    parser.addoption("--variants", choices=choices, default="all", help=told)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for another part: all parts together are all."""
+    wanted = config.getoption("variants")
+    if wanted == "all":
+        return
+    known: Counter[str] = Counter()
+    parts: dict[str, list[pytest.Item]] = {name: [] for name in _PARTS}
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        one_of_few = "few" if item.get_closest_marker("thorough") is None else "thorough"
+        parts[one_of_few if known[name] % 10 == 0 else "rest"].append(item)
+        known[name] += 1
+    items[:] = parts.pop(wanted)
+    config.hook.pytest_deselected(items=[item for others in parts.values() for item in others])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,6 +126,7 @@ def nothing_is_left() -> Iterator[None]:
     yield
     postgres_server.discard_all()
     npm_packages.discard_all()
+    browser.discard_all()
 
 
 @pytest.fixture
@@ -122,6 +159,27 @@ def model(sealed_env: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelSe
 def adw(repo: Path) -> Adw:
     """Return the command line in the fresh repository."""
     return Adw(repo)
+
+
+@pytest.fixture
+def board(adw: Adw) -> Iterator[BoardProcess]:
+    """Return a board that runs; whatever it has started is ended with the test."""
+    process = BoardProcess(adw)
+    yield process
+    if process.process.poll() is None:
+        process.end()
+    kill_all()
+
+
+@pytest.fixture
+def page(board: BoardProcess) -> Iterator[Page]:
+    """Return a browser's page that shows the board; what a script does wrong fails the test."""
+    if browser.program() is None:
+        pytest.skip("no Chromium is installed")
+    with browser.opened() as opened:
+        opened.page.goto(board.link)
+        opened.page.get_by_role("heading", level=1).wait_for()
+        yield opened.page
 
 
 @pytest.fixture

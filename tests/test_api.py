@@ -153,6 +153,7 @@ def _reserve_many(queue: multiprocessing.Queue[list[tuple[int, int]]], number: i
     queue.put([pool.reserve(f"p{number}-{turn}") for turn in range(4)])
 
 
+@pytest.mark.thorough
 def test_processes_get_distinct_slots(inside: Path) -> None:
     context = multiprocessing.get_context("spawn")
     queue: multiprocessing.Queue[list[tuple[int, int]]] = context.Queue()

@@ -65,6 +65,9 @@ TAKES: Mapping[str, str] = {
     "stages": "a table of names, each a table of run, or of prompt and agents",
     "workflows": "a table of names, each a table of stages",
     "land": "leave, merge or pr",
+    "checklist": "warn or block",
+    "issues": "file or github",
+    "github_url": "an address of the web",
 }
 """Every key and what it takes, in the words of the error messages."""
 
@@ -83,8 +86,9 @@ MOMENTS: Mapping[str, str] = {
 }
 """The keys of `[hooks]`, and when and where each one's commands run."""
 
-USER_ONLY = ("max_running_here", "notify_url", "notify_secret")
-"""Keys that a repository's file may not have: what a machine can bear, and who is told what."""
+USER_ONLY = ("max_running_here", "notify_url", "notify_secret", "github_url")
+"""Keys that a repository's file may not have: what a machine can bear, who is told what, and who
+gets a token."""
 FURTHER = ("agents", "stages", "workflows")
 """Keys of tables that are looked into by those who use them."""
 _ENABLED = "enabled"

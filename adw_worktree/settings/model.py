@@ -125,3 +125,11 @@ class Settings(NamedTuple):
     land: str = "leave"
     """What becomes of a feature that is completed: `leave`, `merge` into its base, or `pr`, a pull
     request."""
+    checklist: str = "warn"
+    """What a finding of a phase's checklist does: `warn` tells it, `block` keeps the phase from
+    being merged."""
+    issues: str = "file"
+    """Where the issue of a phase is: in a `file` of the state directory, or also on `github`."""
+    github_url: str | None = None
+    """Where the API of GitHub is; without it, `https://api.github.com`, or that of the remote's
+    own host."""

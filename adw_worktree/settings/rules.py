@@ -15,6 +15,7 @@ from adw_worktree.settings.places import PLACEHOLDER, in_git_directory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+    from urllib.parse import SplitResult
 
 _MAX_NAME_BYTES = 200  # leaves room for the suffix of a temporary file
 _SERVICE = r"[a-z][a-z0-9-]{0,31}"
@@ -137,6 +138,22 @@ def check_variable(value: str) -> str:
 
 
 def _check_web_address(value: str) -> str:
+    parts = _web_address(value)
+    if "@" in parts.netloc:
+        raise ValueError("must not have a user or password in it: sign with notify_secret")
+    return value
+
+
+def _check_github_url(value: str) -> str:
+    parts = _web_address(value)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("must not have a user, password, ? or # in it: https://HOST/api/v3")
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError("must begin with https://, for a token is sent there")
+    return value.rstrip("/")
+
+
+def _web_address(value: str) -> SplitResult:
     _check_text(value)
     from urllib.parse import urlsplit
 
@@ -147,9 +164,7 @@ def _check_web_address(value: str) -> str:
         plain = False
     if not plain or not value.isascii() or " " in value:
         raise ValueError("must be an address of the web, such as https://HOST/PATH")
-    if "@" in parts.netloc:
-        raise ValueError("must not have a user or password in it: sign with notify_secret")
-    return value
+    return parts
 
 
 def _check_secret(value: str) -> str:
@@ -218,7 +233,6 @@ def _check_writer(value: str) -> str:
     return value
 
 
-LANDINGS = ("leave", "merge", "pr")
 WRITERS = ("compose", "direnv", "mise", "procfile", "vite", "vscode")
 """Programs for which `create` can write a file beside the env file (`programs.py`)."""
 POSTGRES: Mapping[str, Callable[[str], str]] = {
@@ -231,10 +245,15 @@ POSTGRES: Mapping[str, Callable[[str], str]] = {
 COMMANDS = 'a command line, or a list of command lines and argument lists (["npm", "ci"])'
 
 
-def _check_landing(value: str) -> str:
-    if value not in LANDINGS:
-        raise ValueError(f"must be one of {', '.join(LANDINGS)}")
-    return value
+def _one_of(*words: str) -> Callable[[str], str]:
+    """Return a check that takes these words alone."""
+
+    def check(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}")
+        return value
+
+    return check
 
 
 TEXTS: Mapping[str, Callable[[str], str]] = {
@@ -247,7 +266,10 @@ TEXTS: Mapping[str, Callable[[str], str]] = {
     "template": _check_inside,
     "notify_url": _check_web_address,
     "notify_secret": _check_secret,
-    "land": _check_landing,
+    "land": _one_of("leave", "merge", "pr"),
+    "checklist": _one_of("warn", "block"),
+    "issues": _one_of("file", "github"),
+    "github_url": _check_github_url,
 }
 LISTS: Mapping[str, Callable[[str], str]] = {
     "write": _check_writer,

@@ -16,21 +16,22 @@ from typing import Any
 _NAME = "adw-worktree"
 
 
-def install_command(requirement: str, environment: Path | None = None) -> str:
-    """Return the command that installs `requirement`, as in `watchdog>=7.1`, beside this package.
+def install_command(*requirements: str, environment: Path | None = None) -> str:
+    """Return the command that installs libraries, as in `watchdog>=7.1`, beside this package.
 
     `environment` is the root of the virtual environment; None is that of this interpreter.
     """
     place = environment or Path(sys.prefix)
     if os.path.isfile(place / "pipx_metadata.json"):
-        return join(["pipx", "inject", place.name, requirement])
+        return join(["pipx", "inject", place.name, *requirements])
     if os.path.isfile(place / "uv-receipt.toml"):
         source = _source_of(place / "uv-receipt.toml")
-        return join(["uv", "tool", "install", "--with", requirement, source])
+        wanted = [word for one in requirements for word in ("--with", one)]
+        return join(["uv", "tool", "install", *wanted, source])
     python = quote(sys.executable)
     if find_spec("pip") is None and _is_made_by_uv(place):
-        return f"uv pip install --python {python} {quote(requirement)}"
-    return f"{python} -m pip install {quote(requirement)}"
+        return f"uv pip install --python {python} {join(requirements)}"
+    return f"{python} -m pip install {join(requirements)}"
 
 
 def _source_of(receipt: Path) -> str:

@@ -26,6 +26,7 @@ ROWS: dict[str, Callable[[Path, rows.Plan, Path], list[Scene]]] = {
     "handover": rows.handover,
     "through": rows.through,
     "listing": rows.listing,
+    "checking": rows.checking,
 }
 
 

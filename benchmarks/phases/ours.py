@@ -50,6 +50,50 @@ def feature_file(directory: Path, phases: Iterable[tuple[str, Sequence[int]]]) -
     return file
 
 
+_TASK = """
+#### Task {number}: Table of things {number} (Module: `app/things_{number}.py`)
+
+Adds the table, and reads it where it is used. Rows that are older than a day are left out.
+
+- **Dependencies**: {needs}
+- **Hours**: 2
+
+**Acceptance criteria**
+
+- [ ] the table has a column `thing_{number}`
+- [ ] a second run changes nothing
+- [ ] wrong input is refused with an error that names its line
+
+**Files to create**
+
+- `app/things_{number}.py`: the code
+- `tests/test_things_{number}.py`: its tests
+
+**Test cases**
+
+| test | expected |
+|---|---|
+| `tests/test_things_{number}.py::test_read` | 200 |
+| `tests/test_things_{number}.py::test_wrong` | 400 |
+"""
+
+
+def plan_document(repo: Path, tasks: int) -> str:
+    """Write a plan of so many tasks under ten build agents; return its name."""
+    lines = ["# Things", "", "## Overview", "", "### Objective", "", "Keep things.", "",
+             "## Integration points", "", "- Setting: `THINGS_TTL`", "",
+             "## Success criteria", "", "- [ ] things are kept", "", "## Tasks", ""]  # fmt: skip
+    each = -(-tasks // 10)
+    for number in range(1, tasks + 1):
+        if number % each == 1 or each == 1:
+            lines += [f"### Build agent {(number - 1) // each + 1}: part {number}", ""]
+        needs = f"Task {number - 1}" if number % each != 1 and each > 1 else "none"
+        lines.append(_TASK.format(number=number, needs=needs))
+    name = "things.md"
+    (repo / name).write_text("\n".join(lines))
+    return name
+
+
 def run_ours(*, there: bool) -> Callable[[Chains, Path, Path], None]:
     """Return what runs chains as phases; `there`: in worktrees that are there already."""
 

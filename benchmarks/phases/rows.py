@@ -5,18 +5,18 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from ..machine import ADW, MARK, TOKEN, say, settle
+from ..machine import ADW, MARK, TOKEN, Room, say, settle
 from ..measure import Failed, Scene, Timing, Way, interleave, rotated
 from ..rows.plan import runs
 from .chains import chains
 from .engines.table import BARE, ENGINES, Engine
-from .ours import feature_file, python_in, repository, state_directory
+from .ours import feature_file, plan_document, python_in, repository, state_directory
 
 _PYTHON = "python -c pass"
 
@@ -29,11 +29,12 @@ class Plan:
     rounds: int = 3
     phases: int = 1000
     counts: tuple[int, ...] = (1000, 10000)
+    tasks: tuple[int, ...] = (10, 100, 1000)
     idle_seconds: float = 60.0
     repeat: int = 15
 
 
-QUICK = Plan(gaps=6, rounds=1, phases=6, counts=(10,), idle_seconds=2.0, repeat=2)
+QUICK = Plan(gaps=6, rounds=1, phases=6, counts=(10,), tasks=(10,), idle_seconds=2.0, repeat=2)
 
 
 def handover(scratch: Path, plan: Plan, cache: Path) -> list[Scene]:
@@ -82,22 +83,37 @@ def through(scratch: Path, plan: Plan, _cache: Path) -> list[Scene]:
     return [Scene("through", f"{plan.phases:,} phases", [timing], "", plan.phases)]
 
 
+def checking(scratch: Path, plan: Plan, _cache: Path) -> list[Scene]:
+    """Measure `plan check`, beside what starting Python takes."""
+    scenes = []
+    for count in plan.tasks:
+        room, repo = repository(_fresh(scratch))
+        commands = {"plan check": ["plan", "check", plan_document(repo, count)]}
+        timings = _beside_python(room, repo, plan, commands)
+        scenes.append(Scene("checking", f"{count:,} tasks", timings, _PYTHON, count))
+    return scenes
+
+
 def listing(scratch: Path, plan: Plan, _cache: Path) -> list[Scene]:
     """Measure `phase list` and `feature list`, beside what starting Python takes."""
     scenes = []
     for count in plan.counts:
         room, repo = repository(_fresh(scratch))
         python_in(room, _ADD, str(state_directory(room)), str(repo), str(count))
-        commands = {
-            _PYTHON: [sys.executable, "-c", "pass"],
-            "phase list": [*ADW, "phase", "list"],
-            "feature list": [*ADW, "feature", "list"],
-        }
-        ways = [Way(label, {"listing": runs(room, repo, *command)})
-                for label, command in commands.items()]  # fmt: skip
-        timings = interleave(ways, plan.repeat, settle=settle)["listing"]
+        commands = {"phase list": ["phase", "list"], "feature list": ["feature", "list"]}
+        timings = _beside_python(room, repo, plan, commands)
         scenes.append(Scene("listing", f"{count:,} phases", timings, _PYTHON, count))
     return scenes
+
+
+def _beside_python(
+    room: Room, repo: Path, plan: Plan, commands: Mapping[str, Sequence[str]]
+) -> list[Timing]:
+    """Measure commands of ours in turns with starting Python, as whole processes."""
+    words = {_PYTHON: [sys.executable, "-c", "pass"],
+             **{label: [*ADW, *command] for label, command in commands.items()}}  # fmt: skip
+    ways = [Way(label, {"run": runs(room, repo, *command)}) for label, command in words.items()]
+    return interleave(ways, plan.repeat, settle=settle)["run"]
 
 
 _ADD = """

@@ -18,15 +18,18 @@ _CHIP, _GAP, _BETWEEN, _LETTER = 24, 7, 24, 7.25
 
 FLOORS = (
     ("cli.commands", "cli.terminal", "cli"),
+    ("board", "board.routes", "board.contents", "board.access"),
     (
         "orchestration",
         "orchestration.running",
         "orchestration.stages",
         "orchestration.workflows",
+        "orchestration.issues",
         "orchestration.runs",
         "orchestration.store",
         "orchestration.agents",
         "orchestration.plan",
+        "orchestration.gates",
         "orchestration.phases",
     ),
     ("api", "worktrees.finish", "worktrees", "worktrees.files"),

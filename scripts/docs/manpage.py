@@ -37,6 +37,7 @@ def page() -> str:
     about = str(parser.description)
     lines = [
         f'.TH ADW\\-WORKTREE 1 "" "adw\\-worktree {text(__version__)}" "User Commands"',
+        ".ad l",  # a long list of choices breaks into lines that cannot be stretched
         *_section("NAME", [f"adw\\-worktree \\- {text(_lowered(about))}"]),
         *_section("SYNOPSIS", _synopsis(parser, "adw-worktree")),
         *_section("DESCRIPTION", _paragraphs(f"{about}\n\n{_DESCRIPTION}")),

@@ -46,6 +46,8 @@ _SEE = {
     "stages": "[workflows](workflows.md)",
     "workflows": "[workflows](workflows.md)",
     "land": "[workflows](workflows.md#when-all-is-done)",
+    "checklist": "[gates](gates.md)",
+    "issues": "[issues on GitHub](github-issues.md)",
     "max_running": "[features and phases](phases.md)",
     "notify_url": "[events](phases.md#be-told)",
 }

@@ -41,6 +41,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [*draw(before), called, *draw(behind)]
 
 
+@pytest.mark.thorough
 @given(command_lines())
 @example(["create", "a", "--slot", "3", "--json"])
 @example(["remove", "a", "-f", "b"])

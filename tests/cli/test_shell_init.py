@@ -106,6 +106,7 @@ def test_the_shell_goes_back_to_where_it_was(adw: Adw, shell: str) -> None:
     assert (removed[0], removed[-1]) == (f"removed {first}", second)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("words", ["remove", "rm a b --yes", "finish a", "-C ../.. remove a"])
 def test_the_shell_leaves_a_worktree_that_goes(adw: Adw, shell: str, words: str) -> None:
     """In a directory that is gone every further command fails."""

@@ -290,6 +290,7 @@ def test_hooks_of_a_repository_that_moved_or_a_tool_that_went_are_outdated(
     assert {one.state for one in status(find_repository(moved))} == {"outdated"}
 
 
+@pytest.mark.thorough
 def test_installing_from_many_processes_at_once_loses_no_hook(adw: Adw) -> None:
     original = b"#!/usr/bin/env python3\nfirst\n"
     path = hook(adw.directory, "post-commit", original)

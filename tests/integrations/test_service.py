@@ -170,3 +170,26 @@ def test_where_the_file_goes_on_each_platform() -> None:
     assert str(mac.path) == "/home/me/Library/LaunchAgents/io.github.adw-worktree.watch.plist"
     assert linux.environment == mac.environment
     assert linux.environment["PATH"] == "/bin"
+
+
+def test_the_board_has_a_service_of_its_own(adw: Adw, unit_path: Path, asked: Path) -> None:
+    home = Path(os.environ["HOME"])
+    before = {**files_below(home), asked: b""}
+    adw("hooks", "install", "--watch")
+    adw("hooks", "install", "--board")
+    told = asked.read_text()
+    states = {one["event"]: one for one in adw.json("hooks", "status")["hooks"]}
+    board, watch = states["board"], states["watch"]
+    assert (board["state"], watch["state"]) == ("installed", "installed")
+    assert board["path"] != watch["path"]
+    content = Path(str(board["path"])).read_bytes()
+    assert is_untouched(content)
+    assert b'"board"' in content or b"<string>board</string>" in content
+    assert "adw-worktree-board" in told or "adw-worktree.board" in told
+    adw("hooks", "uninstall", "--board")
+    assert {one["event"]: one["state"] for one in adw.json("hooks", "status")["hooks"]}[
+        "watch"
+    ] == "installed"
+    adw("hooks", "uninstall", "--watch")
+    asked.write_text("")
+    assert files_below(home) == before

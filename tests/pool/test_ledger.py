@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from adw_worktree.errors import LedgerTooNew
 from adw_worktree.pool.document import DocumentDamaged, decode_leases, encode_lease, encode_leases
 from adw_worktree.pool.lease import Lease
+from adw_worktree.pool.ledger import Ledger
 from tests.support.command_line import Adw
 
 
@@ -43,6 +44,12 @@ def test_ledger_is_readable_in_the_older_shape(adw: Adw, ledger: Path) -> None:
     assert document["a"]["state"] == "active"
     assert document["a"]["admin_id"] == "a"
     assert document["a"]["branch"] == "a"
+
+
+def test_a_ledger_without_leases_makes_no_directory(tmp_path: Path) -> None:
+    path = tmp_path / "repo" / "agents" / "port_allocations.json"
+    Ledger(path, tmp_path / "lock", 1.0, []).commit({})
+    assert not list(tmp_path.iterdir()), "deleting a repository has to leave nothing"
 
 
 DAMAGE: dict[str, Any] = {

@@ -79,6 +79,7 @@ def removed(adw: Adw) -> list[str]:
 LOGS = ["as usual", "none", "none since"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("logs", LOGS)
 @pytest.mark.parametrize("bare", [False, True], ids=["", "bare"])
 def test_merged_takes_what_was_worked_on_and_nothing_that_was_only_made(

@@ -618,6 +618,7 @@ def load_bytes(data: bytes, name: str = "adw-worktree.toml") -> Settings | None:
     return loaded
 
 
+@pytest.mark.thorough
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(st.dictionaries(_KEYS, _VALUES, max_size=4))
 def test_any_document_gives_settings_or_a_settings_error(document: dict[str, Any]) -> None:
@@ -625,6 +626,7 @@ def test_any_document_gives_settings_or_a_settings_error(document: dict[str, Any
     load_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
 
 
+@pytest.mark.thorough
 @hypothesis_settings(deadline=None, max_examples=300)
 @given(_VALUES)
 def test_any_pyproject_entry_gives_settings_or_a_settings_error(value: Any) -> None:

@@ -10,7 +10,8 @@ How a page is read:
   without comments. Settings without a file's name are only checked.
 - `<!-- needs: PROGRAM, PROGRAM -->` before a block, or before a hidden one: where one of them is
   missing, commands of ours in it are parsed, and nothing is run.
-- `<!-- session`, lines, `-->` are commands that a reader need not see.
+- `<!-- session`, lines, `-->` are commands that a reader need not see; what is long of them stands
+  in `$EXAMPLES`, which is tests/whole/examples.
 - `<!-- fresh repository -->` begins anew, in another repository.
 """
 
@@ -134,6 +135,7 @@ class Shell:
             "XDG_STATE_HOME": str(self.home / ".local" / "state"),
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "PATH": os.pathsep.join([str(self._programs()), beside, os.environ["PATH"]]),
+            "EXAMPLES": str(CHECKOUT / "tests" / "whole" / "examples"),
         }
 
     def finds(self, need: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -111,10 +112,15 @@ def processes() -> list[psutil.Process]:
 
 def ours() -> list[psutil.Process]:
     """Return the coordinator, the process that forks for it, and the runners; no commands."""
+    return running_with("work")
+
+
+def running_with(word: str) -> list[psutil.Process]:
+    """Return the processes of the test that have this word in their commands."""
     found = []
     for process in processes():
-        with suppress(psutil.Error):
-            if "work" in process.cmdline():
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if word in process.cmdline():
                 found.append(process)
     return found
 
@@ -131,7 +137,13 @@ def kill(found: Iterable[psutil.Process]) -> int:
 
 def kill_all() -> None:
     """Kill everything of the test, as a power cut does: also what a dying runner just started."""
-    settle(lambda: kill(processes()) == 0, "there is always another one")
+    # One that is just becoming another program has no environment to be known by.
+    settle(lambda: not any(_killed_after(0.03) for _ in range(3)), "there is always another one")
+
+
+def _killed_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return kill(processes())
 
 
 def runner_of(token: str) -> int:

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from adw_worktree.system.bells import hang, hang_unheard, ring, ring_all
@@ -65,3 +66,27 @@ def test_bells_of_the_dead_are_taken_away(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["living"]
     assert living.silence() is True
     living.close()
+
+
+def test_bells_are_hung_while_all_are_rung(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from adw_worktree.system.bells import ring_all\n"
+    code += "print(flush=True)\nwhile True: ring_all(Path(sys.argv[1]))"
+    ringer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert ringer.stdout is not None and ringer.stdout.readline()
+        for number in range(300):
+            bell = hang(tmp_path / f"bell-{number}")
+            assert ring(bell.path) is True
+            bell.take_down()
+            bell.close()
+    finally:
+        ringer.kill()
+        ringer.communicate()
+
+
+def test_a_bell_that_was_never_hung_is_removed_in_the_end(tmp_path: Path) -> None:
+    for name, age in ((".new.1", 0.0), (".old.1", 3600.0)):
+        os.mkfifo(tmp_path / name)
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    ring_all(tmp_path)
+    assert os.listdir(tmp_path) == [".new.1"]

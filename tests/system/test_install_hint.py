@@ -23,7 +23,7 @@ def test_pipx_injects_into_its_environment(tmp_path: Path) -> None:
     environment = tmp_path / "venvs" / "adw-worktree"
     environment.mkdir(parents=True)
     (environment / "pipx_metadata.json").write_text("{}")
-    words = shlex.split(install_command(LIBRARY, environment))
+    words = shlex.split(install_command(LIBRARY, environment=environment))
     assert words == ["pipx", "inject", "adw-worktree", LIBRARY]
 
 
@@ -44,7 +44,7 @@ def test_uv_tool_installs_again_from_where_it_had_us(
 ) -> None:
     """uv forgets on upgrade what `uv pip install` put into a tool's environment."""
     (tmp_path / "uv-receipt.toml").write_text(f"[tool]\nrequirements = [{requirement}]\n")
-    words = shlex.split(install_command(LIBRARY, tmp_path))
+    words = shlex.split(install_command(LIBRARY, environment=tmp_path))
     assert words == ["uv", "tool", "install", "--with", LIBRARY, source]
 
 

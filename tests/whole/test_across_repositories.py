@@ -29,6 +29,7 @@ def slots(adw: Adw) -> dict[str, int]:
     return {adw_id: one["slot"] for adw_id, one in found.items()}
 
 
+@pytest.mark.thorough
 def test_repositories_that_create_at_once_share_no_slot(tmp_path: Path, tally: Tally) -> None:
     number = stress_size(6, 20)
     each = stress_size(2, 5)
@@ -148,6 +149,7 @@ def open_path() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.mark.thorough
 @only_root
 def test_two_users_share_a_state_directory(open_path: Path) -> None:
     """Neither can read the other's repository: the slots stay taken, and nobody is stopped."""

@@ -27,35 +27,50 @@ ROOMS = {
     "worktrees.finish": "errors system settings repo pool project worktrees worktrees.files",
     "api": "errors adw_id system settings repo pool project worktrees.files",
     "orchestration.phases": "errors",
-    "orchestration.plan": "errors system orchestration.phases",
+    "orchestration.gates": "system",
+    "orchestration.plan": "errors system orchestration.gates orchestration.phases",
     "orchestration.agents": "errors system settings",
     "orchestration.store": "errors system orchestration.phases orchestration.plan",
     "orchestration.runs": "errors system pool orchestration.store",
+    "orchestration.issues": "errors system repo project orchestration.store",
     "orchestration.workflows": "errors system settings orchestration.agents orchestration.plan",
     "orchestration.stages": "errors system pool project repo worktrees.files worktrees.finish "
-    "orchestration.agents orchestration.phases orchestration.runs orchestration.store "
-    "orchestration.workflows",
-    "orchestration.running": "errors system settings repo pool project worktrees "
-    "worktrees.finish orchestration.runs orchestration.stages orchestration.store "
-    "orchestration.workflows",
-    "orchestration": "errors system settings repo pool project worktrees "
-    "orchestration.plan orchestration.runs orchestration.running orchestration.store "
-    "orchestration.workflows",
+    "orchestration.agents orchestration.gates orchestration.issues orchestration.phases "
+    "orchestration.runs orchestration.store orchestration.workflows",
+    "orchestration.running": "errors system settings repo pool project worktrees worktrees.files "
+    "worktrees.finish orchestration.gates orchestration.issues orchestration.runs "
+    "orchestration.stages orchestration.store orchestration.workflows",
+    "orchestration": "errors system settings repo pool project worktrees orchestration.agents "
+    "orchestration.gates orchestration.issues orchestration.plan orchestration.runs "
+    "orchestration.running orchestration.stages orchestration.store orchestration.workflows",
+    "board.access": "errors system",
+    "board.contents": "errors documents system pool project orchestration.plan "
+    "orchestration.store orchestration.runs board.access",
+    "board.routes": "errors _version documents system pool project orchestration.plan "
+    "orchestration.store orchestration.runs orchestration.running orchestration board.contents",
+    "board": "errors _version system orchestration.store board.access board.contents board.routes",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees orchestration.phases "
     "orchestration.runs orchestration.store cli",
     "cli.commands": "errors adw_id system settings repo pool project integrations worktrees "
     "worktrees.files worktrees.finish orchestration.plan orchestration.store orchestration.runs "
-    "orchestration.running orchestration.agents orchestration cli cli.terminal",
+    "orchestration.running orchestration.agents orchestration board board.access cli "
+    "cli.terminal",
     "__init__": "_version api",
     "__main__": "cli",
 }
 """Lowest first: a folder, or a file beside the folders, and the rooms that it imports from."""
 
 LOADED_BY_FEW = {
+    "board",
+    "board.access",
+    "board.contents",
+    "board.routes",
     "documents",
     "orchestration",
     "orchestration.agents",
+    "orchestration.issues",
+    "orchestration.gates",
     "orchestration.phases",
     "orchestration.plan",
     "orchestration.running",
@@ -69,15 +84,23 @@ LOADED_BY_FEW = {
 DOORS = {
     "filelock": {"system.long_locks"},
     "genai_prices": {"orchestration.agents.prices"},
+    "ftfy": {"orchestration.plan.encoding"},
+    "httpx2": {"orchestration.issues.github"},
     "git": set(),  # of GitPython: what runs long will have it, tests ask it for a second opinion
+    "markdown_it": {"orchestration.plan.markdown"},
     "platformdirs": {"settings.places"},
     "psutil": {"orchestration.runs.processes", "system.ports", "system.servers"},
     "psycopg": {"orchestration.store.postgres", "worktrees.postgres"},
     "pydantic": {
         "orchestration.agents.registry",
+        "orchestration.issues.github",
         "orchestration.plan.feature_file",
         "orchestration.plan.fields",
+        "orchestration.plan.front_matter",
+        "orchestration.plan.plan",
+        "orchestration.plan.reading",
         "orchestration.workflows.definitions",
+        "orchestration.workflows.verification_table",
         "pool.document",
         "pool.lease_record",
         "settings.check",
@@ -85,6 +108,7 @@ DOORS = {
     "pydantic_core": {"settings.check"},
     "rich": {"cli.terminal.lines"},
     "tenacity": {"orchestration.stages.asking"},
+    "yaml": {"orchestration.plan.front_matter"},
     "watchdog": {"system.directory_watch", "system.file_watch"},
 }
 """Which modules import a library that is slow to load; inside a function, always."""
@@ -218,7 +242,9 @@ def test_no_module_takes_what_it_may_not_see_for_absent() -> None:
 SPAWNS = {
     "orchestration.agents.calling",
     "orchestration.agents.check",
+    "orchestration.issues.token",
     "orchestration.running.forge",
+    "orchestration.running.verifier",
     "orchestration.stages.commands",
     "orchestration.running.delivering",
     "repo.git",
@@ -234,6 +260,7 @@ PRINTS = {
     "orchestration.running.nursery",
     "orchestration.running.runner",
     "orchestration.running.tidying",
+    "orchestration.running.verifier",
     "orchestration.stages.calls",
 }
 """The first two ask `cli.output` to; a runner's streams are its log."""

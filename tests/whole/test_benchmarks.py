@@ -26,6 +26,7 @@ from benchmarks.measure import (
 )
 from benchmarks.rows.table import ROWS
 from benchmarks.scenes import Workshop, require_worktrees
+from tests.support import browser
 from tests.support.checkout import CHECKOUT
 
 
@@ -158,6 +159,7 @@ def test_rooms_know_nothing_of_the_callers_home(
     assert not {"GIT_DIR", "ADW_SLOTS"} & env.keys()
 
 
+@pytest.mark.thorough
 def test_a_run_writes_figures_and_a_report(tmp_path: Path) -> None:
     words = [
         "--quick",
@@ -182,3 +184,20 @@ def test_a_run_writes_figures_and_a_report(tmp_path: Path) -> None:
     assert "A quick run" in text
     assert "git commit, 1 worktree" in text
     assert [path.name for path in tmp_path.glob("adw-bench-*")] == []
+
+
+@pytest.mark.thorough
+def test_a_run_of_the_board_writes_figures_and_a_report(tmp_path: Path) -> None:
+    if browser.program() is None:
+        pytest.skip("no Chromium is installed")
+    command = [sys.executable, "-m", "benchmarks.board", "--quick", "--out", str(tmp_path)]
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    subprocess.run(command, cwd=CHECKOUT, env=env, check=True, capture_output=True)
+    figures = json.loads((tmp_path / "benchmarks-board.json").read_text())
+    assert [len(found) for found in figures["pixels"].values()] == [5, 10]
+    [load] = figures["loads"].values()
+    assert load["failed"] == 0
+    assert sum(map(len, load["seconds"].values())) > 2
+    text = (tmp_path / "benchmarks-board.md").read_text()
+    assert "A quick run" in text
+    assert "| 2 |" in text

@@ -151,7 +151,7 @@ def test_blocks_are_of_a_known_kind() -> None:
     """A misspelt language would go untested."""
     known = {
         "console", "sh", "hidden", "toml", "json", "python", "yaml", "gitignore", "text", "js",
-        "dockerfile", "procfile", "sql",
+        "dockerfile", "markdown", "procfile", "sql",
     }  # fmt: skip
     for page in PAGES:
         for block in blocks(page.read_text()):

@@ -329,6 +329,7 @@ USUAL = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "who"), CASES if FULL else USUAL)
 def test_a_disk_that_fails_at_any_call_loses_nothing(
     tmp_path: Path, shim: Path, name: str, who: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -425,7 +426,8 @@ def test_every_fault_point_is_used_once_by_its_name() -> None:
     text = "".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "faults.py")
     points = (*POINTS, *PHASE_POINTS)
     assert [name for name in points if f'reached("{name}")' not in text] == []
-    assert text.count("reached(") == sum(text.count(f'reached("{name}")') for name in points)
+    every = len(re.findall(r"\breached\(", text))
+    assert every == sum(text.count(f'reached("{name}")') for name in points)
 
 
 @pytest.mark.parametrize("value", ["", "nowhere=kill", "lock.taken=perhaps", "lock.taken:0=kill"])
@@ -442,6 +444,7 @@ def run_traced(adw: Adw, scenario: Scenario, trace: Path) -> list[str]:
     return trace.read_text().splitlines() if trace.exists() else []
 
 
+@pytest.mark.thorough
 def test_every_fault_point_is_reached(fresh_home: Callable[[], Path]) -> None:
     reached: set[str] = set()
     for scenario in SCENARIOS.values():
@@ -529,6 +532,7 @@ HALF_ADDED = {
 """What `git worktree add` has written when it is killed, step by step (git 2.39)."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("state", stress_size(["mark", "empty-commondir"], [*HALF_ADDED]))
 def test_git_killed_in_worktree_add_is_healed(adw: Adw, state: str, linked: bool) -> None:
@@ -544,6 +548,7 @@ def test_git_killed_in_worktree_add_is_healed(adw: Adw, state: str, linked: bool
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("left", [["index"], ["HEAD", "index", "logs"], []])
 def test_git_killed_in_worktree_remove_is_healed(adw: Adw, left: list[str]) -> None:
     """Without its `gitdir`, git does not see the entry any more, and never deletes it."""
@@ -582,6 +587,7 @@ def test_an_undo_that_cannot_finish_stops_nobody(adw: Adw) -> None:
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.thorough
 def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -> None:
     """Undone under the hands of a running git, the worktree would come back half-made."""
     filter_begun = tmp_path / "begun"
@@ -597,6 +603,7 @@ def test_git_that_outlives_its_creator_is_waited_for(adw: Adw, tmp_path: Path) -
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.thorough
 def test_git_that_outlives_its_creator_for_long_is_named(adw: Adw, tmp_path: Path) -> None:
     begun, go = tmp_path / "begun", tmp_path / "go"
     (adw.directory / ".gitattributes").write_text("README filter=slow\n")
@@ -617,6 +624,7 @@ def test_git_that_outlives_its_creator_for_long_is_named(adw: Adw, tmp_path: Pat
     assert_heals(adw, SCENARIOS["create"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
 def test_half_checked_out_submodule_is_nobodys_work(
     adw: Adw, whole_group: bool, monkeypatch: pytest.MonkeyPatch
@@ -681,6 +689,7 @@ def test_no_lock_on_shared_files_is_left(adw: Adw, how: str) -> None:
 # ---- at any moment -----------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("whole_group", [False, True], ids=["process", "group"])
 def test_killed_at_a_random_moment_is_healed(
     whole_group: bool, fresh_home: Callable[[], Path]
@@ -726,6 +735,7 @@ def wait_for_orphans(session: int) -> None:
 # ---- asked to end ------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["int", "term", "hup"])
 def test_signal_at_a_step_of_create_undoes_it_at_once(
     name: str, fresh_home: Callable[[], Path]

@@ -239,6 +239,7 @@ EACH = (
 )  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_both_agree_after_each_thing_that_is_done(tmp_path: Path) -> None:
     assert set(EACH) == set(ACTIONS)
     life = Life(tmp_path)
@@ -252,6 +253,7 @@ def test_both_agree_after_each_thing_that_is_done(tmp_path: Path) -> None:
 steps = st.lists(st.tuples(st.sampled_from(ACTIONS), st.sampled_from(IDS)), max_size=8)
 
 
+@pytest.mark.thorough
 @settings(
     max_examples=stress_size(8, 400),
     database=None,

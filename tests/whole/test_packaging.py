@@ -139,6 +139,13 @@ def test_sdist_has_what_is_committed_and_no_more(dist: Path) -> None:
     assert names == {*git("ls-files", cwd=CHECKOUT).split(), "PKG-INFO"}
 
 
+def test_no_file_is_tracked_that_git_is_to_ignore() -> None:
+    """The sdist would lack it, and whoever runs the code would change it."""
+    if not (CHECKOUT / ".git").exists():
+        pytest.skip("this is no checkout")
+    assert git("ls-files", "--cached", "--ignored", "--exclude-standard", cwd=CHECKOUT) == ""
+
+
 def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> None:
     metadata = message_from_string(wheel.read(f"{INFO}/METADATA").decode())
     assert metadata["Name"] == "adw-worktree"
@@ -149,11 +156,15 @@ def test_metadata_says_what_it_is_and_what_it_needs(wheel: zipfile.ZipFile) -> N
     needed = [one for one in metadata.get_all("Requires-Dist", []) if "extra ==" not in one]
     assert sorted(needed) == [
         "filelock>=4.2.1",
+        "ftfy>=6.1",
         "genai-prices>=0.2",
         "gitpython>=3.1.43",
+        "httpx2>=2",
+        "markdown-it-py>=3",
         "platformdirs>=4",
         "psutil>=6",
         "pydantic>=2.7",
+        "pyyaml>=6.0.1",
         "rich>=13",
         "tenacity>=9",
         "watchdog>=7.1",

@@ -112,6 +112,7 @@ exit 0
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("base", ["HEAD", "origin/main"])
 def test_creates_among_removes_reconciles_lists_and_plain_git(
     clone: Adw, base: str, tally: Tally

@@ -18,6 +18,7 @@ import pytest
 from adw_worktree.errors import SettingsError
 from adw_worktree.settings.check import TAKES, Layer, checked
 from scripts.docs.reference import error_kinds, outdated
+from tests.support.board import BoardProcess
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw, user_hook
 from tests.support.docblocks import PAGES, blocks
@@ -169,6 +170,13 @@ def test_events_are_what_the_watcher_prints(adw: Adw) -> None:
     finally:
         watcher.kill()
         watcher.communicate()
+
+
+def test_the_link_to_a_board_is_what_it_prints(board: BoardProcess, adw: Adw) -> None:
+    validator("output", "BoardLink").validate(board.document)
+    validator("output", "BoardLink").validate(adw.json("board"))
+    validator("output", "BoardToken").validate(adw.json("board", "token"))
+    validator("output", "BoardHookSecret").validate(adw.json("board", "hook-secret"))
 
 
 def test_a_ledger_fits_its_schema(adw: Adw) -> None:

@@ -24,6 +24,7 @@ from tests.support.repositories import branches, git, make_repo, worktrees
 from tests.support.stress_size import stress_size
 from tests.support.version_before import VersionBefore, environment, unpack
 
+pytestmark = pytest.mark.thorough
 BEFORE, NOW = "the version before", "this version"
 
 

@@ -177,6 +177,7 @@ def locale(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return str(request.param)
 
 
+@pytest.mark.thorough
 def test_names_of_files_are_bytes_in_every_locale(tmp_path: Path, locale: str) -> None:
     home = make_repo(tmp_path / "\xfcml \u66f8")
     adw = Adw(home)
@@ -187,6 +188,7 @@ def test_names_of_files_are_bytes_in_every_locale(tmp_path: Path, locale: str) -
     assert made["branch"] == "\xe4st" and "\xe4st" in branches(home)
 
 
+@pytest.mark.thorough
 def test_every_locale_finds_what_another_made(
     tmp_path: Path, locale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_every_locale_finds_what_another_made(
         assert adw.json("reconcile")["released"] == []
 
 
+@pytest.mark.thorough
 def test_pool_of_a_program_in_another_locale_keeps_slots(tmp_path: Path, locale: str) -> None:
     """Programs are not begun again in Python's UTF-8 mode."""
     home = make_repo(tmp_path / "\xfcml")

@@ -40,6 +40,7 @@ from tests.support.machine import settle
 from tests.support.repositories import branches, git, make_repo, worktrees
 from tests.support.stress_size import stress_size
 
+pytestmark = pytest.mark.thorough
 CALLS = stress_size(8, 1000)
 THREADS = 8
 

@@ -448,6 +448,7 @@ def test_a_new_lease_skips_a_slot_with_a_held_port(adw: Adw) -> None:
         assert (first["slot"], os.getpid()) in {(one["slot"], one["pid"]) for one in blocked}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_create_that_is_interrupted_leaves_nothing(adw: Adw, signum: int) -> None:
     waiting = adw.directory.parent / "waiting"
@@ -504,6 +505,7 @@ def test_create_that_another_of_the_same_id_overtakes_returns_its_worktree(adw: 
     assert json.loads(out)["created"] is False
 
 
+@pytest.mark.thorough
 def test_parallel_creates_get_distinct_slots(adw: Adw) -> None:
     processes = [adw.start("create", f"a{number}", "--json") for number in range(20)]
     answers = [process.communicate(timeout=180) for process in processes]

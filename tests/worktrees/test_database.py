@@ -220,6 +220,7 @@ def test_hooks_find_it_and_values_can_name_it(adw: Adw, server: Server) -> None:
     assert "DATABASE_URL" not in env_text(project(adw), made(adw))
 
 
+@pytest.mark.thorough
 def test_many_at_once_get_one_each(adw: Adw, server: Server) -> None:
     names = [f"a{number}" for number in range(stress_size(4, 20))]
     with ThreadPoolExecutor(len(names)) as pool:
@@ -321,6 +322,7 @@ STEPS: list[tuple[str, str, Callable[[Adw], object] | None]] = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("command", "point", "before"), STEPS)
 def test_killed_at_a_step_leaves_no_database_that_nothing_needs(
     adw: Adw, server: Server, command: str, point: str, before: Callable[[Adw], object] | None
@@ -497,6 +499,7 @@ def test_another_repositorys_is_left_alone(adw: Adw, server: Server, tmp_path: P
     assert server.databases() == {in_use}
 
 
+@pytest.mark.thorough
 def test_a_copy_of_the_repository_touches_nothing_of_the_original(
     adw: Adw, server: Server, tmp_path: Path
 ) -> None:
@@ -574,6 +577,7 @@ def test_what_cannot_be_read_drops_nothing(adw: Adw, server: Server, what: str) 
 # ---- without the server ------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_without_the_server_all_else_goes_on(adw: Adw, server: Server) -> None:
     in_the_trash(adw)
     made(adw, "b")
@@ -602,6 +606,7 @@ def test_without_the_server_all_else_goes_on(adw: Adw, server: Server) -> None:
     restore(project(adw), "a")
 
 
+@pytest.mark.thorough
 def test_who_keeps_the_template_from_being_copied_is_named(adw: Adw, server: Server) -> None:
     with (
         connected(server, SEEDED),
@@ -769,6 +774,7 @@ def test_a_password_reaches_programs(adw: Adw, server: Server) -> None:
 # ---- these tests -------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_a_server_is_gone_with_the_tests_that_were_killed(server: Server) -> None:
     """Nobody else would ever end it."""
     code = (

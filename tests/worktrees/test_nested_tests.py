@@ -27,6 +27,7 @@ def collected(repo: Path) -> list[str]:
     return [line for line in done.stdout.splitlines() if "::" in line or line.startswith("ERROR")]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "text"),
     [

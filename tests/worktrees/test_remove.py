@@ -290,6 +290,7 @@ def test_failing_post_remove_warns(adw: Adw, tree: Path) -> None:
     assert adw.json("status")["allocated"] == 0
 
 
+@pytest.mark.thorough
 def test_parallel_removes_leave_nothing(adw: Adw) -> None:
     for number in range(12):
         adw("create", f"a{number}")

@@ -185,6 +185,7 @@ def test_with_none_wanted_and_none_there_nothing_is_started(adw: Adw) -> None:
     assert "the setting spares is 0" in adw("spares", "fill").stdout
 
 
+@pytest.mark.thorough
 def test_creators_at_once_never_share_a_spare(ready: Adw) -> None:
     creators, spares = stress_size(8, 100), str(stress_size(3, 10))
     ready("spares", "fill", "--wait", ADW_SPARES=spares)
@@ -250,6 +251,7 @@ def test_killed_filler_leaves_nothing_for_long(ready: Adw, tmp_path: Path) -> No
     assert len(names(ready)) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["list", "reconcile", "create a", "spares fill --wait"])
 def test_spare_that_git_was_killed_at_stops_nobody(ready: Adw, command: str) -> None:
     """Whatever lists worktrees failed over it, and nothing took it away."""

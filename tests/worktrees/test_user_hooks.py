@@ -179,6 +179,7 @@ def test_a_damaged_record_approves_nothing_and_is_set_aside_unchanged(
     assert aside.read_bytes() == content
 
 
+@pytest.mark.thorough
 @hypothesis_settings(deadline=None)
 @given(st.binary(max_size=60) | _JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_make_an_approval(
@@ -364,6 +365,7 @@ def test_ctrl_c_lets_the_command_end_and_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "ended").exists()
 
 
+@pytest.mark.thorough
 def test_an_interrupt_of_ours_alone_ends_the_command_too(tmp_path: Path) -> None:
     runner = start_runner(tmp_path, _SLOW)
     os.kill(runner.pid, signal.SIGINT)
@@ -378,6 +380,7 @@ def test_being_terminated_ends_the_command_too(tmp_path: Path) -> None:
     assert (tmp_path / "ended").exists()
 
 
+@pytest.mark.thorough
 def test_a_command_that_ignores_every_signal_is_killed(tmp_path: Path) -> None:
     command = "trap '' INT TERM; echo $$ > pid; touch ready; while :; do sleep 0.05; done"
     runner = start_runner(tmp_path, command)

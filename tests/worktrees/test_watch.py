@@ -244,6 +244,7 @@ def test_repositories_that_come_later_are_watched(
         settle(lambda one=one: leased(one) == set(), "the slot was not freed")  # type: ignore[misc]
 
 
+@pytest.mark.thorough
 def test_what_was_moved_keeps_its_slot(repo: Path, watching: Callable[..., Watcher]) -> None:
     """A server may run in it, and two would have its ports."""
     made(repo, "a", "b", "c")
@@ -275,6 +276,7 @@ def test_a_repository_that_was_moved_keeps_its_slots_and_is_watched(
     assert registered(far)
 
 
+@pytest.mark.thorough
 def test_what_is_not_mounted_keeps_its_slot_and_is_watched_again(
     repo: Path, tmp_path: Path, watching: Callable[..., Watcher]
 ) -> None:
@@ -345,6 +347,7 @@ def test_a_failure_of_watch_is_one_line_of_json(
         assert json.loads(line)["ok"] is False
 
 
+@pytest.mark.thorough
 @on_linux
 def test_watching_costs_nothing_while_nothing_happens(
     repo: Path, watching: Callable[..., Watcher]
@@ -380,6 +383,7 @@ def test_watching_costs_nothing_while_nothing_happens(
     pytest.skip("file systems are mounted all the time here")
 
 
+@pytest.mark.thorough
 @on_linux
 def test_changes_that_the_kernel_could_not_keep_are_looked_for(
     repo: Path, watching: Callable[..., Watcher]
@@ -407,7 +411,6 @@ def test_a_limit_on_watches_is_said_once_and_ends_nothing(repo: Path, tmp_path: 
         pytest.skip("no user namespace can be made here")
     watcher = Watcher(tmp_path, (*unshare, *Adw.command))
     settle(lambda: bool(watcher.events("trouble")), "nothing was said")
-    git("worktree", "remove", "trees/a", cwd=repo)
     remove_tree(repo)
     time.sleep(1)
     (said,) = watcher.events("trouble")
@@ -415,6 +418,7 @@ def test_a_limit_on_watches_is_said_once_and_ends_nothing(repo: Path, tmp_path: 
     assert watcher.end(signal.SIGTERM) == 128 + signal.SIGTERM
 
 
+@pytest.mark.thorough
 def test_a_look_that_fails_is_said_once_and_made_again(
     repo: Path, tmp_path: Path, watching: Callable[..., Watcher]
 ) -> None:
@@ -450,6 +454,7 @@ def test_a_lock_that_is_let_go_is_waited_for(repo: Path, watching: Callable[...,
     assert said["error"]["code"] == "lock-timeout"
 
 
+@pytest.mark.thorough
 def test_a_lost_ledger_is_left_to_the_next_command(
     adw: Adw, watching: Callable[..., Watcher]
 ) -> None:

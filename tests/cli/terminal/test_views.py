@@ -134,6 +134,7 @@ def test_what_is_cut_fits(char: str, keeps: Literal["start", "path"]) -> None:
         assert cells - 2 <= width(cut([Span(char * 20)], cells, Size(80, 20), keeps)) <= cells
 
 
+@pytest.mark.thorough
 def test_what_the_locale_lacks_is_measured_as_it_is_written(adw: Adw, shown: Open) -> None:
     adw("create", "a", "--path", str(adw.directory / "trees" / ("書" * 12)))
     adw("create", "b", "--branch", "é" * 40)
@@ -157,6 +158,7 @@ def test_ports_are_links_that_lead_to_them(adw: Adw, shown: Open, command: str) 
     assert sum(link.startswith("http") for link in links) == len(wanted)
 
 
+@pytest.mark.thorough
 def test_colours_follow_the_environment(adw: Adw, shown: Open) -> None:
     tree = Path(adw.json("create", "a")["path"])
     (tree / "README").write_text("changed\n")
@@ -183,6 +185,7 @@ def test_names_are_shown_as_they_are(adw: Adw, shown: Open) -> None:
     assert b"\x1b]8;;http" not in terminal.said
 
 
+@pytest.mark.thorough
 def test_a_worktree_shows_its_work_and_its_distance(adw: Adw, shown: Open) -> None:
     tree = Path(adw.json("create", "busy")["path"])
     adw("create", "idle")
@@ -228,6 +231,7 @@ def test_what_git_cannot_say_does_not_pass_for_clean(adw: Adw, shown: Open) -> N
     assert "failed" in row(shown("list", columns=200), "(main)")
 
 
+@pytest.mark.thorough
 def test_a_base_that_is_not_there_is_named(adw: Adw, shown: Open) -> None:
     adw("create", "a")
     terminal = shown("list", ADW_BASE="origin/main", columns=200)
@@ -255,6 +259,7 @@ def test_a_worktree_in_the_making_shows_no_work(adw: Adw, shown: Open, tmp_path:
         create.wait()
 
 
+@pytest.mark.thorough
 def test_a_branch_is_shown_where_it_tells_something(adw: Adw, shown: Open) -> None:
     adw("create", "same")
     adw("create", "other", "--branch", "feature/x")
@@ -300,6 +305,7 @@ def test_a_path_needs_no_home() -> None:
     assert told == "/src/app\n"
 
 
+@pytest.mark.thorough
 def test_the_map_has_a_sign_for_each_slot(adw: Adw, shown: Open, tmp_path: Path) -> None:
     gone = adw.json("create", "gone")
     leased, heard, blocked, elsewhere = (f"slot-{number}" for number in range(4))

@@ -292,6 +292,7 @@ def fetched(url: str) -> tuple[str, str | None]:
             time.sleep(0.1)
 
 
+@pytest.mark.thorough
 def test_vite_serves_on_the_slots_port_with_its_own_config(
     adw: Adw, frontend: Path, serve: Serve
 ) -> None:

@@ -196,6 +196,7 @@ def test_all_of_the_work_lands_and_the_worktree_goes(
         assert head(place) == done.commit
 
 
+@pytest.mark.thorough
 def test_it_says_how_many_commits_land(adw: Adw) -> None:
     for adw_id in ("a", "b", "c", "d", "e"):
         tree = begin(adw, adw_id)
@@ -710,6 +711,7 @@ def test_gits_post_merge_runs_where_the_target_is_checked_out(adw: Adw) -> None:
     assert log.read_text() == f"{adw.directory}\n"
 
 
+@pytest.mark.thorough
 def test_a_disk_that_fills_up_leaves_the_targets_checkout_as_it_was(tmp_path: Path) -> None:
     """Git leaves the half of the files that it had written; they look like somebody's work."""
     with mounted(tmp_path / "small", "6m") as small:
@@ -739,6 +741,7 @@ def test_a_disk_that_fills_up_leaves_the_targets_checkout_as_it_was(tmp_path: Pa
 # ---- many, and the end of them -----------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("where", stress_size(["main"], PLACES))
 def test_many_at_once_lose_nothing(adw: Adw, where: str) -> None:
     """Two that began from the same commit would each drop what the other merged."""
