@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from adw_worktree.integrations.service import own_unit
-from adw_worktree.integrations.service_file import is_untouched, launch_agent, runs, systemd_service
+from adw_worktree.integrations.service_file import (
+    BOARD,
+    WATCHER,
+    Service,
+    is_untouched,
+    launch_agent,
+    runs,
+    systemd_service,
+)
 from tests.support.command_line import Adw
 
 ODD = '/a b/%n $HOME "quoted" \\ back/é'
@@ -193,3 +201,9 @@ def test_the_board_has_a_service_of_its_own(adw: Adw, unit_path: Path, asked: Pa
     adw("hooks", "uninstall", "--watch")
     asked.write_text("")
     assert files_below(home) == before
+
+
+@pytest.mark.parametrize("service", [WATCHER, BOARD])
+def test_phases_that_it_has_started_outlive_it(service: Service) -> None:
+    """systemd ends all processes of a service with it, unless it is told not to."""
+    assert b"\nKillMode=process\n" in systemd_service(["true"], {}, service)
