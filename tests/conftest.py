@@ -172,6 +172,16 @@ def board(adw: Adw) -> Iterator[BoardProcess]:
 
 
 @pytest.fixture
+def users_board(adw: Adw) -> Iterator[BoardProcess]:
+    """Return a board that people log in to."""
+    process = BoardProcess(adw, "--users")
+    yield process
+    if process.process.poll() is None:
+        process.end()
+    kill_all()
+
+
+@pytest.fixture
 def page(board: BoardProcess) -> Iterator[Page]:
     """Return a browser's page that shows the board; what a script does wrong fails the test."""
     if browser.program() is None:

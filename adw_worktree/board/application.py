@@ -13,11 +13,22 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
 
 from adw_worktree._version import __version__
-from adw_worktree.board.access.door import Door, Place, refusal
+from adw_worktree.board.access.door import Door, refusal
+from adw_worktree.board.access.entrances import Entrance, LinkEntrance, LoginEntrance
 from adw_worktree.board.contents.board import Board
+from adw_worktree.board.contents.denied import Denied
 from adw_worktree.board.contents.documents import Refusal
 from adw_worktree.board.page import add_page
-from adw_worktree.board.routes import features, hook, machine, metrics, queue, socket
+from adw_worktree.board.routes import (
+    auth,
+    features,
+    hook,
+    machine,
+    metrics,
+    people,
+    queue,
+    socket,
+)
 from adw_worktree.errors import AdwError
 
 _log = logging.getLogger(__name__)
@@ -39,7 +50,7 @@ _STATUSES = {
 """HTTP statuses of errors, by their codes."""
 _CANNOT_BE_DONE_NOW = 409
 _NO_SUCH_METHOD = 405
-_REFUSALS = ("400", "401", "403", "404", "409", "421", "422", "503")
+_REFUSALS = ("400", "401", "403", "404", "409", "421", "422", "429", "503")
 """What every route may answer."""
 _HTTP = {
     401: ("no-key", "sign it with the secret of adw-worktree board hook-secret"),
@@ -49,8 +60,9 @@ _HTTP = {
 """Codes and hints of what is refused before it is looked at."""
 
 
-def application(board: Board, place: Place) -> FastAPI:
+def application(board: Board) -> FastAPI:
     """Return the application of a board."""
+    with_users = () if board.accounts is None else (auth.router, people.router)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,7 +79,7 @@ def application(board: Board, place: Place) -> FastAPI:
         responses={code: {"model": Refusal} for code in _REFUSALS},
     )
     app.state.board = board
-    for router in (features.router, queue.router, machine.router):
+    for router in (features.router, queue.router, machine.router, *with_users):
         app.include_router(router, prefix="/api/v1")
     app.include_router(machine.health_router)
     app.include_router(hook.router)
@@ -75,8 +87,14 @@ def application(board: Board, place: Place) -> FastAPI:
     app.include_router(socket.router)
     add_page(app)
     _add_errors(app)
-    app.add_middleware(Door, board.keys, place, read_only=board.read_only)
+    app.add_middleware(Door, _entrance(board), board.place, read_only=board.read_only)
     return app
+
+
+def _entrance(board: Board) -> Entrance:
+    if board.accounts is None:
+        return LinkEntrance(board.keys, board.place)
+    return LoginEntrance(board.keys, board.accounts, board.place, board.state_dir)
 
 
 def _methods(request: Request) -> set[str]:
@@ -99,6 +117,12 @@ def _add_errors(app: FastAPI) -> None:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         return refusal(422, "usage", f"{place}: {first['msg']}", "see /docs for what is asked for")
+
+    @app.exception_handler(Denied)
+    def denied(_: Request, exc: Denied) -> JSONResponse:
+        answer = refusal(exc.status_code, exc.code, exc.detail, exc.hint)
+        answer.headers.update(exc.headers or {})
+        return answer
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, exc: HTTPException) -> JSONResponse:

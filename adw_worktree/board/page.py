@@ -11,7 +11,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 _FILES = Path(__file__).with_name("static")
-VIEWS = ("/", "/features/{name}", "/phases/{name}", "/slots", "/insight", "/docs")
+VIEWS = (
+    "/",
+    "/features/{name}",
+    "/phases/{name}",
+    "/slots",
+    "/insight",
+    "/docs",
+    "/people",
+    "/login",
+    "/register",
+)
 """Each shows the same page, which looks at its address."""
 
 

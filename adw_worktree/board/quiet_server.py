@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -28,14 +29,20 @@ class _Talk(WebSocketsSansIOProtocol):
 class QuietServer(uvicorn.Server):
     """uvicorn, which would wake up ten times a second to see whether it is to end."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(
+        self, app: FastAPI, proxies: str | None = None, tls: tuple[Path, Path] | None = None
+    ) -> None:
+        """Serve `app`; `proxies` are believed about who asks; `tls`: a certificate, its key."""
         super().__init__(
             uvicorn.Config(
                 app,
                 log_config=None,
                 access_log=False,
                 lifespan="on",
-                proxy_headers=False,
+                proxy_headers=proxies is not None,
+                forwarded_allow_ips=proxies,
+                ssl_certfile=None if tls is None else tls[0],
+                ssl_keyfile=None if tls is None else tls[1],
                 server_header=False,
                 date_header=False,  # it is made at each waking
                 ws=_Talk,

@@ -9,7 +9,17 @@ class BoardLink(Done):
     """`board`"""
 
     link: str
-    """Opens the board in one browser, within ten minutes."""
+    """Opens the board in one browser, within ten minutes; where users log in, its address."""
+    port: int | None = None
+    """What it listens on, if it was started now."""
+
+
+class BoardInvitation(Done):
+    """`board invite`"""
+
+    link: str
+    """With it, one person can register."""
+    expires_at: str
 
 
 class BoardToken(Done):

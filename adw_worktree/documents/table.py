@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from adw_worktree.documents.board import (
     BoardHookSecret,
+    BoardInvitation,
     BoardLink,
     BoardToken,
     StoreBackup,
@@ -85,7 +86,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     PlanNew, PlanCheck, PlanShow, PlanDraft,
     FeatureList, FeatureShow, FeatureChecklist, ImportQueue, PhaseList, PhaseShow, PhaseIssue,
     PhaseJudge, PhaseLog, PhaseDiff, PhaseReport, Work,
-    AgentList, AgentCheck, BoardLink, BoardToken, BoardHookSecret,
+    AgentList, AgentCheck, BoardLink, BoardToken, BoardHookSecret, BoardInvitation,
     StoreBackup, StoreRestore,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip

@@ -38,9 +38,18 @@ from adw_worktree.system.paths import exists
 _MOST_SLUG = 48
 
 
-def add_wish(database: Database, project: Project, title: str, description: str) -> Feature:
-    """Add a feature that has no plan yet. Raises FeatureExists, NotARepository, PlanInvalid."""
-    origin = origin_of(project, "", "")
+def add_wish(
+    database: Database,
+    project: Project,
+    title: str,
+    description: str,
+    user_id: int | None = None,
+) -> Feature:
+    """Add a feature that has no plan yet; `user_id` is the user of a board whose it is.
+
+    Raises FeatureExists, NotARepository, PlanInvalid.
+    """
+    origin = origin_of(project, "", "")._replace(user_id=user_id)
     return add_unplanned(database, slug_of(title), title, description, origin)
 
 
@@ -102,6 +111,15 @@ def _free_path(home: Path, slug: str) -> Path:
     """Return where the plan goes: an earlier draft stays."""
     names = (slug if number == 1 else f"{slug[:40]}-{number}" for number in count(1))
     return next(path for name in names if not exists(path := plan_path(home, name)))
+
+
+def is_drafting(state_dir: Path, feature: Feature) -> bool:
+    """Return whether an agent drafts the plan of a feature at this moment."""
+    try:
+        with _drafting(state_dir, feature):
+            return False
+    except LockTimeout:
+        return True
 
 
 @contextmanager

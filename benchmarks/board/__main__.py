@@ -61,7 +61,12 @@ def measured(plan: Plan) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as scratch:
             one = load(Path(scratch), count, plan.seconds, plan.features)
         seconds = {what: [round(each, 4) for each in all_] for what, all_ in one.seconds.items()}
-        loads[str(count)] = {"seconds": seconds, "failed": one.failed, "memory": one.memory}
+        loads[str(count)] = {
+            "seconds": seconds,
+            "statements": [round(each, 5) for each in one.statements],
+            "failed": one.failed,
+            "memory": one.memory,
+        }
     return {
         "schema_version": 1,
         "machine": describe(Path.cwd()),

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from tests.support.board import BoardProcess
 
 from ..machine import say
 from .room import board_with
+from .room import users as make_users
+from .statements import asking
 
 _CLICKS = {
     "create a feature": (2, "POST", "/planned-features"),
@@ -27,6 +30,8 @@ _CLICKS = {
     "the slots": (3, "GET", "/slots"),
 }
 """What a person asks for: how often of a hundred, and how."""
+_PARTS = 4
+"""After each of which the memory is looked at."""
 _SECONDS_BETWEEN = 1.0
 """On average, between two clicks of a person: so many as in an hour, in two minutes."""
 
@@ -37,34 +42,43 @@ class Load(NamedTuple):
     seconds: dict[str, list[float]]
     """Of each request, by what was asked for."""
     failed: int
-    memory: tuple[int, int]
-    """Of the board, in bytes, before and after."""
+    statements: list[float]
+    """Of each statement that the store was asked meanwhile for such a list or page."""
+    memory: list[int]
+    """Of the board, in bytes, from its beginning to its end."""
 
 
 def load(scratch: Path, users: int, seconds: float, features: int) -> Load:
-    """Let so many people click for so long, at a board with so many features of ten phases."""
+    """Let so many users click for so long, at a board with so many features of ten phases."""
     say(f"  {users} users, {features} features")
-    with board_with(scratch, features, 10) as board:
+    with board_with(scratch, features, 10, "--users") as board:
+        people = make_users(users)
         process = psutil.Process(board.process.pid)
-        asyncio.run(_all(board, 2, 2.0, features))  # the first requests load what they need
-        before = process.memory_info().rss
-        found, failed = asyncio.run(_all(board, users, seconds, features))
-        return Load(found, failed, (before, process.memory_info().rss))
+        asyncio.run(_clicked(board, people, 5.0, features))  # at first, it loads what it needs
+        found: dict[str, list[float]] = defaultdict(list)
+        failed, memory = 0, [process.memory_info().rss]
+        with asking() as statements:
+            for _ in range(_PARTS):
+                part, failures = asyncio.run(_clicked(board, people, seconds / _PARTS, features))
+                memory.append(process.memory_info().rss)
+                failed += failures
+                for what, each in part.items():
+                    found[what] += each
+        return Load(found, failed, statements, memory)
 
 
-async def _all(
-    board: BoardProcess, users: int, seconds: float, features: int
+async def _clicked(
+    board: BoardProcess, people: Sequence[Mapping[str, str]], seconds: float, features: int
 ) -> tuple[dict[str, list[float]], int]:
     found: dict[str, list[float]] = defaultdict(list)
     failures: list[str] = []
     end = time.monotonic() + seconds
-    limits = httpx2.Limits(max_connections=users, max_keepalive_connections=users)
-    headers = {"Authorization": f"Bearer {board.token}"}
+    limits = httpx2.Limits(max_connections=len(people), max_keepalive_connections=len(people))
     async with httpx2.AsyncClient(
-        base_url=f"{board.address}/api/v1", headers=headers, limits=limits, timeout=60, verify=False
+        base_url=f"{board.address}/api/v1", limits=limits, timeout=60, verify=False
     ) as client:
 
-        async def person(number: int) -> None:
+        async def click(number: int) -> None:
             chosen = random.Random(number)
             await asyncio.sleep(chosen.random() * _SECONDS_BETWEEN)
             while time.monotonic() < end:
@@ -73,14 +87,17 @@ async def _all(
                 body = {"title": f"Wish {number} {chosen.random()}"} if method == "POST" else None
                 began = time.perf_counter()
                 answer = await client.request(
-                    method, path.format(chosen.randint(1, features)), json=body
+                    method,
+                    path.format(chosen.randint(1, features)),
+                    json=body,
+                    headers=people[number],
                 )
                 found[what].append(time.perf_counter() - began)
                 if answer.status_code >= 400:
                     failures.append(f"{method} {path}: {answer.text[:200]}")
                 await asyncio.sleep(chosen.expovariate(1 / _SECONDS_BETWEEN))
 
-        await asyncio.gather(*(person(number) for number in range(users)))
+        await asyncio.gather(*(click(number) for number in range(len(people))))
     for line in failures[:5]:
         say(f"    {line}")
     return found, len(failures)

@@ -14,7 +14,8 @@ From the commit of an event to the changed row on the page, once it is drawn. Ea
 feature of {phases} phases; {events} phases change, one each {gap} s. All of it runs on this one
 machine: the board, the browsers, and what changes the phases."""
 _LOAD = """So many people click for {seconds:g} s, each about once a second: as often as in an hour.
-The store has {features} features of ten phases. From sending a request to the end of its answer."""
+The store has {features} features of ten phases, all of them shared with everybody. From sending a
+request to the end of its answer; a statement is one of those that the largest answers need."""
 
 
 def document(results: Mapping[str, Any]) -> str:
@@ -36,12 +37,14 @@ def document(results: Mapping[str, Any]) -> str:
         _one_line(_LOAD.format(**plan)),
     ]
     for users, found in results["loads"].items():
-        before, after = (number / 2**20 for number in found["memory"])
+        memory = ", ".join(f"{number / 2**20:.0f}" for number in found["memory"])
         parts += [
             f"### {users} people",
-            _table("", dict(sorted(found["seconds"].items()))),
-            f"Requests that failed: {found['failed']}. "
-            f"Memory of the board: {before:.0f} MiB before, {after:.0f} MiB after.",
+            _table(
+                "", {**dict(sorted(found["seconds"].items())), "a statement": found["statements"]}
+            ),
+            f"Requests that failed: {found['failed']}. Memory of the board in MiB, "
+            f"before, and after each quarter of the time: {memory}.",
         ]
     return "\n\n".join(parts) + "\n"
 

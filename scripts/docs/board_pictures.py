@@ -7,15 +7,22 @@ Chromium.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support import browser
 from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
 from tests.support.features import COMMIT, kill_all, phase, start, until, write_feature
+from tests.support.people import register
 from tests.support.repositories import make_repo
 from tests.support.scripted_agent import say, scripted
 from tests.support.sealed import sealed
+from tests.support.walk import PLAN, prepare, walk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 _WIDTH = 1100
@@ -39,7 +46,28 @@ def main() -> None:
         finally:
             board.end()
             kill_all()
-            browser.discard_all()
+    for theme in ("light", "dark"):
+        _walk(dark=theme == "dark")
+    browser.discard_all()
+
+
+def _walk(*, dark: bool) -> None:
+    """Take the pictures of a new user's way."""
+    with tempfile.TemporaryDirectory() as scratch, sealed(Path(scratch)):
+        adw = Adw(make_repo(Path(scratch) / "shop"))
+        prepare(adw)
+        plan = Path(scratch) / "shop.md"
+        plan.write_text(PLAN)
+        board = BoardProcess(adw, "--users")
+        try:
+            register(board, adw, "admin", link=board.link)
+            link = adw.json("board", "invite")["link"]
+            with browser.opened(_WIDTH, dark=dark) as opened:
+                shoot = partial(_shoot, opened.page, dark)
+                walk(opened.page, board, adw, link, plan, lambda name: shoot(f"walk-{name}"))
+        finally:
+            board.end()
+            kill_all()
 
 
 def _fill(adw: Adw) -> None:
@@ -78,12 +106,14 @@ def _take(board: BoardProcess, *, dark: bool) -> None:
         for name, path in _VIEWS.items():
             opened.page.goto(board.address + path)
             opened.page.get_by_text("live", exact=True).wait_for()
-            opened.page.wait_for_timeout(800)
-            file = PICTURES / f"{name}{'-dark' if dark else ''}.png"
-            height = min(900, opened.page.evaluate(_HEIGHT) + 24)
-            opened.page.screenshot(
-                path=file, clip={"x": 0, "y": 0, "width": _WIDTH, "height": height}
-            )
+            _shoot(opened.page, dark, name)
+
+
+def _shoot(page: Page, dark: bool, name: str) -> None:
+    page.wait_for_timeout(800)
+    file = PICTURES / f"{name}{'-dark' if dark else ''}.png"
+    height = min(900, page.evaluate(_HEIGHT) + 24)
+    page.screenshot(path=file, clip={"x": 0, "y": 0, "width": _WIDTH, "height": height})
 
 
 _HEIGHT = (

@@ -17,7 +17,7 @@ from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
 from tests.support.features import phase, start, state_dir
 
-_METHODS = ("get", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 _OPEN = {("GET", "/health")}
 
 

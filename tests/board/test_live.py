@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -11,6 +14,8 @@ import pytest
 
 from adw_worktree.board.contents import documents as told
 from adw_worktree.board.contents.logs import read_part
+from adw_worktree.board.serve import _listening
+from adw_worktree.board.wanted import Wanted
 from adw_worktree.orchestration.store.records import events
 from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
@@ -163,3 +168,24 @@ def test_parts_of_a_log_are_of_whole_characters(tmp_path: Path, start_at: int) -
     assert len(data) - len(found.encode()) - start_at in range(4)
     file.write_bytes(b"\xff\xfe\x80" * 10)
     assert read_part(file, 0, 30)[0]
+
+
+def test_what_is_short_is_sent_at_once() -> None:
+    """Else each second answer of a connection, and each second message, waits for 40 ms."""
+
+    async def has_no_delay() -> int:
+        with closing(_listening(Wanted(port=0))) as listening:
+            found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+            def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                option = (socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                found.set_result(writer.get_extra_info("socket").getsockopt(*option))
+                writer.close()
+
+            server = await asyncio.start_server(greet, sock=listening)
+            async with server:
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await found
+
+    assert asyncio.run(has_no_delay()) != 0

@@ -260,6 +260,7 @@ def test_cancelling_asks_first(page: Page, board: BoardProcess, adw: Adw) -> Non
     start(adw, "x", phase(1, "sleep 60"))
     go(page, board, "/features/x")
     page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("dialog").wait_for()
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="hidden")
     assert adw.json("feature", "show", "x")["feature"]["status"] == "running"

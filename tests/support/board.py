@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from websockets.sync.client import ClientConnection, connect
@@ -35,8 +36,9 @@ class BoardProcess:
         assert line, self._error()
         self.document: dict[str, Any] = json.loads(line)
         self.link: str = self.document["link"]
-        self.address = self.link.partition("/?")[0]
-        self._port = self.address.rpartition(":")[2]
+        self.address = "{0.scheme}://{0.netloc}".format(urlsplit(self.link))
+        self.listening = int(self.document["port"])
+        self._port = str(self.listening)
 
     def _error(self) -> str:
         assert self.process.stderr is not None
@@ -95,10 +97,10 @@ class BoardProcess:
         return answer.json()
 
     @contextmanager
-    def following(self, query: str = "") -> Iterator[Following]:
+    def following(self, query: str = "", token: str = "") -> Iterator[Following]:
         """Follow what happens, as a program does."""
         address = f"{self.address.replace('http', 'ws')}/ws/queue{query}"
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {token or self.token}"}
         with connect(address, additional_headers=headers, max_size=2**26) as socket:
             yield Following(socket)
 

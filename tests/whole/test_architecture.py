@@ -43,11 +43,12 @@ ROOMS = {
     "orchestration": "errors system settings repo pool project worktrees orchestration.agents "
     "orchestration.gates orchestration.issues orchestration.plan orchestration.runs "
     "orchestration.running orchestration.stages orchestration.store orchestration.workflows",
-    "board.access": "errors system",
+    "board.access": "errors system orchestration.store",
     "board.contents": "errors documents system pool project orchestration.plan "
     "orchestration.store orchestration.runs board.access",
     "board.routes": "errors _version documents system pool project orchestration.plan "
-    "orchestration.store orchestration.runs orchestration.running orchestration board.contents",
+    "orchestration.store orchestration.runs orchestration.running orchestration board.access "
+    "board.contents",
     "board": "errors _version system orchestration.store board.access board.contents board.routes",
     "cli": "errors _version adw_id system settings repo pool project worktrees worktrees.files",
     "cli.terminal": "errors system repo pool project worktrees orchestration.phases "

@@ -35,6 +35,7 @@ FOLDERS = [
     ".github",
     "adw_worktree",
     "benchmarks",
+    "deploy",
     "docs",
     "hooks",
     "scripts",

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from http.cookies import CookieError, SimpleCookie
-from typing import NamedTuple
-from urllib.parse import parse_qs, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adw_worktree.board.access.keys import SESSION_SECONDS, Keys
+from adw_worktree.board.access.entrances import AUTH, Entrance, bearer
+from adw_worktree.board.access.places import Place
+from adw_worktree.board.access.visitor import Visitor
+from adw_worktree.errors import AdwError
 
 _log = logging.getLogger(__name__)
 HOOK_PATH = "/workflow-complete"
@@ -36,40 +36,25 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_DOOR = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>adw-worktree board</title>
-<h1>This board opens with a link</h1>
-<p>Run <code>adw-worktree board --open</code> on the machine that it runs on. It prints a link that
-is good for one browser, for ten minutes.</p></html>
-"""
-
-
-class Place(NamedTuple):
-    """Where the board answers."""
-
-    hosts: frozenset[str]
-    """Names with ports, as browsers send them in `Host`."""
-    cookie: str
-    """The name of the cookie. Browsers send a cookie to every port of a name: it has the port."""
-
-
-def place_of(port: int, names: tuple[str, ...] = ()) -> Place:
-    """Return the place of a board on this machine; `names` are further ones, with their ports."""
-    own = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
-    return Place(frozenset({*own, *names}), f"adw-board-{port}")
 
 
 class Door:
     """Lets in who has a key, and gives every answer the headers that browsers heed."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, place: Place, *, read_only: bool) -> None:
-        self._app, self._keys, self._place, self._read_only = app, keys, place, read_only
+    def __init__(self, app: ASGIApp, entrance: Entrance, place: Place, *, read_only: bool) -> None:
+        self._app, self._entrance, self._place = app, entrance, place
+        self._read_only = read_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        answer = self._refusal(scope)
+        began = time.perf_counter()
+        try:
+            answer, visitor = await self._look(scope)
+        except AdwError as exc:  # the store cannot be used
+            answer, visitor = JSONResponse({"error": exc.as_document()}, 503), None
+        scope.setdefault("state", {})["visitor"] = visitor
         if scope["type"] == "websocket":
             if answer is None:
                 await self._app(scope, receive, send)
@@ -78,8 +63,6 @@ class Door:
                 # Refused before it is accepted: the browser sees a 403.
                 await send({"type": "websocket.close", "code": 1008})
             return
-
-        began = time.perf_counter()
 
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -93,69 +76,73 @@ class Door:
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
+                if visitor is not None and answer is None:
+                    self._renew(scope, visitor, headers)
             await send(message)
 
         await (self._app if answer is None else answer)(scope, receive, send_guarded)
 
-    def _refusal(self, scope: Scope) -> Response | None:
-        """Return the answer to a request that does not come in; None to one that does."""
+    def _renew(self, scope: Scope, visitor: Visitor, headers: MutableHeaders) -> None:
+        """Give a browser a new key in time; programs ask for one themselves."""
+        if bearer(Headers(scope=scope)) or scope["path"].startswith(AUTH):
+            return
+        renewed = Response()
+        self._entrance.renew(visitor, renewed)
+        for cookie in renewed.headers.getlist("set-cookie"):
+            headers.append("set-cookie", cookie)
+
+    async def _look(self, scope: Scope) -> tuple[Response | None, Visitor | None]:
+        """Return the answer to who does not come in, or None, and who it is that comes in."""
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if host not in self._place.hosts:
-            return refusal(421, "unknown-host", f"this board does not answer to the name {host!r}",
-                           "adw-worktree board (prints the address)")  # fmt: skip
         path, is_get = scope["path"], scope.get("method") == "GET"
+        if (elsewhere := self._elsewhere(headers)) is not None:
+            return elsewhere, None
         if path in _OPEN_PATHS:
-            return None
-        if is_get and path == "/" and (entry := self._entry(scope)) is not None:
-            return entry
-        token = headers.get("authorization", "").removeprefix("Bearer ")
-        if token and self._keys.is_program(token):
-            return self._unless_read_only(scope)
-        if path == HOOK_PATH and "webhook-signature" in headers:
-            scope.setdefault("state", {})["is_stranger"] = True
-            return self._unless_read_only(scope)
-        if not self._keys.is_session(_cookie(headers, self._place.cookie)):
+            return None, _STRANGER
+        if is_get and path == "/" and (entry := self._entrance.follow(scope)) is not None:
+            return entry, None
+        if self._entrance.is_open(path):
+            is_foreign = _is_change(scope) and "origin" in headers and not _is_own(headers)
+            return (_other_origin() if is_foreign else None), _STRANGER
+        if path == HOOK_PATH and "webhook-signature" in headers and not bearer(headers):
+            return self._forbidden(scope, Visitor()), _STRANGER
+        visitor = await self._entrance.visitor(headers)
+        if visitor is None:
             is_person = is_get and "text/html" in headers.get("accept", "")
-            return _door() if is_person else refusal(
-                401, "no-key", "the board answers only to who has a key",
-                "adw-worktree board (prints a link that opens it); programs send the token of "
-                "adw-worktree board token")  # fmt: skip
-        is_change = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        if is_change and not self._is_own(headers):
-            return refusal(403, "other-origin", "the request does not come from the board's page",
-                           "programs send the token of adw-worktree board token")  # fmt: skip
-        return self._unless_read_only(scope)
+            return (
+                self._entrance.page(scope)
+                if is_person
+                else refusal(401, "no-key", "the board answers only to who has a key",
+                             self._entrance.hint)
+            ), None  # fmt: skip
+        if _is_change(scope) and not bearer(headers) and not _is_own(headers):
+            return _other_origin(), None
+        if (seconds := self._entrance.seconds_to_wait(visitor)) is not None:
+            return too_many("requests", seconds), None
+        return self._forbidden(scope, visitor), visitor
 
-    def _entry(self, scope: Scope) -> Response | None:
-        """Return the answer to a link; None to a request without one."""
-        query = parse_qs(scope["query_string"].decode("latin-1"))
-        [link] = query.pop("link", [""])[-1:]
-        if not link:
+    def _elsewhere(self, headers: Headers) -> Response | None:
+        host = headers.get("host", "")
+        if host in self._place.hosts:
             return None
-        if not self._keys.follow(link):
-            return _door()
-        rest = urlencode(query, doseq=True)
-        answer = RedirectResponse(f"/?{rest}" if rest else "/", 303)
-        answer.set_cookie(
-            self._place.cookie,
-            self._keys.session(),
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="strict",
-        )
-        return answer
+        return refusal(421, "unknown-host", f"this board does not answer to the name {host!r}",
+                       "adw-worktree board (prints the address)")  # fmt: skip
 
-    def _is_own(self, headers: Headers) -> bool:
-        origin = headers.get("origin", "")
-        scheme, _, host = origin.partition("://")
-        return scheme in ("http", "https") and host == headers.get("host")
-
-    def _unless_read_only(self, scope: Scope) -> Response | None:
-        if self._read_only and scope["type"] == "http" and scope["method"] not in _SAFE_METHODS:
+    def _forbidden(self, scope: Scope, visitor: Visitor) -> Response | None:
+        """Return the answer to a change that is not to be made."""
+        is_change = scope["type"] == "http" and scope["method"] not in _SAFE_METHODS
+        if not is_change or scope["path"].startswith(AUTH):
+            return None
+        if self._read_only:
             return refusal(403, "read-only", "this board shows, and changes nothing",
                            "start it without --read-only")  # fmt: skip
+        if not visitor.may_change:
+            return refusal(403, "not-allowed", "your account shows, and changes nothing",
+                           "ask an admin of this board for the role of a member")  # fmt: skip
         return None
+
+
+_STRANGER = Visitor(is_stranger=True)
 
 
 def refusal(status: int, code: str, message: str, hint: str) -> JSONResponse:
@@ -163,14 +150,22 @@ def refusal(status: int, code: str, message: str, hint: str) -> JSONResponse:
     return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, status)
 
 
-def _door() -> HTMLResponse:
-    return HTMLResponse(_DOOR, 401)
+def too_many(what: str, seconds: int) -> JSONResponse:
+    """Return the answer to what comes too often."""
+    answer = refusal(429, "too-many", f"there were too many {what}", f"wait for {seconds} seconds")
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
-def _cookie(headers: Headers, name: str) -> str:
-    """Return the value of a cookie; an empty text if there is none."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+def _other_origin() -> Response:
+    return refusal(403, "other-origin", "the request does not come from the board's page",
+                   "programs send a token, and no cookie")  # fmt: skip
+
+
+def _is_change(scope: Scope) -> bool:
+    return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+
+
+def _is_own(headers: Headers) -> bool:
+    scheme, _, host = headers.get("origin", "").partition("://")
+    return scheme in ("http", "https") and host == headers.get("host")

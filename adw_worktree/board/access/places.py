@@ -1,8 +1,41 @@
-"""Where a board keeps what it needs: for those, too, who have none of its libraries."""
+"""Where a board keeps what it needs, and where it answers. It needs none of its libraries."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """Where a board answers."""
+
+    address: str
+    """As people and browsers have it, without a slash at its end."""
+    hosts: frozenset[str]
+    """Names with ports, as browsers send them in `Host`."""
+    cookie: str
+    """The name of the cookie. Browsers send a cookie to every port of a name: it has the port."""
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach it through TLS, and send the cookie in no other way."""
+        return self.address.startswith("https://")
+
+
+def place_of(port: int, address: str | None = None, names: tuple[str, ...] = ()) -> Place:
+    """Return the place of a board on this machine; `names` are further ones, with their ports.
+
+    `address` is where browsers reach it; None is this machine.
+    """
+    own = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+    address = address or f"http://127.0.0.1:{port}"
+    host = address.partition("://")[2]
+    return Place(address, frozenset({*own, *names, host}), f"adw-board-{port}")
+
+
+def invitation_link(address: str, invitation: str) -> str:
+    """Return the address of the page on which somebody registers."""
+    return f"{address}/register?invitation={invitation}"
 
 
 def board_directory(state_dir: Path) -> Path:

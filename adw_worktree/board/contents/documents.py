@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from adw_worktree.board.contents.people import Me
 from adw_worktree.documents.document import AdwId, Document, Error
 from adw_worktree.documents.phases import AttemptRow, EventRow, FeatureRow, PhaseRow
 from adw_worktree.documents.plans import CheckRow, Finding, IssueTokens
@@ -67,6 +68,10 @@ class FeatureDetail(Document):
     """A feature with its phases."""
 
     feature: FeatureRow
+    owner: str | None
+    """The address of the user whose it is; None if it is none of a user's."""
+    may_steer: bool
+    """Whether whoever asks may change it."""
     description: str
     plan_path: str | None
     phases: list[QueueRow]
@@ -76,6 +81,8 @@ class PhaseDetail(Document):
     """A phase with all that happened to it."""
 
     phase: QueueRow
+    may_steer: bool
+    """Whether whoever asks may change it."""
     title: str
     """Of its feature."""
     repository: str
@@ -143,6 +150,8 @@ class Slots(Document):
     allocated: int
     available: int
     held: list[Held]
+    others: list[int]
+    """Slots that are held by what whoever asks may not see."""
     blocked: list[Blocked]
 
 
@@ -152,6 +161,9 @@ class Home(Document):
     version: str
     repositories: list[str]
     read_only: bool
+    """Whether whoever asks can change nothing."""
+    user: Me | None
+    """Who asks; None if the board has no users."""
     max_running: int
 
 

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.board.contents.rows import OPEN, queue_row, queue_rows
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.summon import hearing_commits
@@ -23,6 +24,8 @@ from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Event, events, features, phases
 from adw_worktree.orchestration.store.results import event_row, feature_row, feature_rows
+from adw_worktree.orchestration.store.sharing import OWNER, SHARING, Viewer, seen_by
+from adw_worktree.orchestration.store.users import User, find_users
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +38,39 @@ _MOST_OVER = 50
 _TYPES = {"attempt.ended": "workflow_completed", "limit": "limit_changed"}
 
 
+class Told(NamedTuple):
+    """A message, and who is told of it."""
+
+    text: str
+    users: frozenset[int] | None
+    """Besides those who see all; None if no user is."""
+    starts_over: int | None = None
+    """The user who sees another set of features from now on."""
+
+
 class Listener:
     """One browser or program that follows."""
 
-    def __init__(self) -> None:
+    def __init__(self, visitor: Visitor) -> None:
+        self.visitor = visitor
         self._messages: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
         self._fell_behind = False
+        self._woken = ""
+        self.cut = asyncio.Event()
+        """Set once the session of its user is over."""
+
+    def hear(self, told: Told) -> None:
+        """Have a message sent that concerns its user, unless too many wait already."""
+        user = self.visitor.user
+        if user is not None and told.starts_over == user.id:
+            self._start_over()
+        elif self.visitor.viewer.sees_all or (user and user.id in (told.users or ())):
+            self.offer(told.text)
+
+    def _start_over(self) -> None:
+        self._fell_behind = True
+        if self._messages.empty():
+            self.offer(self._woken)
 
     def offer(self, message: str) -> None:
         """Have a message sent, unless too many wait already."""
@@ -51,12 +81,13 @@ class Listener:
 
     async def take(self) -> str | None:
         """Return the next message; None if some were lost, and a snapshot is due."""
-        if self._fell_behind:
-            self._fell_behind = False
-            while not self._messages.empty():
-                self._messages.get_nowait()
-            return None
-        return await self._messages.get()
+        message = None if self._fell_behind else await self._messages.get()
+        if not self._fell_behind:
+            return message
+        self._fell_behind = False
+        while not self._messages.empty():
+            self._messages.get_nowait()
+        return None
 
 
 class Live:
@@ -70,7 +101,8 @@ class Live:
         self._database = self._thread.submit(open_store, state_dir).result()
         self._seen = self._thread.submit(last_event, self._database).result()
         self._listeners: set[Listener] = set()
-        self._snapshot = (-1, "")
+        self._snapshots: dict[Viewer, str] = {}
+        self._snapshots_at = -1
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -98,9 +130,9 @@ class Live:
         """How many browsers and programs listen."""
         return len(self._listeners)
 
-    def listen(self) -> Listener:
-        """Return a listener that gets every message from now on, until `leave`."""
-        listener = Listener()
+    def listen(self, visitor: Visitor) -> Listener:
+        """Return a listener that gets each message for it from now on, until `leave`."""
+        listener = Listener(visitor)
         self._listeners.add(listener)
         return listener
 
@@ -108,16 +140,16 @@ class Live:
         """Offer nothing more to a listener."""
         self._listeners.discard(listener)
 
-    async def missed(self, seen: int | None) -> list[str]:
-        """Return what brings a listener up to date that has seen the event `seen`; None: nothing.
+    async def missed(self, viewer: Viewer, seen: int | None) -> list[str]:
+        """Return what brings a viewer up to date who has seen the event `seen`; None: nothing.
 
         A listener that was there before it asks misses nothing, and may get a message twice.
         """
         if seen is not None:
-            messages: list[str] | None = await self._do(self._since, seen)
+            messages: list[str] | None = await self._do(self._since, viewer, seen)
             if messages is not None:
                 return messages
-        return [await self._do(self._whole)]
+        return [await self._do(self._whole, viewer)]
 
     async def _do(self, work: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -127,43 +159,66 @@ class Live:
         while True:
             await rung.wait()
             rung.clear()
+            here = {one.visitor.user for one in self._listeners if one.visitor.user is not None}
             try:
-                messages = await self._do(self._news)
+                news: list[Told] = await self._do(self._news)
+                gone: set[User] = await self._do(self._gone, here)
             except AdwError as exc:
                 # The store cannot be used now. The next ring repeats it, and nothing is skipped.
                 _log.warning("events could not be read: %s", exc)
                 continue
-            for message in messages:
+            for listener in self._listeners:
+                if listener.visitor.user in gone:
+                    listener.cut.set()
+            for told in news:
                 for listener in self._listeners:
-                    listener.offer(message)
+                    listener.hear(told)
 
     # ---- in the thread -----------------------------------------------------------------
 
-    def _news(self) -> list[str]:
+    def _news(self) -> list[Told]:
         """Return messages for all events since the last time."""
-        messages: list[str] = []
+        messages: list[Told] = []
         seen = self._seen
         while True:
             found = events(self._database, "id > ?", [seen], order=f"id LIMIT {_AT_ONCE}")
-            messages += messages_of(self._database, found)
+            messages += told_of(self._database, found)
             seen = found[-1].id if found else seen
             if len(found) < _AT_ONCE:
                 self._seen = seen
                 return messages
 
-    def _since(self, seen: int) -> list[str] | None:
-        """Return messages for the events after `seen`; None if they are too many, or it is none."""
+    def _gone(self, here: set[User]) -> set[User]:
+        """Return those users whose sessions are over: who are not now what they were."""
+        now = {one.id: one for one in find_users(self._database)} if here else {}
+        return {one for one in here if now.get(one.id) != one}
+
+    def _since(self, viewer: Viewer, seen: int) -> list[str] | None:
+        """Return messages for the events after `seen`; None if a snapshot is due.
+
+        It is if they are too many, if there is no such event, or if others may be seen since.
+        """
         if seen > last_event(self._database):
             return None
         found = events(self._database, "id > ?", [seen], order=f"id LIMIT {_MOST_REPLAYED + 1}")
-        return messages_of(self._database, found) if len(found) <= _MOST_REPLAYED else None
+        if len(found) > _MOST_REPLAYED:
+            return None
+        told = told_of(self._database, found)
+        if viewer.sees_all:
+            return [one.text for one in told]
+        if any(one.starts_over == viewer.user_id for one in told):
+            return None
+        return [one.text for one in told if viewer.user_id in (one.users or ())]
 
-    def _whole(self) -> str:
-        """Return a snapshot: what was made for one who came before, if nothing has happened."""
+    def _whole(self, viewer: Viewer) -> str:
+        """Return a snapshot: what was made for one who sees the same, if nothing has happened."""
         last = last_event(self._database)
-        if self._snapshot[0] != last:
-            self._snapshot = (last, json.dumps(snapshot(self._database, last)))
-        return self._snapshot[1]
+        if self._snapshots_at != last:
+            self._snapshots, self._snapshots_at = {}, last
+        key = OWNER if viewer.sees_all else viewer
+        if key not in self._snapshots:
+            self._snapshots[key] = json.dumps(snapshot(self._database, key, last))
+        return self._snapshots[key]
 
 
 def last_event(database: Database) -> int:
@@ -172,16 +227,18 @@ def last_event(database: Database) -> int:
     return int(str(found or 0))
 
 
-def snapshot(database: Database, last: int) -> dict[str, Any]:
+def snapshot(database: Database, viewer: Viewer, last: int) -> dict[str, Any]:
     """Return all features that are not over with their phases, and the last of the others.
 
-    What happens while it is read may be in it, and comes again in the messages that follow.
+    They are those that the viewer may see. What happens while it is read may be in it, and comes
+    again in the messages that follow.
     """
     marks = placeholders(OPEN)
-    present = features(database, f"status IN ({marks})", OPEN)
-    over = features(
-        database, f"status NOT IN ({marks})", OPEN, order=f"ended_at DESC LIMIT {_MOST_OVER}"
-    )
+    seen, who = viewer.sees("id")
+    values = [*OPEN, *who]
+    present = features(database, f"status IN ({marks}) AND {seen}", values)
+    order = f"ended_at DESC LIMIT {_MOST_OVER}"
+    over = features(database, f"status NOT IN ({marks}) AND {seen}", values, order=order)
     data = {
         "features": feature_rows(database, [*present, *over]),
         "phases": [row for one in present for row in queue_rows(database, one)],
@@ -189,10 +246,18 @@ def snapshot(database: Database, last: int) -> dict[str, Any]:
     return {"type": "snapshot", "id": last, "data": data}
 
 
-def messages_of(database: Database, found: Sequence[Event]) -> list[str]:
+def told_of(database: Database, found: Sequence[Event]) -> list[Told]:
     """Return a message for each event, with the feature and the phase as they are now."""
     reader = _Reader(database)
-    return [json.dumps(reader.message(event)) for event in found]
+    seers = seen_by(database, sorted({one.feature_id for one in found if one.feature_id}))
+    return [
+        Told(
+            json.dumps(reader.message(event)),
+            frozenset(seers.get(event.feature_id, ())) if event.feature_id is not None else None,
+            json.loads(event.data)["user"] if event.kind in SHARING else None,
+        )
+        for event in found
+    ]
 
 
 class _Reader:

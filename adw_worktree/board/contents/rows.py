@@ -18,6 +18,7 @@ from adw_worktree.orchestration.store.records import (
     phases,
 )
 from adw_worktree.orchestration.store.results import event_row, feature_rows, phase_row
+from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 
 _NUMBER = r"[0-9]{1,15}"
 """No larger one than databases can count."""
@@ -48,15 +49,18 @@ class Filter(NamedTuple):
     limit: int = 100
 
 
-def feature_page(database: Database, wanted: Filter) -> Page:
-    """Return features, the newest first. Raises UsageError for a cursor that is none of ours."""
-    conditions: list[tuple[str, Value]] = []
+def feature_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
+    """Return features that may be seen, the newest first.
+
+    Raises UsageError for a cursor that is none of ours.
+    """
+    conditions = [viewer.sees("id")]
     if wanted.state is not None:
-        conditions.append(("status = ?", wanted.state))
+        conditions.append(("status = ?", [wanted.state]))
     if wanted.repository is not None:
-        conditions.append(("place = ?", wanted.repository))
+        conditions.append(("place = ?", [wanted.repository]))
     if wanted.cursor is not None:
-        conditions.append(("id < ?", _read_cursor(wanted.cursor)))
+        conditions.append(("id < ?", [_read_cursor(wanted.cursor)]))
     where, values = _both(conditions)
     order = f"id DESC LIMIT {wanted.limit + 1}"
     found = features(database, where, values, order=order)
@@ -64,31 +68,33 @@ def feature_page(database: Database, wanted: Filter) -> Page:
     return Page(rows, _next([one.id for one in found], wanted.limit))
 
 
-def phase_page(database: Database, wanted: Filter) -> Page:
-    """Return phases, in the order in which they were added.
+def phase_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
+    """Return phases that may be seen, in the order in which they were added.
 
     Raises UnknownPhase for a feature that is not there, UsageError for a cursor that is none of
     ours.
     """
-    conditions: list[tuple[str, Value]] = []
+    conditions = [viewer.sees("feature_id")]
     if wanted.state is not None:
-        conditions.append(("status = ?", wanted.state))
+        conditions.append(("status = ?", [wanted.state]))
     if wanted.feature is not None:
-        conditions.append(("feature_id = ?", find_feature(database, wanted.feature).id))
+        feature = find_feature(database, wanted.feature, viewer)
+        conditions.append(("feature_id = ?", [feature.id]))
     if wanted.repository is not None:
         inside = "feature_id IN (SELECT id FROM features WHERE place = ?)"
-        conditions.append((inside, wanted.repository))
+        conditions.append((inside, [wanted.repository]))
     if wanted.cursor is not None:
-        conditions.append(("id > ?", _read_cursor(wanted.cursor)))
+        conditions.append(("id > ?", [_read_cursor(wanted.cursor)]))
     where, values = _both(conditions)
     found = phases(database, where, values, order=f"id LIMIT {wanted.limit + 1}")
     rows = _queue_rows(database, found[: wanted.limit])
     return Page(rows, _next([one.id for one in found], wanted.limit))
 
 
-def event_page(database: Database, after: int, limit: int) -> Page:
-    """Return the events after that with the id `after`, the oldest first."""
-    found = events(database, "id > ?", [after], order=f"id LIMIT {limit + 1}")
+def event_page(database: Database, viewer: Viewer, after: int, limit: int) -> Page:
+    """Return the events after that with the id `after` that may be seen, the oldest first."""
+    where, values = _both([viewer.sees("feature_id"), ("id > ?", [after])])
+    found = events(database, where, values, order=f"id LIMIT {limit + 1}")
     rows = [event_row(one) for one in found[:limit]]
     return Page(rows, _next([one.id for one in found], limit))
 
@@ -134,18 +140,26 @@ def _queue_rows(
     ]
 
 
-def find_queued(database: Database, name: str) -> tuple[Feature, Phase]:
+def find_queued(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[Feature, Phase]:
     """Return the phase that has the id `name`, or is called so, and its feature.
 
-    Raises UnknownPhase.
+    Raises UnknownPhase, also if `viewer` may not see it.
     """
     if not re.fullmatch(_NUMBER, name):
-        return find_phase(database, name)
-    found = phases(database, "id = ?", [int(name)])
+        return find_phase(database, name, viewer)
+    where, values = _both([("id = ?", [int(name)]), viewer.sees("feature_id")])
+    found = phases(database, where, values)
     if not found:
         raise UnknownPhase(f"there is no phase {name} in the queue", hint="GET /api/v1/queue")
     [feature] = features(database, "id = ?", [found[0].feature_id])
     return feature, found[0]
+
+
+def adw_ids_seen(database: Database, viewer: Viewer) -> set[str]:
+    """Return the ADW ids of the phases that may be seen."""
+    where, values = viewer.sees("feature_id")
+    rows = database.execute(f"SELECT DISTINCT adw_id FROM phases WHERE {where}", values)
+    return {str(adw_id) for [adw_id] in rows}
 
 
 def command_name(feature: Feature, phase: Phase) -> str:
@@ -153,9 +167,9 @@ def command_name(feature: Feature, phase: Phase) -> str:
     return f"{feature.id}.{phase.phase_number}"
 
 
-def _both(conditions: list[tuple[str, Value]]) -> tuple[str, list[Value]]:
-    where = " AND ".join(text for text, _ in conditions) or "1 = 1"
-    return where, [value for _, value in conditions]
+def _both(conditions: Sequence[tuple[str, Sequence[Value]]]) -> tuple[str, list[Value]]:
+    where = " AND ".join(text for text, _ in conditions)
+    return where, [value for _, values in conditions for value in values]
 
 
 def _next(ids: list[int], limit: int) -> str | None:

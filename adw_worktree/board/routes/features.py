@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -22,7 +23,8 @@ from adw_worktree.board.contents.documents import (
     Wish,
 )
 from adw_worktree.board.contents.rows import Filter, feature_page, queue_rows
-from adw_worktree.errors import LockTimeout
+from adw_worktree.board.routes.starting import Starting, require_one_generation
+from adw_worktree.errors import FeatureExists, LockTimeout
 from adw_worktree.orchestration.generating import add_wish, begin
 from adw_worktree.orchestration.plan.check import check_plan
 from adw_worktree.orchestration.plan.load import load_data
@@ -44,10 +46,12 @@ from adw_worktree.orchestration.store.features import (
     description_of,
     find_feature,
     require_added,
+    require_unplanned,
     start_feature,
 )
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.store.results import feature_row
+from adw_worktree.orchestration.store.users import user_by_id
 
 _DRAFTING_SECONDS = "30"
 """After which a plan that is being drafted may be there."""
@@ -69,7 +73,7 @@ def list_features(
     """Return features, the newest first."""
     wanted = Filter(state, None, repository, cursor, limit)
     with board.store() as database:
-        return JSONResponse(feature_page(database, wanted).document())
+        return JSONResponse(feature_page(database, board.visitor.viewer, wanted).document())
 
 
 @router.post("/planned-features", response_model=FeatureDetail, status_code=201)
@@ -81,14 +85,18 @@ def add_feature(board: Here, wanted: NewPlan | Wish) -> JSONResponse:
     project = board.project(wanted.repository)
     if isinstance(wanted, Wish):
         with board.store() as database:
-            feature = add_wish(database, project, wanted.title, wanted.description)
-            return JSONResponse(_detail(database, feature), 201)
+            with _slug_untold(board):
+                feature = add_wish(
+                    database, project, wanted.title, wanted.description, board.visitor.user_id
+                )
+            return JSONResponse(_detail(board, database, feature), 201)
     document = beside_its_base(project, load_data(wanted.plan.text.encode(), wanted.plan.name))
     prepared = prepare(project, document)
     require_settings_approved(project, prepared)
-    with board.store() as database:
-        feature = add(database, project, prepared, starts=False)
-        return JSONResponse(_detail(database, feature), 201)
+    origin = prepared.origin._replace(user_id=board.visitor.user_id)
+    with board.store() as database, _slug_untold(board):
+        feature = add(database, project, prepared._replace(origin=origin), starts=False)
+        return JSONResponse(_detail(board, database, feature), 201)
 
 
 @router.post("/plans/check", response_model=CheckedPlan)
@@ -118,7 +126,7 @@ def check(plan: PlanText) -> JSONResponse:
 def show_feature(board: Here, feature_id: str) -> JSONResponse:
     """Return a feature, by its id or its slug, with its phases."""
     with board.store() as database:
-        return JSONResponse(_detail(database, find_feature(database, feature_id)))
+        return JSONResponse(_detail(board, database, board.feature(database, feature_id)))
 
 
 @router.patch("/planned-features/{feature_id}", response_model=FeatureDetail)
@@ -147,14 +155,14 @@ def cancel_feature(board: Here, feature_id: str) -> JSONResponse:
     response_model=FeatureDetail,
     responses={409: {"model": Asked | Refusal}},
 )
-def execute(board: Here, feature_id: str, wanted: Start | None = None) -> JSONResponse:
+def execute(board: Starting, feature_id: str, wanted: Start | None = None) -> JSONResponse:
     """Start a feature that was added.
 
     What it asks to run has to be approved once: the first answer, 409, has it in words, and the
     digest that approves exactly that.
     """
     with board.store() as database:
-        feature = find_feature(database, feature_id)
+        feature = board.steered_feature(database, feature_id)
         require_added(database, feature)
         project = project_of_feature(feature)
         prepared = prepared_before(database, project, feature)
@@ -167,7 +175,7 @@ def execute(board: Here, feature_id: str, wanted: Start | None = None) -> JSONRe
             return JSONResponse(asks, 409)
         started = start_feature(database, feature)
         set_going(database, project)
-        return JSONResponse(_detail(database, started))
+        return JSONResponse(_detail(board, database, started))
 
 
 @router.post(
@@ -176,19 +184,22 @@ def execute(board: Here, feature_id: str, wanted: Start | None = None) -> JSONRe
     status_code=202,
     responses={429: {"model": Refusal}},
 )
-def generate(board: Here, feature_id: str) -> JSONResponse:
+def generate(board: Starting, feature_id: str) -> JSONResponse:
     """Have an agent draft the plan of a feature that has none, and answer at once.
 
     How it goes is in `drafting` of the feature, and on the WebSocket; then it has phases.
     """
     with board.store() as database:
-        feature = find_feature(database, feature_id)
+        feature = board.steered_feature(database, feature_id)
+        require_unplanned(database, feature)
+        require_one_generation(board, database, feature)
         try:
             begin(database, project_of_feature(feature), feature)
         except LockTimeout as exc:
             error = {"error": exc.as_document()}
             return JSONResponse(error, 429, {"Retry-After": _DRAFTING_SECONDS})
-        return JSONResponse(_detail(database, find_feature(database, str(feature.id))), 202)
+        present = find_feature(database, str(feature.id))
+        return JSONResponse(_detail(board, database, present), 202)
 
 
 @router.post(
@@ -206,7 +217,7 @@ def pause(board: Here, feature_id: str) -> JSONResponse:
     response_model=FeatureDetail,
     operation_id="resume_feature",
 )
-def resume(board: Here, feature_id: str) -> JSONResponse:
+def resume(board: Starting, feature_id: str) -> JSONResponse:
     """Let a paused feature go on."""
     return _changed(board, feature_id, steering.resume_feature)
 
@@ -216,7 +227,7 @@ def resume(board: Here, feature_id: str) -> JSONResponse:
     response_model=FeatureDetail,
     operation_id="retry_feature",
 )
-def retry(board: Here, feature_id: str) -> JSONResponse:
+def retry(board: Starting, feature_id: str) -> JSONResponse:
     """Repeat all that failed of a feature."""
     return _changed(board, feature_id, steering.retry_feature)
 
@@ -225,14 +236,30 @@ def _changed(
     board: Board, feature_id: str, change: Callable[[Database, str], object]
 ) -> JSONResponse:
     with board.store() as database:
-        feature = find_feature(database, feature_id)
+        feature = board.steered_feature(database, feature_id)
         change(database, str(feature.id))
         summon(board.state_dir)
-        return JSONResponse(_detail(database, find_feature(database, str(feature.id))))
+        present = find_feature(database, str(feature.id))
+        return JSONResponse(_detail(board, database, present))
 
 
-def _detail(database: Database, feature: Feature) -> dict[str, Any]:
+@contextmanager
+def _slug_untold(board: Board) -> Iterator[None]:
+    """Say of a slug that another user's feature has no more than that it is taken."""
+    try:
+        yield
+    except FeatureExists as exc:
+        if board.visitor.is_admin:
+            raise
+        hint = "choose another slug, or title"
+        raise FeatureExists("a feature of this repository has that slug", hint=hint) from exc
+
+
+def _detail(board: Board, database: Database, feature: Feature) -> dict[str, Any]:
+    owner = user_by_id(database, feature.user_id) if feature.user_id is not None else None
     return {
+        "owner": owner.address if owner is not None else None,
+        "may_steer": board.may_steer(database, feature),
         "feature": feature_row(database, feature),
         "description": description_of(database, feature),
         "plan_path": feature.plan_path,

@@ -25,7 +25,7 @@ router = APIRouter(tags=["web hook"])
 
 async def _require_signature(request: Request, board: Here) -> None:
     """Raise HTTPException for a stranger's report that is not signed, or was long ago."""
-    if not getattr(request.state, "is_stranger", False):
+    if not board.visitor.is_stranger:
         return
     headers, body = request.headers, await request.body()
     at = headers.get("webhook-timestamp", "")
@@ -54,7 +54,7 @@ def workflow_complete(
 
 def _taken(board: Board, report: Report) -> dict[str, object]:
     with board.store() as database:
-        feature, phase = find_queued(database, str(report.queue_id))
+        feature, phase = board.steered_phase(database, str(report.queue_id))
         said = (report.feature_id, report.phase_number, report.adw_id)
         if said != (feature.id, phase.phase_number, phase.adw_id):
             raise StaleAttempt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from starlette.responses import JSONResponse
 from adw_worktree._version import __version__
 from adw_worktree.board.contents.board import Here
 from adw_worktree.board.contents.documents import Health, Home, Slots
+from adw_worktree.board.contents.people import me
+from adw_worktree.board.contents.rows import adw_ids_seen
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.store.attempts import most_running
 from adw_worktree.pool.status import PoolState, machine_state, pool_state
@@ -30,7 +33,8 @@ def show_home(board: Here) -> JSONResponse:
     document = {
         "version": __version__,
         "repositories": known,
-        "read_only": board.read_only,
+        "read_only": board.read_only or not board.visitor.may_change,
+        "user": None if board.accounts is None else me(board.visitor).model_dump(),
         "max_running": most,
     }
     return JSONResponse(document)
@@ -40,7 +44,11 @@ def show_home(board: Here) -> JSONResponse:
 def show_slots(board: Here) -> JSONResponse:
     """Return who holds which slot on this machine, and which of the ports somebody listens on."""
     state = _pool(board.home)
-    return JSONResponse(slots_document(state))
+    viewer = board.visitor.viewer
+    if viewer.sees_all:
+        return JSONResponse(slots_document(state))
+    with board.store() as database:
+        return JSONResponse(slots_document(state, adw_ids_seen(database, viewer)))
 
 
 @health_router.get("/health", response_model=Health)
@@ -54,14 +62,17 @@ def show_health(board: Here) -> JSONResponse:
     return JSONResponse({"status": "ok", "checks": {"store": "ok"}})
 
 
-def slots_document(state: PoolState) -> dict[str, Any]:
-    """Return the pool as the API has it."""
+def slots_document(state: PoolState, seen: Collection[str] | None = None) -> dict[str, Any]:
+    """Return the pool as the API has it; of the ADWs that are not `seen`, only their slots."""
     holdings = sorted([*state.own, *state.others], key=lambda one: one.lease.slot)
     ports = [port for one in holdings for port in one.lease.ports.values()]
     heard = listeners(ports) if ports else {}
-    held = []
+    held, others = [], []
     for one in holdings:
         lease, standing = one.lease, one.standing
+        if seen is not None and lease.adw_id not in seen:
+            others.append(lease.slot)
+            continue
         held.append(
             {
                 "slot": lease.slot,
@@ -81,6 +92,7 @@ def slots_document(state: PoolState) -> dict[str, Any]:
         "allocated": len(inside),
         "available": state.total - len(inside) - len(blocked),
         "held": held,
+        "others": others,
         "blocked": state.blocked,
     }
 

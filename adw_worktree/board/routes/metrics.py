@@ -25,6 +25,7 @@ _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 @router.get("/metrics", response_class=PlainTextResponse)
 def show_metrics(board: Here) -> PlainTextResponse:
     """Return figures in the text format of Prometheus."""
+    board.require_admin()
     with board.store() as database:
         registry = CollectorRegistry()
         registry.register(_Figures(board, database))

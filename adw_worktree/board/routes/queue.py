@@ -31,6 +31,7 @@ from adw_worktree.board.contents.rows import (
     queue_row,
 )
 from adw_worktree.board.routes.features import Cursor, Limit
+from adw_worktree.board.routes.starting import Starting
 from adw_worktree.documents.phases import CallRow, Status
 from adw_worktree.documents.plans import CheckRow
 from adw_worktree.errors import AdwError
@@ -69,19 +70,19 @@ def list_queue(
     """Return phases, in the order in which they were added."""
     wanted = Filter(state, feature, repository, cursor, limit)
     with board.store() as database:
-        return JSONResponse(phase_page(database, wanted).document())
+        return JSONResponse(phase_page(database, board.visitor.viewer, wanted).document())
 
 
 @router.get("/queue/{queue_id}", response_model=PhaseDetail)
 def show_phase(board: Here, queue_id: str) -> JSONResponse:
     """Return a phase, by its id or its name, with all that happened to it."""
     with board.store() as database:
-        feature, phase = find_queued(database, queue_id)
-        return JSONResponse(_detail(database, feature, phase))
+        feature, phase = board.phase(database, queue_id)
+        return JSONResponse(_detail(board, database, feature, phase))
 
 
 @router.post("/queue/{queue_id}/retry", response_model=QueueRow)
-def retry(board: Here, queue_id: str, wanted: Budget | None = None) -> JSONResponse:
+def retry(board: Starting, queue_id: str, wanted: Budget | None = None) -> JSONResponse:
     """Let a phase that failed, was cancelled, or waits for a person run again."""
     budget = wanted.budget_usd if wanted is not None else None
     return _changed(
@@ -90,7 +91,7 @@ def retry(board: Here, queue_id: str, wanted: Budget | None = None) -> JSONRespo
 
 
 @router.post("/queue/{queue_id}/reject", response_model=QueueRow)
-def reject(board: Here, queue_id: str, wanted: Comment) -> JSONResponse:
+def reject(board: Starting, queue_id: str, wanted: Comment) -> JSONResponse:
     """Send a phase that waits for a person back to its agent, with a comment or an answer."""
     return _changed(
         board,
@@ -112,13 +113,13 @@ def pause(board: Here, queue_id: str) -> JSONResponse:
 
 
 @router.post("/queue/{queue_id}/resume", response_model=QueueRow, operation_id="resume_phase")
-def resume(board: Here, queue_id: str) -> JSONResponse:
+def resume(board: Starting, queue_id: str) -> JSONResponse:
     """Let a paused phase go on."""
     return _changed(board, queue_id, steering.resume_phase)
 
 
 @router.post("/queue/{queue_id}/approve", response_model=QueueRow, operation_id="approve_phase")
-def approve(board: Here, queue_id: str) -> JSONResponse:
+def approve(board: Starting, queue_id: str) -> JSONResponse:
     """Let a phase go on that waits for an approval."""
     return _changed(board, queue_id, steering.approve_phase)
 
@@ -134,7 +135,7 @@ def show_log(
 ) -> JSONResponse:
     """Return a part of what a phase has printed: by default the end of its last stage's log."""
     with board.store() as database:
-        _, phase = find_queued(database, queue_id)
+        _, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
     part = log_part(board.state_dir, [one.token for one in tried], attempt, log, start, end)
     return JSONResponse(part.model_dump())
@@ -144,7 +145,7 @@ def show_log(
 def show_issue(board: Here, queue_id: str) -> JSONResponse:
     """Return what the agent of a phase gets."""
     with board.store() as database:
-        feature, phase = find_queued(database, queue_id)
+        feature, phase = board.phase(database, queue_id)
         found = preview(database, feature, phase)
     document = {
         "name": name_of(feature, phase),
@@ -158,7 +159,7 @@ def show_issue(board: Here, queue_id: str) -> JSONResponse:
 def show_diff(board: Here, queue_id: str) -> JSONResponse:
     """Return what a phase has committed."""
     with board.store() as database:
-        feature, phase = find_queued(database, queue_id)
+        feature, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
     found = difference(feature, phase, tried)
     return JSONResponse({"name": name_of(feature, phase), **found._asdict()})
@@ -168,7 +169,7 @@ def show_diff(board: Here, queue_id: str) -> JSONResponse:
 def show_checklist(board: Here, queue_id: str) -> JSONResponse:
     """Return what was planned of a phase, and what was found of it."""
     with board.store() as database:
-        _, phase = find_queued(database, queue_id)
+        _, phase = board.phase(database, queue_id)
         return JSONResponse(checklist_rows(checklist(database, phase.id)))
 
 
@@ -176,7 +177,7 @@ def show_checklist(board: Here, queue_id: str) -> JSONResponse:
 def show_calls(board: Here, queue_id: str) -> JSONResponse:
     """Return the calls of a phase's agents, those of its first attempt first."""
     with board.store() as database:
-        _, phase = find_queued(database, queue_id)
+        _, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
         return JSONResponse([call for one in tried for call in calls(database, one.token)])
 
@@ -189,25 +190,26 @@ def list_events(
 ) -> JSONResponse:
     """Return what has happened after the event with the id `after`."""
     with board.store() as database:
-        return JSONResponse(event_page(database, after, limit).document())
+        return JSONResponse(event_page(database, board.visitor.viewer, after, limit).document())
 
 
 def _changed(
     board: Board, queue_id: str, change: Callable[[Database, str], object]
 ) -> JSONResponse:
     with board.store() as database:
-        feature, phase = find_queued(database, queue_id)
+        feature, phase = board.steered_phase(database, queue_id)
         change(database, command_name(feature, phase))
         summon(board.state_dir)
         _, present = find_queued(database, str(phase.id))
         return JSONResponse(queue_row(database, feature, present))
 
 
-def _detail(database: Database, feature: Feature, phase: Phase) -> dict[str, Any]:
+def _detail(board: Board, database: Database, feature: Feature, phase: Phase) -> dict[str, Any]:
     happened = events(database, "phase_id = ?", [phase.id], order=f"id DESC LIMIT {_MOST_EVENTS}")
     lease = _lease(feature, phase)
     return {
         "phase": queue_row(database, feature, phase),
+        "may_steer": board.may_steer(database, feature),
         "title": feature.title,
         "repository": feature.place,
         "commands": phase.command_lines,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 from typing import Annotated
 
@@ -12,13 +13,14 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from adw_worktree.board.contents.board import Board, Here
 from adw_worktree.board.contents.followed_log import FollowedLog
 from adw_worktree.board.contents.live import Listener
-from adw_worktree.board.contents.rows import find_queued
 from adw_worktree.errors import AdwError, UsageError
 from adw_worktree.orchestration.store.records import attempts
 
 router = APIRouter()
 _MOST_CHARACTERS = 4096
 _MOST_LOGS = 8
+SESSION_OVER = 4401
+"""Why a connection is closed: its user has logged out, or has another role."""
 
 
 @router.websocket("/ws/queue")
@@ -32,15 +34,17 @@ async def follow_queue(
     A client may send `{"type": "subscribe", "log": "login.3"}`, and `unsubscribe`.
     """
     await socket.accept()
-    listener = board.live.listen()
+    listener = board.live.listen(board.visitor)
     talk = _Talk(socket, board)
     try:
-        for message in await board.live.missed(seen):
+        for message in await board.live.missed(board.visitor.viewer, seen):
             await talk.send(message)
         async with asyncio.TaskGroup() as tasks:
             hearing = tasks.create_task(talk.hear())
             telling = tasks.create_task(_tell(talk, board, listener))
+            ending = tasks.create_task(_end_in_time(talk, board, listener))
             hearing.add_done_callback(lambda _: telling.cancel())
+            hearing.add_done_callback(lambda _: ending.cancel())
     except* WebSocketDisconnect:
         pass
     finally:
@@ -52,8 +56,18 @@ async def _tell(talk: _Talk, board: Board, listener: Listener) -> None:
     while True:
         message = await listener.take()
         if message is None:
-            [message] = await board.live.missed(None)
+            await talk.look_again()
+            [message] = await board.live.missed(board.visitor.viewer, None)
         await talk.send(message)
+
+
+async def _end_in_time(talk: _Talk, board: Board, listener: Listener) -> None:
+    """Close the connection once the session is over that it was opened with."""
+    expires = board.visitor.expires
+    seconds = expires - time.time() if expires is not None else None
+    with suppress(TimeoutError):
+        await asyncio.wait_for(listener.cut.wait(), seconds)
+    await talk.close()
 
 
 class _Talk:
@@ -84,6 +98,21 @@ class _Talk:
             except AdwError as exc:
                 await self.send(json.dumps({"type": "error", "data": exc.as_document()}))
 
+    async def close(self) -> None:
+        """Tell the client that its session is over, and send nothing more."""
+        async with self._sending:
+            with suppress(RuntimeError):
+                await self._socket.close(SESSION_OVER)
+
+    async def look_again(self) -> None:
+        """Follow no log any more that may not be seen any more."""
+        for name, task in list(self._logs.items()):
+            try:
+                await asyncio.to_thread(self._last_attempt, name)
+            except AdwError:
+                task.cancel()
+                del self._logs[name]
+
     async def end(self) -> None:
         """Follow no log any more."""
         for task in self._logs.values():
@@ -109,7 +138,7 @@ class _Talk:
 
     def _last_attempt(self, name: str) -> str:
         with self._board.store() as database:
-            _, phase = find_queued(database, name)
+            _, phase = self._board.phase(database, name)
             tried = attempts(database, "phase_id = ?", [phase.id])
         if not tried:
             raise UsageError(f"{name} has not run yet", hint="subscribe once it runs")

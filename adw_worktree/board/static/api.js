@@ -23,6 +23,8 @@ async function request(method, path, body) {
     throw new Failure(0, { code: "unreachable", message: "The board cannot be reached.", hint: null });
   }
   const document = await answer.json();
+  // The session is over. The server answers this very address with the way in.
+  if (answer.status === 401 && document.error.code === "no-key") location.reload();
   if (!answer.ok) throw new Failure(answer.status, document.error, document);
   return document;
 }
@@ -30,3 +32,5 @@ async function request(method, path, body) {
 export const get = (path) => request("GET", path);
 export const post = (path, body) => request("POST", path, body);
 export const patch = (path, body) => request("PATCH", path, body);
+export const put = (path, body) => request("PUT", path, body);
+export const remove = (path) => request("DELETE", path);

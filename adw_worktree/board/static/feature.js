@@ -5,6 +5,7 @@ import { Failure, get, patch, post } from "./api.js";
 import { live } from "./live.js";
 import { Action, Dialog, Elapsed, Foreign, Heading, Problem, State, kept, useLive, useTitle } from "./parts.js";
 import { Graph } from "./graph.js";
+import { Share } from "./people.js";
 import { money, progress, short } from "./words.js";
 
 const PRIORITIES = [[10, "urgent"], [50, "normal"], [90, "background"]];
@@ -32,10 +33,18 @@ export function FeatureView({ name, home }) {
         && html`, <span class="cost">${money(feature.cost)}</span>`}</p>
     <${Landing} feature=${feature} />
     ${detail.description && html`<p class="description"><${Foreign}>${short(detail.description, 2000)}<//></p>`}
-    ${!home?.read_only && html`<${Steering} feature=${feature} />`}
+    ${detail.owner && html`<p class="hint">It is <${Foreign}>${detail.owner}<//>'s.</p>`}
+    ${!home?.read_only && html`<div class="buttons">
+      ${detail.may_steer && html`<${Steering} feature=${feature} home=${home} />`}
+      ${isOwn(detail, home) && html`<${Share} feature=${feature} />`}</div>`}
     <h2>Phases</h2>
     ${phases.length > 0 ? html`<${Graph} phases=${phases} /><${PhaseTable} phases=${phases} />`
       : html`<${Drafting} feature=${feature} />`}`;
+}
+
+function isOwn(detail, home) {
+  const user = home?.user;
+  return Boolean(user) && (user.role === "admin" || user.address === detail.owner);
 }
 
 function Drafting({ feature }) {
@@ -48,6 +57,8 @@ function Landing({ feature }) {
   const lines = [];
   if (feature.landing?.startsWith("https://")) {
     lines.push(html`pull request: <a href=${feature.landing} rel="noreferrer">${feature.landing}</a>`);
+  } else if (feature.landing === "landed") {
+    lines.push("It has landed.");
   } else if (feature.landing) {
     lines.push(html`landing: <${Foreign}>${feature.landing}<//>`);
   }
@@ -55,12 +66,12 @@ function Landing({ feature }) {
   return lines.map((line, index) => html`<p key=${index}>${line}</p>`);
 }
 
-function Steering({ feature }) {
+function Steering({ feature, home }) {
   const to = (action) => () => post(`/planned-features/${feature.feature_id}/${action}`);
   const { status, phases } = feature;
   const isOver = status === "completed" || status === "cancelled";
   return html`<div class="buttons" role="group" aria-label="Steer the feature">
-    ${status === "added" && (Object.keys(phases).length > 0 ? html`<${Start} feature=${feature} />`
+    ${status === "added" && (Object.keys(phases).length > 0 ? html`<${Start} feature=${feature} home=${home} />`
       : feature.drafting !== "running" && html`<${Action} class="main"
         run=${to("generate-implementation")}>Draft a plan<//>`)}
     ${status === "running" && html`<${Action} run=${to("pause")}>Pause<//>`}
@@ -70,7 +81,7 @@ function Steering({ feature }) {
     ${!isOver && html`<${Priority} feature=${feature} />`}</div>`;
 }
 
-function Start({ feature }) {
+function Start({ feature, home }) {
   const [asks, setAsks] = useState(null);
   const start = async (approve) => {
     try {
@@ -86,7 +97,8 @@ function Start({ feature }) {
   return html`<${Action} run=${() => start(null)} class="main">Start<//>
     ${asks && html`<${Dialog} title=${`${feature.slug} asks to run`} close=${() => setAsks(null)}>
       <pre class="asks">${asks.asks.join("\n")}</pre>
-      <p>It runs as you, on this machine.</p>
+      <p>${home?.user ? "It runs as whoever runs the board, on its machine."
+        : "It runs as you, on this machine."}</p>
       <div class="buttons"><${Action} run=${() => start(asks.digest)} class="main">Approve and start<//>
         <button type="button" onClick=${() => setAsks(null)}>Not now</button></div><//>`}`;
 }

@@ -19,7 +19,7 @@ export function FeaturesView({ home }) {
   return html`<${Heading}>Features<//>
     ${needing.length > 0 && html`<section aria-labelledby="needs"><h2 id="needs">Needs you</h2>
       <ul class="needs">${needing.map((phase) => html`<${Need} key=${phase.queue_id}
-        phase=${phase} />`)}</ul></section>`}
+        phase=${phase} home=${home} />`)}</ul></section>`}
     <div class="columns">${COLUMNS.map(([name, title]) => {
       const here = features.filter((one) => columnOf(one) === name);
       return html`<section key=${name} class="column" aria-labelledby=${"column-" + name}>
@@ -30,11 +30,11 @@ export function FeaturesView({ home }) {
     ${home && !home.read_only && html`<${PlanDrop} repositories=${home.repositories} />`}`;
 }
 
-function Need({ phase }) {
+function Need({ phase, home }) {
   return html`<li><a href=${`/phases/${encodeURIComponent(phase.name)}`}>${phase.name}</a>
     <${State} row=${phase} /> <${Foreign} class="title">${short(phase.title, 120)}<//>
     <${Foreign} class="why">${short(needsOf(phase), 200)}<//>
-    ${phase.status === "failed" && html`<${Action}
+    ${phase.status === "failed" && !home?.read_only && html`<${Action}
       run=${() => post(`/queue/${phase.queue_id}/retry`)}>Retry ${phase.name}<//>`}</li>`;
 }
 

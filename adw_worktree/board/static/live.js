@@ -1,8 +1,11 @@
 // What the board knows, kept up to date by its WebSocket. A connection that was cut comes back by
 // itself, and asks for what came after the last event that was seen.
 
+import { get } from "./api.js";
+
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 10000;
+const SESSION_OVER = 4401;
 
 export class Live {
   constructor() {
@@ -28,8 +31,14 @@ export class Live {
     });
   }
 
+  stop() {
+    const socket = this.socket;
+    this.socket = null;
+    socket.close();
+  }
+
   reconnect() {
-    if (this.connected || this.socket.readyState === WebSocket.CONNECTING) return;
+    if (this.socket === null || this.connected || this.socket.readyState === WebSocket.CONNECTING) return;
     clearTimeout(this.timer);
     this.connect();
   }
@@ -46,9 +55,13 @@ export class Live {
       this.changed();
     };
     socket.onmessage = (event) => this.take(JSON.parse(event.data));
-    socket.onclose = () => {
+    let opened = false;
+    socket.addEventListener("open", () => { opened = true; });
+    socket.onclose = (event) => {
       if (this.socket !== socket) return;
       this.connected = false;
+      // Why it was refused, a browser does not tell: an answer to a request does, if it is that.
+      if (event.code === SESSION_OVER || !opened) get("/home").catch(() => {});
       this.timer = setTimeout(() => this.connect(), this.wait);
       this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
       this.changed();

@@ -10,6 +10,8 @@ import { PhaseView } from "./phase.js";
 import { SlotsView } from "./slots.js";
 import { InsightView } from "./insight.js";
 import { ApiView } from "./apiview.js";
+import { LoginView, RegisterView } from "./login.js";
+import { PeopleView } from "./people.js";
 
 const VIEWS = [
   [/^\/$/, FeaturesView, "Features"],
@@ -17,9 +19,13 @@ const VIEWS = [
   [/^\/phases\/([^/]+)$/, PhaseView, "Features"],
   [/^\/slots$/, SlotsView, "Slots"],
   [/^\/insight$/, InsightView, "Insight"],
+  [/^\/people$/, PeopleView, "People"],
   [/^\/docs$/, ApiView, "API"],
 ];
 const MENU = [["/", "Features"], ["/slots", "Slots"], ["/insight", "Insight"], ["/docs", "API"]];
+const PEOPLE = [["/people", "People"]];
+// They are there for who has no key yet, so that nothing else can be shown.
+const ENTRIES = { "/login": LoginView, "/register": RegisterView };
 
 function useAddress() {
   const [address, set] = useState(location.pathname);
@@ -56,7 +62,7 @@ function Board() {
   return html`
     <a class="skip" href="#main">Skip to the content</a>
     <header><span class="brand">adw-worktree</span>
-      <nav aria-label="Views">${MENU.map(([to, word]) => html`<a key=${to} href=${to}
+      <nav aria-label="Views">${[...MENU, ...(home?.user ? PEOPLE : [])].map(([to, word]) => html`<a key=${to} href=${to}
         aria-current=${word === area ? "page" : undefined}>${word}</a>`)}</nav>
       <span class=${"connection " + (board.connected ? "live" : "cut")} role="status">
         ${board.connected ? "live" : board.ready ? "connecting again…" : "connecting…"}</span>
@@ -67,7 +73,13 @@ function Board() {
     </main>`;
 }
 
-live.start();
+function Entry({ view }) {
+  return html`<header><span class="brand">adw-worktree</span></header>
+    <main id="main" tabindex="-1"><${view} /></main>`;
+}
+
+const entry = ENTRIES[location.pathname];
 const place = document.getElementById("board");
 place.textContent = "";
-render(html`<${Board} />`, place);
+if (!entry) live.start();
+render(entry ? html`<${Entry} view=${entry} />` : html`<${Board} />`, place);

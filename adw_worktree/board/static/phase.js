@@ -41,7 +41,7 @@ export function PhaseView({ name, home }) {
     ${phase.error_message && html`<p class="why"><${Foreign}>${short(phase.error_message, 2000)}<//></p>`}
     ${detail.worktree && html`<p><${Ports} ports=${detail.ports} />
       <span class="go">to go there: <code>adw cd ${phase.adw_id}</code></span></p>`}
-    ${!home?.read_only && html`<${Steering} phase=${phase} />`}
+    ${!home?.read_only && detail.may_steer && html`<${Steering} phase=${phase} />`}
     <div class="tabs" role="tablist" aria-label="About the phase" onKeyDown=${(event) => move(event, tab, setTab)}>
       ${TABS.map(([one, word]) => html`<button key=${one} type="button" role="tab" id=${"tab-" + one}
         aria-selected=${one === tab} aria-controls="panel" tabindex=${one === tab ? 0 : -1}

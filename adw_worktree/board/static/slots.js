@@ -21,13 +21,14 @@ export function SlotsView() {
 
 function Map({ pool }) {
   const held = new globalThis.Map(pool.held.map((one) => [one.slot, one]));
+  const others = new Set(pool.others);
   const blocked = new Set(pool.blocked.map((one) => one.slot));
   const slots = [...Array(pool.total).keys()];
   return html`<div class="map" role="img" aria-label=${`${pool.allocated} of ${pool.total} slots`}>
     ${slots.map((slot) => {
       const one = held.get(slot);
       const kind = one ? (one.listening.length ? "listening" : "held") : blocked.has(slot)
-        ? "blocked" : "free";
+        ? "blocked" : others.has(slot) ? "held" : "free";
       return html`<span key=${slot} class=${"slot " + kind} title=${one ? `${slot}: ${one.adw_id}`
         : `${slot}: ${kind}`}>${slot}</span>`;
     })}</div>

@@ -12,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
+    from adw_worktree.board.wanted import Tls
+
 EPILOG = """\
 examples:
   adw-worktree board                # prints the link that opens it, and serves it until Ctrl-C
@@ -19,12 +21,18 @@ examples:
   adw-worktree board --read-only    # shows everything, changes nothing
   adw-worktree board token          # what programs send: Authorization: Bearer TOKEN
   adw-worktree board hook-secret    # what reports of workflows are signed with
+  adw-worktree board --users        # people log in; the first one becomes its admin
+  adw-worktree board invite         # prints a link with which somebody else can register
+  adw-worktree board --users --address https://board.example.com    # behind a proxy with TLS
 
 A link is good for one browser, for ten minutes. While a board runs, the command prints a new link
-to it. Who can read your files can use the board, and so run programs as you; nobody else can."""
+to it. Who can read your files can use the board, and so run programs as you; nobody else can,
+unless you invite them to a board with users."""
 
 _LIBRARIES = {
+    "argon2-cffi": "argon2",
     "fastapi": "fastapi",
+    "limits": "limits",
     "prometheus-client": "prometheus_client",
     "PyJWT": "jwt",
     "uvicorn": "uvicorn",
@@ -34,7 +42,9 @@ _LIBRARIES = {
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("action", nargs="?", choices=["token", "hook-secret"], help="print it")
+    parser.add_argument(
+        "action", nargs="?", choices=["token", "hook-secret", "invite"], help="print it"
+    )
     parser.add_argument("--open", action="store_true", help="open it in the browser")
     parser.add_argument(
         "--port", type=int, metavar="N", help="default: 9400; 0 takes any that is free"
@@ -43,12 +53,32 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--log-json", action="store_true", help="log each request and event as a line of JSON"
     )
     parser.add_argument("--read-only", action="store_true", help="change nothing")
+    parser.add_argument("--users", action="store_true", help="have people log in")
+    parser.add_argument(
+        "--role", choices=["admin", "member", "viewer"], help="of who is invited; default: member"
+    )
+    parser.add_argument(
+        "--open-registration", action="store_true", help="let everybody register who reaches it"
+    )
+    parser.add_argument("--host", metavar="ADDRESS", help="what it listens on; default: 127.0.0.1")
+    parser.add_argument(
+        "--address", metavar="URL", help="where browsers reach it, through a proxy or by a name"
+    )
+    parser.add_argument(
+        "--proxy", metavar="ADDRESS", help="a proxy that is believed; default: 127.0.0.1"
+    )
+    parser.add_argument("--tls-cert", metavar="FILE", help="a certificate, with its chain")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key")
 
 
 def run(args: Namespace) -> Outcome:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UsageError("--port takes a number from 0 to 65535", hint="9400 is the default")
+    if args.role is not None and args.action != "invite":
+        raise UsageError("--role is for an invitation", hint="adw-worktree board invite")
     require_libraries()
+    if args.action == "invite":
+        return _invite(args)
     if args.action is not None:
         from adw_worktree.board.access.keys import load_keys
 
@@ -73,26 +103,65 @@ def require_libraries() -> None:
         )
 
 
+def _invite(args: Namespace) -> Outcome:
+    from contextlib import closing
+
+    from adw_worktree.board.access.accounts import invitation
+    from adw_worktree.board.access.places import invitation_link
+    from adw_worktree.board.serve import board_that_runs
+    from adw_worktree.orchestration.store.opening import open_store
+
+    running = board_that_runs(state_directory())
+    if not running.users:
+        raise UsageError("the board has no users", hint="adw-worktree board --users")
+    with closing(open_store(state_directory())) as database:
+        made = invitation(database, args.role or "member")
+    link = invitation_link(running.address, made.text)
+    return Outcome({"link": link, "expires_at": made.expires_at}, link, exact=True)
+
+
+def _tls(args: Namespace) -> Tls | None:
+    from pathlib import Path
+
+    from adw_worktree.board.wanted import Tls
+
+    if (args.tls_cert is None) != (args.tls_key is None):
+        raise UsageError("--tls-cert and --tls-key belong together", hint="give both")
+    return None if args.tls_cert is None else Tls(Path(args.tls_cert), Path(args.tls_key))
+
+
 def _serve(args: Namespace) -> Outcome:
-    from adw_worktree.board.serve import Wanted, serve
+    from adw_worktree.board.serve import serve
+    from adw_worktree.board.wanted import LOOPBACK, Wanted
     from adw_worktree.project import project_around
 
     project = project_around(args.directory)
     home = None if project is None else project.repo.home
     gc.enable()  # switched off for commands that are over soon
 
-    def announce(link: str, *, is_new: bool) -> None:
-        if is_new:
-            print_event({"ok": True, "link": link} if args.json else f"the board: {link}")
+    def announce(link: str, port: int | None = None) -> None:
+        if port is not None:
+            event = {"ok": True, "link": link, "port": port}
+            print_event(event if args.json else f"the board: {link}")
         if args.open:
             import webbrowser
 
             webbrowser.open(link)
 
-    link = serve(
-        state_directory(), Wanted(args.port, args.read_only, home, args.log_json), announce
+    wanted = Wanted(
+        port=args.port,
+        read_only=args.read_only,
+        home=home,
+        log_json=args.log_json,
+        users=args.users,
+        is_open=args.open_registration,
+        host=args.host or LOOPBACK,
+        address=args.address,
+        proxies=args.proxy or LOOPBACK,
+        tls=_tls(args),
     )
+    link = serve(state_directory(), wanted, announce)
     if link is None:
         return Outcome({})
-    announce(link, is_new=False)
+    announce(link)
     return Outcome({"link": link}, f"a board runs; a new link to it: {link}", exact=True)

@@ -14,6 +14,7 @@ from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.deliveries import subscribe
 from adw_worktree.orchestration.store.events import append, now
 from adw_worktree.orchestration.store.records import Feature, Phase, features, phases
+from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -31,6 +32,8 @@ class Origin(NamedTuple):
     plan_path: str
     plan_text: str
     owner: str
+    user_id: int | None = None
+    """The user of a board who adds it, if any."""
 
 
 class Planned(NamedTuple):
@@ -225,6 +228,7 @@ def _insert_feature(
         "repository": origin.repository,
         "place": origin.place,
         "owner": origin.owner,
+        "user_id": origin.user_id,
         "status": status,
         "created_at": now(),
     }
@@ -305,28 +309,32 @@ def description_of(database: Database, feature: Feature) -> str:
     return str(text)
 
 
-def find_feature(database: Database, name: str) -> Feature:
+def find_feature(database: Database, name: str, viewer: Viewer = OWNER) -> Feature:
     """Return the feature called `name`, its id or its slug; of several, the newest.
 
-    Raises UnknownPhase.
+    Raises UnknownPhase, also if `viewer` may not see it.
     """
     # An id of a later store may have more digits than the database can count.
     number = int(name) if re.fullmatch(r"[0-9]{1,15}", name) else -1
-    found = features(database, "id = ? OR slug = ?", [number, name])
+    seen, who = viewer.sees("id")
+    found = features(database, f"(id = ? OR slug = ?) AND {seen}", [number, name, *who])
     exact = [one for one in found if one.id == number]
     if not found:
         raise UnknownPhase(f"there is no feature {name!r}", hint="adw-worktree feature list")
     return (exact or found)[-1]
 
 
-def find_phase(database: Database, name: str) -> tuple[Feature, Phase]:
-    """Return the phase called `name`, `FEATURE.NUMBER`, and its feature. Raises UnknownPhase."""
+def find_phase(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[Feature, Phase]:
+    """Return the phase called `name`, `FEATURE.NUMBER`, and its feature.
+
+    Raises UnknownPhase, also if `viewer` may not see it.
+    """
     before, _, number = name.rpartition(".")
     if not before or not re.fullmatch(r"[0-9]{1,9}", number):
         raise UnknownPhase(
             f"{name!r} names no phase", hint="name it FEATURE.NUMBER, such as login.3"
         )
-    feature = find_feature(database, before)
+    feature = find_feature(database, before, viewer)
     found = phases(database, "feature_id = ? AND phase_number = ?", [feature.id, int(number)])
     if not found:
         raise UnknownPhase(

@@ -45,6 +45,8 @@ class Feature(NamedTuple):
     """Where the issues of its phases are: `file`, or `github`, too."""
     drafting: str | None
     """Of one that has no plan yet: `running` while an agent drafts it, or `failed: ` and why."""
+    user_id: int | None
+    """The user of a board whose it is; None if it was added elsewhere."""
     created_at: str
     ended_at: str | None
 

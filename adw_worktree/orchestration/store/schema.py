@@ -201,7 +201,42 @@ _DRAFTS = """
 ALTER TABLE features ADD COLUMN drafting TEXT;
 """
 
-MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS, _PLANS, _DRAFTS)
+_USERS = """
+CREATE TABLE users (
+    id {serial_key},
+    address TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL,
+    password TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    created_at TEXT NOT NULL
+);
+CREATE TABLE invitations (
+    digest TEXT PRIMARY KEY,
+    role TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+ALTER TABLE features ADD COLUMN user_id BIGINT REFERENCES users (id);
+CREATE INDEX features_of_user ON features (user_id) WHERE user_id IS NOT NULL;
+CREATE TABLE shares (
+    feature_id BIGINT NOT NULL REFERENCES features (id),
+    user_id BIGINT NOT NULL REFERENCES users (id),
+    may TEXT NOT NULL,
+    PRIMARY KEY (feature_id, user_id)
+);
+CREATE INDEX shares_of_user ON shares (user_id);
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    expires DOUBLE PRECISION NOT NULL,
+    count BIGINT NOT NULL
+);
+CREATE TABLE generations (
+    user_id BIGINT PRIMARY KEY REFERENCES users (id),
+    feature_id BIGINT NOT NULL REFERENCES features (id),
+    at TEXT NOT NULL
+);
+"""
+
+MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS, _PLANS, _DRAFTS, _USERS)
 """The statements that lead from each version to the next."""
 
 

@@ -1,0 +1,153 @@
+"""Users of a board: their passwords and their sessions.
+
+What holds here: neither the answer to a log-in nor its time tells whether an address has an
+account. A session is a JWT of twelve hours; the store says whether its epoch is still its user's,
+so that a log-out ends all of a user's sessions at once, on every host.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from typing import NamedTuple
+
+import jwt
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from adw_worktree.board.access.visitor import Visitor
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import as_text
+from adw_worktree.orchestration.store.users import (
+    Role,
+    User,
+    change_user,
+    invite,
+    user_by_address,
+    user_by_id,
+)
+
+SESSION_SECONDS = 12 * 3600
+RENEWED_SECONDS = 3600
+"""A session that is used gets a new one after this time."""
+INVITATION_SECONDS = 7 * 24 * 3600
+_ALGORITHM = "HS256"
+_AUDIENCE = "user"
+# Each takes 64 MiB while it is computed, which is the point of it.
+_hashing = threading.BoundedSemaphore(2)
+_hasher = PasswordHasher()
+
+
+class Session(NamedTuple):
+    """What a user shows from now on."""
+
+    token: str
+    expires: float
+    """In seconds since 1970."""
+
+
+class Accounts(NamedTuple):
+    """What signs and reads the sessions of users."""
+
+    secret: str
+    """Of the board."""
+    is_open: bool = False
+    """Whether anybody who reaches the board may register."""
+    clock: Callable[[], float] = time.time
+
+    def session(self, user: User) -> Session:
+        """Return a new session of a user."""
+        now = int(self.clock())
+        claims = {
+            "aud": _AUDIENCE,
+            "sub": str(user.id),
+            "epoch": user.epoch,
+            "iat": now,
+            "exp": now + SESSION_SECONDS,
+        }
+        return Session(jwt.encode(claims, self._key, algorithm=_ALGORITHM), now + SESSION_SECONDS)
+
+    def visitor(self, database: Database, token: str) -> Visitor | None:
+        """Return whose session that is; None if it is forged, over or revoked."""
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],
+                audience=_AUDIENCE,
+                options={"require": ["exp", "sub", "iat", "epoch"], "verify_exp": False,
+                         "verify_iat": False},
+            )  # fmt: skip
+        except jwt.PyJWTError:
+            return None
+        expires, number = claims["exp"], claims["sub"]
+        is_over = not isinstance(expires, int) or expires <= self.clock()
+        if is_over or not (number.isascii() and number.isdigit() and len(number) < 16):
+            return None
+        user = user_by_id(database, int(number))
+        if user is None or user.role == "closed" or user.epoch != claims["epoch"]:
+            return None
+        return Visitor(user, expires)
+
+    @property
+    def _key(self) -> str:
+        """What signs sessions: the secret itself signs links, which are no sessions."""
+        return hmac.new(self.secret.encode(), b"users", sha256).hexdigest()
+
+
+class Invitation(NamedTuple):
+    """What lets somebody register."""
+
+    text: str
+    expires_at: str
+
+
+def invitation(database: Database, role: Role) -> Invitation:
+    """Return a new invitation, which is good for one account within a week."""
+    text = secrets.token_urlsafe(24)
+    until = as_text(datetime.fromtimestamp(time.time() + INVITATION_SECONDS, UTC))
+    invite(database, digest_of(text), role, until)
+    return Invitation(text, until)
+
+
+def digest_of(text: str) -> str:
+    """Return what the store keeps of an invitation: it does not make one of it."""
+    return sha256(text.encode()).hexdigest()
+
+
+def hashed(password: str) -> str:
+    """Return what is kept of a password."""
+    with _hashing:
+        return _hasher.hash(password)
+
+
+def is_password(kept: str, password: str) -> bool:
+    """Return whether that is the password of which `kept` is the hash."""
+    with _hashing:
+        try:
+            return _hasher.verify(kept, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def logged_in(database: Database, address: str, password: str) -> User | None:
+    """Return the user who knows the password; None, after the same time, if there is none."""
+    user = user_by_address(database, address)
+    kept = user.password if user is not None else _password_of_nobody()
+    is_right = is_password(kept, password)
+    if user is None or not is_right or user.role == "closed":
+        return None
+    if _hasher.check_needs_rehash(kept):
+        return change_user(database, user, password=hashed(password))
+    return user
+
+
+@cache
+def _password_of_nobody() -> str:
+    return hashed(secrets.token_hex(16))

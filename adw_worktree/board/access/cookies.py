@@ -1,0 +1,31 @@
+"""The cookie that keeps a browser in."""
+
+from __future__ import annotations
+
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+
+from adw_worktree.board.access.places import Place
+
+
+def read_cookie(headers: Headers, place: Place) -> str:
+    """Return what a browser shows; an empty text if it shows nothing."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(place.cookie)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""
+
+
+def set_cookie(answer: Response, place: Place, key: str, seconds: int) -> None:
+    """Have a browser show `key` for so long: to nobody else, and for no other page."""
+    answer.set_cookie(
+        place.cookie,
+        key,
+        max_age=seconds,
+        httponly=True,
+        samesite="strict",
+        secure=place.is_secure,
+    )

@@ -1,0 +1,23 @@
+"""What the board does not do for somebody, with the status of the answer."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException
+
+
+class Denied(HTTPException):
+    """A refusal that only the board knows."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
+        super().__init__(status, message)
+        self.code, self.hint = code, hint
+
+
+class TooMany(Denied):
+    """Something came too often."""
+
+    def __init__(self, what: str, seconds: int) -> None:
+        super().__init__(
+            429, "too-many", f"there were too many {what}", f"wait for {seconds} seconds"
+        )
+        self.headers = {"Retry-After": str(seconds)}

@@ -1,0 +1,163 @@
+"""The people who use a board together: users, the invitations that make them, and their limits.
+
+What holds here: a session is of one epoch of its user. Whatever should end a user's sessions (a
+log-out, another password, another role) counts the epoch up, in the transaction that does it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.events import now
+from adw_worktree.system.named_tuple import NamedTuple
+
+Role = Literal["admin", "member", "viewer", "closed"]
+"""An admin sees and does all; a viewer changes nothing; a closed account does not come in."""
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class User(NamedTuple):
+    """Somebody who can log in."""
+
+    id: int
+    address: str
+    """A mail address, in lower case."""
+    role: Role
+    password: str
+    """Its hash."""
+    epoch: int
+    created_at: str
+
+
+def find_users(
+    database: Database, where: str = "1 = 1", values: tuple[str | int, ...] = ()
+) -> list[User]:
+    """Return the users that `where` selects, the oldest first."""
+    columns = ", ".join(User._fields)
+    rows = database.execute(f"SELECT {columns} FROM users WHERE {where} ORDER BY id", values)
+    return [
+        User(
+            int(str(row[0])), str(row[1]), _role(row[2]), str(row[3]), int(str(row[4])), str(row[5])
+        )
+        for row in rows
+    ]
+
+
+def user_by_id(database: Database, user_id: int) -> User | None:
+    """Return a user; None if there is none."""
+    return next(iter(find_users(database, "id = ?", (user_id,))), None)
+
+
+def user_by_address(database: Database, address: str) -> User | None:
+    """Return the user of a mail address, however it is written; None if there is none."""
+    return next(iter(find_users(database, "address = ?", (address.lower(),))), None)
+
+
+def has_admin(database: Database) -> bool:
+    """Return whether anybody could invite others."""
+    return bool(find_users(database, "role = 'admin'"))
+
+
+def invite(database: Database, digest: str, role: Role, expires_at: str) -> None:
+    """Keep an invitation: one account of that role, until then. `digest` is that of its text."""
+    with database.transaction():
+        database.execute("DELETE FROM invitations WHERE expires_at < ?", [now()])
+        database.execute(
+            "INSERT INTO invitations (digest, role, expires_at) VALUES (?, ?, ?)",
+            [digest, role, expires_at],
+        )
+
+
+def register(
+    database: Database, address: str, password: str, invitation: str | None
+) -> User | None:
+    """Make an account, of the role that the invitation with that digest is for.
+
+    Without an invitation, for those who may do so, it is a member's. Returns None if the
+    invitation is none, was used or is over, or if the address has an account.
+    """
+    with database.transaction():
+        if user_by_address(database, address) is not None:
+            return None
+        role: Role = "member"
+        if invitation is not None:
+            taken = database.execute(
+                "DELETE FROM invitations WHERE digest = ? AND expires_at >= ? RETURNING role",
+                [invitation, now()],
+            )
+            if not taken:
+                return None
+            role = _role(taken[0][0])
+        database.execute(
+            "INSERT INTO users (address, role, password, epoch, created_at) VALUES (?, ?, ?, 1, ?)",
+            [address.lower(), role, password, now()],
+        )
+        return user_by_address(database, address)
+
+
+def change_user(
+    database: Database, user: User, *, role: Role | None = None, password: str | None = None
+) -> User:
+    """Give a user another role or password, and end all of the user's sessions."""
+    with database.transaction():
+        database.execute(
+            "UPDATE users SET role = COALESCE(?, role), password = COALESCE(?, password),"
+            " epoch = epoch + 1 WHERE id = ?",
+            [role, password, user.id],
+        )
+        [present] = find_users(database, "id = ?", (user.id,))
+        return present
+
+
+def _role(value: object) -> Role:
+    return next(one for one in ROLES if one == value)
+
+
+# ---- limits ------------------------------------------------------------------------------------
+
+
+def count_up(database: Database, name: str, expires: float, amount: int, at: float) -> int:
+    """Count something up that is forgotten at a time, and return how often it was by then.
+
+    Both times are in seconds since 1970. A counter that is over begins anew.
+    """
+    with database.transaction():
+        database.execute("DELETE FROM counters WHERE expires <= ?", [at])
+        [[count]] = database.execute(
+            "INSERT INTO counters (name, expires, count) VALUES (?, ?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET count = counters.count + excluded.count RETURNING count",
+            [name, expires, amount],
+        )
+        return int(str(count))
+
+
+def counter(database: Database, name: str, at: float) -> tuple[int, float]:
+    """Return how far a counter is, and when it is forgotten; of one that is over, 0 and `at`."""
+    found = database.execute(
+        "SELECT count, expires FROM counters WHERE name = ? AND expires > ?", [name, at]
+    )
+    return (int(str(found[0][0])), float(str(found[0][1]))) if found else (0, at)
+
+
+def forget_counter(database: Database, name: str) -> None:
+    """Begin a counter anew."""
+    with database.transaction():
+        database.execute("DELETE FROM counters WHERE name = ?", [name])
+
+
+def begin_generation(database: Database, user_id: int, feature_id: int) -> None:
+    """Note which feature's plan a user has an agent draft."""
+    with database.transaction():
+        database.execute(
+            "INSERT INTO generations (user_id, feature_id, at) VALUES (?, ?, ?)"
+            " ON CONFLICT (user_id) DO UPDATE SET feature_id = excluded.feature_id,"
+            " at = excluded.at",
+            [user_id, feature_id, now()],
+        )
+
+
+def last_generation(database: Database, user_id: int) -> tuple[int, str] | None:
+    """Return which feature's plan a user had drafted last, and when that began; None if none."""
+    found = database.execute("SELECT feature_id, at FROM generations WHERE user_id = ?", [user_id])
+    return (int(str(found[0][0])), str(found[0][1])) if found else None
