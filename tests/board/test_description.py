@@ -27,6 +27,18 @@ _ADDS = "/api/v1/planned-features$"
 def test_the_description_of_the_api_is_true(board: BoardProcess, adw: Adw, what: list[str]) -> None:
     start(adw, "x", phase(1), phase(2, "exit 1", attempts=1))
     work(adw)
+    hold(board, adw, what)
+
+
+@pytest.mark.thorough
+def test_so_it_is_where_there_are_users(users_board: BoardProcess, adw: Adw) -> None:
+    start(adw, "x", phase(1))
+    work(adw)
+    hold(users_board, adw, ["--include-path-regex", "auth|users|invitations|shares"])
+
+
+def hold(board: BoardProcess, adw: Adw, what: list[str]) -> None:
+    """Hold that what the API answers is what it says of itself."""
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{board.address}/openapi.json"),

@@ -62,6 +62,7 @@ RULES = {
     "GET /metrics": ADMIN,
     "GET /api/v1/users": ADMIN,
     "PATCH /api/v1/users/{user_id}": ADMIN,
+    "POST /api/v1/users/{user_id}/reset": ADMIN,
     "POST /api/v1/invitations": ADMIN,
     "GET /api/v1/planned-features/{feature_id}": THEIRS,
     "GET /api/v1/planned-features/{feature_id}/shares": THEIRS,
@@ -364,6 +365,21 @@ def test_a_session_that_is_over_is_cut(users_board: BoardProcess, adw: Adw, way:
         ask(users_board, "/auth/login", {**log_in, "password": f"{PASSWORD}!"})
 
 
+@pytest.mark.thorough
+def test_a_user_has_so_many_connections_and_no_more(users_board: BoardProcess, adw: Adw) -> None:
+    me = register(users_board, adw, "me", link=users_board.link)
+    with ExitStack() as stack:
+        for _ in range(100):
+            stack.enter_context(users_board.following(token=me.token)).next()
+        with users_board.following(token=me.token) as told, pytest.raises(ConnectionClosed) as cut:
+            told.next()
+        assert cut.value.rcvd is not None
+        assert cut.value.rcvd.code == 1013
+        other = register(users_board, adw, "other")
+        with users_board.following(token=other.token) as told:
+            told.next()
+
+
 # ---- coming in ---------------------------------------------------------------------------------
 
 
@@ -391,6 +407,25 @@ def test_people_register_log_in_and_out(users_board: BoardProcess, adw: Adw) -> 
     assert adw.json("board")["link"] == users_board.address
     renewed = someone(ask(users_board, "/auth/renew", who=back.program))
     ask(users_board, "/auth/me", who=renewed.program, method="GET")
+
+
+def test_who_has_forgotten_the_password_gets_another(users_board: BoardProcess, adw: Adw) -> None:
+    admin = register(users_board, adw, "admin", link=users_board.link)
+    me, other = register(users_board, adw, "me"), register(users_board, adw, "other")
+    path = f"/users/{user(me.address).id}/reset"
+    link = ask(users_board, path, None, 201, who=admin.program).json()["link"]
+    new = f"{PASSWORD} anew"
+    body = {"address": me.address, "password": new, "invitation": invitation(link)}
+    for wrong in (other.address, "new@example.com"):
+        ask(users_board, "/auth/register", {**body, "address": wrong}, 409)
+    again = someone(ask(users_board, "/auth/register", body, 201))
+    assert again.address == me.address
+    ask(users_board, "/auth/me", None, 401, who=me.program, method="GET")
+    ask(users_board, "/auth/register", body, 409)
+    ask(users_board, "/auth/login", {"address": me.address, "password": new})
+    adw("board", "invite", "--for", "nobody@example.com", code=2)
+    link = adw.json("board", "invite", "--for", me.address)["link"]
+    ask(users_board, "/auth/register", {**body, "invitation": invitation(link)}, 201)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import as_text
 from adw_worktree.orchestration.store.users import (
+    Invitation,
     Role,
     User,
     change_user,
@@ -37,6 +38,7 @@ SESSION_SECONDS = 12 * 3600
 RENEWED_SECONDS = 3600
 """A session that is used gets a new one after this time."""
 INVITATION_SECONDS = 7 * 24 * 3600
+RESET_SECONDS = 24 * 3600
 _ALGORITHM = "HS256"
 _AUDIENCE = "user"
 # Each takes 64 MiB while it is computed, which is the point of it.
@@ -101,19 +103,23 @@ class Accounts(NamedTuple):
         return hmac.new(self.secret.encode(), b"users", sha256).hexdigest()
 
 
-class Invitation(NamedTuple):
-    """What lets somebody register."""
+class Invited(NamedTuple):
+    """The text of an invitation, and when it is over."""
 
     text: str
     expires_at: str
 
 
-def invitation(database: Database, role: Role) -> Invitation:
-    """Return a new invitation, which is good for one account within a week."""
+def invitation(database: Database, role: Role, user: User | None = None) -> Invited:
+    """Return a new invitation, which is good for one account within a week.
+
+    One for a `user` lets them have another password; it is good for a day.
+    """
     text = secrets.token_urlsafe(24)
-    until = as_text(datetime.fromtimestamp(time.time() + INVITATION_SECONDS, UTC))
-    invite(database, digest_of(text), role, until)
-    return Invitation(text, until)
+    seconds = INVITATION_SECONDS if user is None else RESET_SECONDS
+    until = as_text(datetime.fromtimestamp(time.time() + seconds, UTC))
+    invite(database, Invitation(digest_of(text), role, user and user.id, until))
+    return Invited(text, until)
 
 
 def digest_of(text: str) -> str:

@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 1000
 """Messages that a browser has not taken: one that sleeps gets a snapshot when it wakes."""
+_MOST_CONNECTIONS = 100
+"""Of one user."""
 _MOST_REPLAYED = 500
 _AT_ONCE = 500
 _MOST_OVER = 50
@@ -129,6 +131,12 @@ class Live:
     def followed_by(self) -> int:
         """How many browsers and programs listen."""
         return len(self._listeners)
+
+    def is_full_for(self, visitor: Visitor) -> bool:
+        """Return whether a user has more connections than a person could look at."""
+        user_id = visitor.user_id
+        mine = [one for one in self._listeners if one.visitor.user_id == user_id]
+        return user_id is not None and len(mine) >= _MOST_CONNECTIONS
 
     def listen(self, visitor: Visitor) -> Listener:
         """Return a listener that gets each message for it from now on, until `leave`."""

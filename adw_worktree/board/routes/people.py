@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse
 
+from adw_worktree.board.access import accounts
 from adw_worktree.board.access.accounts import invitation
 from adw_worktree.board.access.places import invitation_link
 from adw_worktree.board.contents.board import Board, Here
@@ -56,14 +57,25 @@ def set_role(board: Here, user_id: UserId, wanted: NewRole) -> JSONResponse:
         return JSONResponse(person(change_user(database, user, role=wanted.role)))
 
 
+@router.post("/users/{user_id}/reset", response_model=Invited, status_code=201)
+def reset(board: Here, user_id: UserId) -> JSONResponse:
+    """Return a link with which a user who has forgotten the password sets another, within a day."""
+    board.require_admin()
+    with board.store() as database:
+        user = user_by_id(database, user_id)
+        if user is None or user.role == "closed":
+            raise _unknown(str(user_id))
+        made = invitation(database, user.role, user)
+    return _invited(board, made)
+
+
 @router.post("/invitations", response_model=Invited, status_code=201)
 def invite(board: Here, wanted: Invite | None = None) -> JSONResponse:
     """Return a link with which one person can register, within a week."""
     board.require_admin()
     with board.store() as database:
         made = invitation(database, (wanted or Invite()).role)
-    link = invitation_link(board.place.address, made.text)
-    return JSONResponse({"link": link, "expires_at": made.expires_at}, 201)
+    return _invited(board, made)
 
 
 @router.get("/planned-features/{feature_id}/shares", response_model=list[ShareRow])
@@ -93,6 +105,11 @@ def unshare_feature(board: Here, feature_id: str, user_id: UserId) -> JSONRespon
         feature = _own_feature(board, database, feature_id)
         unshare(database, feature, user_id)
         return _shares(database, feature)
+
+
+def _invited(board: Board, made: accounts.Invited) -> JSONResponse:
+    link = invitation_link(board.place.address, made.text)
+    return JSONResponse({"link": link, "expires_at": made.expires_at}, 201)
 
 
 def _own_feature(board: Board, database: Database, name: str) -> Feature:

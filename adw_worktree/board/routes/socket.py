@@ -21,6 +21,7 @@ _MOST_CHARACTERS = 4096
 _MOST_LOGS = 8
 SESSION_OVER = 4401
 """Why a connection is closed: its user has logged out, or has another role."""
+TRY_LATER = 1013
 
 
 @router.websocket("/ws/queue")
@@ -34,6 +35,9 @@ async def follow_queue(
     A client may send `{"type": "subscribe", "log": "login.3"}`, and `unsubscribe`.
     """
     await socket.accept()
+    if board.live.is_full_for(board.visitor):
+        await socket.close(TRY_LATER)
+        return
     listener = board.live.listen(board.visitor)
     talk = _Talk(socket, board)
     try:

@@ -73,13 +73,21 @@ function Users({ me }) {
   };
   return html`<h2>Users</h2><${Problem} failure=${failure} />
     <div class="scroll" tabindex="0" role="region" aria-label="Users"><table><thead><tr>
-      <th scope="col">Address</th><th scope="col">Role</th></tr></thead>
+      <th scope="col">Address</th><th scope="col">Role</th><th scope="col">Password</th></tr></thead>
     <tbody>${users.map((user) => html`<tr key=${user.user_id}>
       <th scope="row"><${Foreign}>${user.address}<//></th>
       <td>${user.address === me ? user.role : html`<select aria-label=${`Role of ${user.address}`}
         value=${user.role} onChange=${change(user)}>${ROLES.map(([role]) =>
-          html`<option key=${role} value=${role}>${role}</option>`)}</select>`}</td></tr>`)}
+          html`<option key=${role} value=${role}>${role}</option>`)}</select>`}</td>
+      <td><${Forgotten} user=${user} /></td></tr>`)}
     </tbody></table></div>`;
+}
+
+function Forgotten({ user }) {
+  const [link, setLink] = useState(null);
+  return link ? html`<code class="link">${link}</code>`
+    : html`<${Action} aria-label=${`A link for a new password of ${user.address}`}
+      run=${async () => { setLink((await post(`/users/${user.user_id}/reset`)).link); }}>New<//>`;
 }
 
 export function Share({ feature }) {

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from adw_worktree.board.wanted import Tls
+    from adw_worktree.orchestration.store.database import Database
+    from adw_worktree.orchestration.store.users import User
 
 EPILOG = """\
 examples:
@@ -23,6 +25,7 @@ examples:
   adw-worktree board hook-secret    # what reports of workflows are signed with
   adw-worktree board --users        # people log in; the first one becomes its admin
   adw-worktree board invite         # prints a link with which somebody else can register
+  adw-worktree board invite --for ada@example.com    # who has forgotten the password
   adw-worktree board --users --address https://board.example.com    # behind a proxy with TLS
 
 A link is good for one browser, for ten minutes. While a board runs, the command prints a new link
@@ -58,6 +61,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--role", choices=["admin", "member", "viewer"], help="of who is invited; default: member"
     )
     parser.add_argument(
+        "--for",
+        dest="address_of",
+        metavar="ADDRESS",
+        help="have the invitation set another password of this user",
+    )
+    parser.add_argument(
         "--open-registration", action="store_true", help="let everybody register who reaches it"
     )
     parser.add_argument("--host", metavar="ADDRESS", help="what it listens on; default: 127.0.0.1")
@@ -74,8 +83,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(args: Namespace) -> Outcome:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UsageError("--port takes a number from 0 to 65535", hint="9400 is the default")
-    if args.role is not None and args.action != "invite":
-        raise UsageError("--role is for an invitation", hint="adw-worktree board invite")
+    if (args.role or args.address_of) and args.action != "invite":
+        raise UsageError("--role and --for are for invitations", hint="adw-worktree board invite")
+    if args.role and args.address_of:
+        raise UsageError("a user keeps their role", hint="leave out --role")
     require_libraries()
     if args.action == "invite":
         return _invite(args)
@@ -115,9 +126,21 @@ def _invite(args: Namespace) -> Outcome:
     if not running.users:
         raise UsageError("the board has no users", hint="adw-worktree board --users")
     with closing(open_store(state_directory())) as database:
-        made = invitation(database, args.role or "member")
+        user = None if args.address_of is None else _user(database, args.address_of)
+        made = invitation(database, args.role or "member", user)
     link = invitation_link(running.address, made.text)
     return Outcome({"link": link, "expires_at": made.expires_at}, link, exact=True)
+
+
+def _user(database: Database, address: str) -> User:
+    """Return the user of an address. Raises UsageError if there is none."""
+    from adw_worktree.orchestration.store.users import user_by_address
+
+    user = user_by_address(database, address)
+    if user is None:
+        raise UsageError(f"nobody of the address {address} has registered",
+                         hint="adw-worktree board invite")  # fmt: skip
+    return user
 
 
 def _tls(args: Namespace) -> Tls | None:

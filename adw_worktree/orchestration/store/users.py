@@ -59,36 +59,50 @@ def has_admin(database: Database) -> bool:
     return bool(find_users(database, "role = 'admin'"))
 
 
-def invite(database: Database, digest: str, role: Role, expires_at: str) -> None:
-    """Keep an invitation: one account of that role, until then. `digest` is that of its text."""
+class Invitation(NamedTuple):
+    """What lets somebody make an account, or give theirs another password."""
+
+    digest: str
+    """Of its text, which is not kept."""
+    role: Role
+    user_id: int | None
+    """Whose password it changes; None for a new account."""
+    expires_at: str
+
+
+def invite(database: Database, invitation: Invitation) -> None:
+    """Keep an invitation until it is used or over."""
     with database.transaction():
         database.execute("DELETE FROM invitations WHERE expires_at < ?", [now()])
         database.execute(
-            "INSERT INTO invitations (digest, role, expires_at) VALUES (?, ?, ?)",
-            [digest, role, expires_at],
+            "INSERT INTO invitations (digest, role, user_id, expires_at) VALUES (?, ?, ?, ?)",
+            invitation,
         )
 
 
-def register(
-    database: Database, address: str, password: str, invitation: str | None
-) -> User | None:
+def register(database: Database, address: str, password: str, digest: str | None) -> User | None:
     """Make an account, of the role that the invitation with that digest is for.
 
-    Without an invitation, for those who may do so, it is a member's. Returns None if the
-    invitation is none, was used or is over, or if the address has an account.
+    Without an invitation, for those who may do so, it is a member's. One that was made for a user
+    gives that user's account the password. Returns None if the invitation is none, was used or is
+    over, or if the address has an account that it is not for.
     """
     with database.transaction():
-        if user_by_address(database, address) is not None:
-            return None
         role: Role = "member"
-        if invitation is not None:
-            taken = database.execute(
-                "DELETE FROM invitations WHERE digest = ? AND expires_at >= ? RETURNING role",
-                [invitation, now()],
+        known, invited_id = user_by_address(database, address), None
+        if digest is not None:
+            rows = database.execute(
+                "SELECT role, user_id FROM invitations WHERE digest = ? AND expires_at >= ?",
+                [digest, now()],
             )
-            if not taken:
+            if not rows:
                 return None
-            role = _role(taken[0][0])
+            role, invited_id = _role(rows[0][0]), rows[0][1]
+        if (known.id if known is not None else None) != invited_id:
+            return None
+        database.execute("DELETE FROM invitations WHERE digest = ?", [digest])
+        if known is not None:
+            return _changed(database, known, None, password)
         database.execute(
             "INSERT INTO users (address, role, password, epoch, created_at) VALUES (?, ?, ?, 1, ?)",
             [address.lower(), role, password, now()],
@@ -101,13 +115,17 @@ def change_user(
 ) -> User:
     """Give a user another role or password, and end all of the user's sessions."""
     with database.transaction():
-        database.execute(
-            "UPDATE users SET role = COALESCE(?, role), password = COALESCE(?, password),"
-            " epoch = epoch + 1 WHERE id = ?",
-            [role, password, user.id],
-        )
-        [present] = find_users(database, "id = ?", (user.id,))
-        return present
+        return _changed(database, user, role, password)
+
+
+def _changed(database: Database, user: User, role: Role | None, password: str | None) -> User:
+    database.execute(
+        "UPDATE users SET role = COALESCE(?, role), password = COALESCE(?, password),"
+        " epoch = epoch + 1 WHERE id = ?",
+        [role, password, user.id],
+    )
+    [present] = find_users(database, "id = ?", (user.id,))
+    return present
 
 
 def _role(value: object) -> Role:
