@@ -9,17 +9,16 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from adw_worktree.errors import AdwError, LockTimeout, PlanInvalid
+from adw_worktree.errors import AdwError, PlanInvalid
 from adw_worktree.orchestration.agents.agent import Agent
 from adw_worktree.orchestration.drafting import Draft, agent_for, draft
 from adw_worktree.orchestration.plan.load import load_document, require_right
 from adw_worktree.orchestration.plan.new import plan_path
 from adw_worktree.orchestration.prepare import beside_its_base, origin_of, prepare
+from adw_worktree.orchestration.runs.drafts import drafting
 from adw_worktree.orchestration.start import plan, require_settings_approved
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import (
@@ -32,7 +31,6 @@ from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.pool.wakeups import ATTEMPT_VARIABLES
 from adw_worktree.project import Project
 from adw_worktree.system import background
-from adw_worktree.system.locks import try_lock
 from adw_worktree.system.paths import exists
 
 _MOST_SLUG = 48
@@ -72,7 +70,7 @@ def begin(database: Database, project: Project, feature: Feature) -> None:
     """
     require_unplanned(database, feature)
     agent_for(project, None)
-    with _drafting(project.state_dir, feature):
+    with drafting(project.state_dir, feature):
         set_drafting(database, feature, "running")
     command = [sys.executable, "-m", "adw_worktree", "feature", "draft", str(feature.id)]
     background.start(command, project.repo.home, without=ATTEMPT_VARIABLES)
@@ -85,7 +83,7 @@ def generate(database: Database, project: Project, feature: Feature) -> Feature:
     """
     require_unplanned(database, feature)
     agent = agent_for(project, None)
-    with _drafting(project.state_dir, feature):
+    with drafting(project.state_dir, feature):
         set_drafting(database, feature, "running")
         try:
             return _planned(database, project, feature, agent)
@@ -111,29 +109,3 @@ def _free_path(home: Path, slug: str) -> Path:
     """Return where the plan goes: an earlier draft stays."""
     names = (slug if number == 1 else f"{slug[:40]}-{number}" for number in count(1))
     return next(path for name in names if not exists(path := plan_path(home, name)))
-
-
-def is_drafting(state_dir: Path, feature: Feature) -> bool:
-    """Return whether an agent drafts the plan of a feature at this moment."""
-    try:
-        with _drafting(state_dir, feature):
-            return False
-    except LockTimeout:
-        return True
-
-
-@contextmanager
-def _drafting(state_dir: Path, feature: Feature) -> Iterator[None]:
-    """Be the only one who drafts the plan of a feature. Raises LockTimeout."""
-    directory = state_dir / "phases" / "drafts"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = try_lock(directory / f"{feature.id}.lock")
-    if lock is None:
-        raise LockTimeout(
-            f"the plan of feature {feature.slug} is being drafted",
-            hint=f"adw-worktree feature show {feature.slug}",
-        )
-    try:
-        yield
-    finally:
-        lock.release()

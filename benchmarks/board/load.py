@@ -72,19 +72,22 @@ async def _clicked(
 ) -> tuple[dict[str, list[float]], int]:
     found: dict[str, list[float]] = defaultdict(list)
     failures: list[str] = []
-    end = time.monotonic() + seconds
+    began_at = time.monotonic()
+    end = began_at + seconds
     limits = httpx2.Limits(max_connections=len(people), max_keepalive_connections=len(people))
     async with httpx2.AsyncClient(
         base_url=f"{board.address}/api/v1", limits=limits, timeout=60, verify=False
     ) as client:
 
         async def click(number: int) -> None:
-            chosen = random.Random(number)
+            chosen = random.Random(f"{number} {began_at}")
             await asyncio.sleep(chosen.random() * _SECONDS_BETWEEN)
             while time.monotonic() < end:
                 what = chosen.choices([*_CLICKS], [one[0] for one in _CLICKS.values()])[0]
                 _, method, path = _CLICKS[what]
-                body = {"title": f"Wish {number} {chosen.random()}"} if method == "POST" else None
+                body = (
+                    {"title": f"Wish {number} {time.monotonic_ns()}"} if method == "POST" else None
+                )
                 began = time.perf_counter()
                 answer = await client.request(
                     method,

@@ -5,16 +5,29 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from adw_worktree.orchestration.running.webhook import Message, signed
+from adw_worktree.orchestration.runs import drafts
 from tests.support.board import BoardProcess
 from tests.support.checkout import CHECKOUT
 from tests.support.command_line import Adw
-from tests.support.features import kill_all, phase, start, statuses, until, work
+from tests.support.features import (
+    kill_all,
+    phase,
+    start,
+    state_dir,
+    statuses,
+    store,
+    until,
+    work,
+)
 from tests.support.machine import settle
 from tests.support.repositories import git
 from tests.support.scripted_agent import scripted
@@ -179,3 +192,34 @@ def test_a_plan_is_drafted_once_at_a_time_and_again_after_a_kill(
 def test_a_title_that_is_none_is_refused(board: BoardProcess, title: str) -> None:
     board.post("/planned-features", {"title": title}, 422)
     board.post("/planned-features", {"title": "A", "plan": {"name": "a.md", "text": ""}}, 422)
+
+
+def test_a_draft_whose_process_was_killed_is_noted(
+    board: BoardProcess, adw: Adw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(adw, "claude", last="sleep 60")
+    board.post("/planned-features", {"title": "Log in"}, 201)
+    board.post("/planned-features/log-in/generate-implementation", None, 202)
+    locks = state_dir() / "phases" / "drafts"
+    settle(lambda: bool(holders(locks)), "nobody drafts")
+    board.get("/planned-features/log-in")
+    for process in holders(locks):
+        process.kill()
+    assert board.get("/planned-features/log-in")["feature"]["drafting"] == "running", "not yet"
+    database = store()
+    monkeypatch.setattr(drafts, "_BEGINNING", timedelta(0))
+    drafts.note_interrupted(database, state_dir())
+    database.close()
+    found = board.get("/planned-features/log-in")["feature"]["drafting"]
+    assert found == "failed: it was interrupted"
+    board.post("/planned-features/log-in/generate-implementation", None, 202)
+
+
+def holders(directory: Path) -> list[psutil.Process]:
+    """Return the processes that have a file of a directory open."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(Path(one.path).parent == directory for one in process.open_files()):
+                found.append(process)
+    return found

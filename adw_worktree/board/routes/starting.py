@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends
@@ -10,15 +9,12 @@ from fastapi import Depends
 from adw_worktree.board.access import limits
 from adw_worktree.board.contents.board import Board, Here
 from adw_worktree.board.contents.denied import TooMany
-from adw_worktree.orchestration.generating import is_drafting
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import Feature, features
 from adw_worktree.orchestration.store.users import begin_generation, last_generation
 
 _DRAFTING_SECONDS = 30
 """After which a plan that is being drafted may be there."""
-_BEGINNING = timedelta(seconds=60)
-"""The time in which a draft that was asked for has begun."""
 
 
 def _count_start(board: Here) -> Board:
@@ -46,10 +42,6 @@ def require_one_generation(board: Board, database: Database, feature: Feature) -
     if user_id is None:
         return
     before = last_generation(database, user_id)
-    if before is not None:
-        number, at = before
-        found = features(database, "id = ? AND drafting = 'running'", [number])
-        is_new = datetime.now(UTC) - datetime.fromisoformat(at) < _BEGINNING
-        if found and (is_new or is_drafting(board.state_dir, found[0])):
-            raise TooMany("plans drafted at once", _DRAFTING_SECONDS)
+    if before is not None and features(database, "id = ? AND drafting = 'running'", [before]):
+        raise TooMany("plans drafted at once", _DRAFTING_SECONDS)
     begin_generation(database, user_id, feature.id)

@@ -19,7 +19,7 @@ export function FeatureView({ name, home }) {
       live.takeIn(found);
       setDetail(found);
     }, setFailure);
-  }, [name]);
+  }, [name, board.snapshot]);
   const feature = detail && board.features.get(detail.feature.feature_id);
   useTitle(feature?.title ?? name);
   if (failure) return html`<${Heading}>No such feature<//><${Problem} failure=${failure} />`;

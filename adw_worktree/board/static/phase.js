@@ -28,7 +28,7 @@ export function PhaseView({ name, home }) {
       setDetail(found);
     }, (error) => { if (alive) setFailure(error); });
     return () => { alive = false; };
-  }, [name, version]);
+  }, [name, version, board.snapshot]);
   useTitle(name);
   if (failure && !detail) return html`<${Heading}>No such phase<//><${Problem} failure=${failure} />`;
   if (!phase) return html`<p>Loading…</p>`;

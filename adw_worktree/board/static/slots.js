@@ -1,17 +1,23 @@
 // The pool's map: who holds what, and who listens.
 
-import { html, useEffect, useState } from "./vendor/preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { get } from "./api.js";
 import { Foreign, Heading, Problem, useLive, useTitle } from "./parts.js";
 import { baseName } from "./words.js";
+
+const PAUSE_MS = 500; // however much happens
 
 export function SlotsView() {
   const board = useLive();
   const [pool, setPool] = useState(null);
   const [failure, setFailure] = useState(null);
   const look = () => get("/slots").then((found) => { setPool(found); setFailure(null); }, setFailure);
+  const timer = useRef(null);
   // Slots come and go with phases: they are looked at again when something happened.
-  useEffect(() => { look(); }, [board.seen]);
+  useEffect(() => {
+    timer.current ??= setTimeout(() => { timer.current = null; look(); }, pool ? PAUSE_MS : 0);
+  }, [board.seen]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   useTitle("Slots");
   return html`<${Heading}>Slots<//><${Problem} failure=${failure} />
     ${pool && html`<p>${pool.allocated} of ${pool.total} slots leased, ${pool.available} free.

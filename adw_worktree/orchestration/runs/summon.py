@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adw_worktree.errors import StoreError
+from adw_worktree.orchestration.runs.drafts import note_interrupted
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import due, has_undelivered
@@ -30,7 +31,11 @@ def coordinator_lock(state_dir: Path) -> Path:
 
 
 def attend(database: Database, state_dir: Path) -> None:
-    """Start a coordinator if there is something to do and none lives: it may have been killed."""
+    """Start a coordinator if there is something to do and none lives: it may have been killed.
+
+    A draft whose process was killed is noted as interrupted.
+    """
+    note_interrupted(database, state_dir)
     pending = has_news(database) or has_undelivered(database)
     if pending and not ring(coordinator_bell(state_dir)):
         start_coordinator(state_dir)

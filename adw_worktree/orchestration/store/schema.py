@@ -217,6 +217,7 @@ CREATE TABLE invitations (
     expires_at TEXT NOT NULL
 );
 ALTER TABLE features ADD COLUMN user_id BIGINT REFERENCES users (id);
+CREATE INDEX features_drafting ON features (id) WHERE drafting = 'running';
 CREATE INDEX features_of_user ON features (user_id) WHERE user_id IS NOT NULL;
 CREATE TABLE shares (
     feature_id BIGINT NOT NULL REFERENCES features (id),
@@ -232,8 +233,7 @@ CREATE TABLE counters (
 );
 CREATE TABLE generations (
     user_id BIGINT PRIMARY KEY REFERENCES users (id),
-    feature_id BIGINT NOT NULL REFERENCES features (id),
-    at TEXT NOT NULL
+    feature_id BIGINT NOT NULL REFERENCES features (id)
 );
 """
 

@@ -168,14 +168,13 @@ def begin_generation(database: Database, user_id: int, feature_id: int) -> None:
     """Note which feature's plan a user has an agent draft."""
     with database.transaction():
         database.execute(
-            "INSERT INTO generations (user_id, feature_id, at) VALUES (?, ?, ?)"
-            " ON CONFLICT (user_id) DO UPDATE SET feature_id = excluded.feature_id,"
-            " at = excluded.at",
-            [user_id, feature_id, now()],
+            "INSERT INTO generations (user_id, feature_id) VALUES (?, ?)"
+            " ON CONFLICT (user_id) DO UPDATE SET feature_id = excluded.feature_id",
+            [user_id, feature_id],
         )
 
 
-def last_generation(database: Database, user_id: int) -> tuple[int, str] | None:
-    """Return which feature's plan a user had drafted last, and when that began; None if none."""
-    found = database.execute("SELECT feature_id, at FROM generations WHERE user_id = ?", [user_id])
-    return (int(str(found[0][0])), str(found[0][1])) if found else None
+def last_generation(database: Database, user_id: int) -> int | None:
+    """Return the feature whose plan a user had drafted last; None if there is none."""
+    found = database.execute("SELECT feature_id FROM generations WHERE user_id = ?", [user_id])
+    return int(str(found[0][0])) if found else None
