@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adw_worktree.board.access.visitor import Visitor
-from adw_worktree.board.contents.rows import OPEN, queue_row, queue_rows
+from adw_worktree.board.contents.rows import OPEN, queue_row, queue_rows_of
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.summon import hearing_commits
 from adw_worktree.orchestration.store.database import Database, placeholders
@@ -249,7 +249,7 @@ def snapshot(database: Database, viewer: Viewer, last: int) -> dict[str, Any]:
     over = features(database, f"status NOT IN ({marks}) AND {seen}", values, order=order)
     data = {
         "features": feature_rows(database, [*present, *over]),
-        "phases": [row for one in present for row in queue_rows(database, one)],
+        "phases": queue_rows_of(database, present),
     }
     return {"type": "snapshot", "id": last, "data": data}
 

@@ -22,6 +22,8 @@ from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 
 _NUMBER = r"[0-9]{1,15}"
 """No larger one than databases can count."""
+_AT_ONCE = 5000
+"""Values in a statement: databases take 30,000 or more."""
 OPEN = ("added", "running", "paused")
 """The statuses of features that are not over."""
 
@@ -109,6 +111,18 @@ def queue_rows(database: Database, feature: Feature) -> list[dict[str, Any]]:
     """Return all phases of a feature as the queue has them, in the order of their numbers."""
     found = phases(database, "feature_id = ?", [feature.id], order="phase_number")
     return _queue_rows(database, found, {feature.id: feature})
+
+
+def queue_rows_of(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:
+    """Return all phases of many features as the queue has them."""
+    rows = []
+    for start in range(0, len(found), _AT_ONCE):
+        part = {one.id: one for one in found[start : start + _AT_ONCE]}
+        where = f"feature_id IN ({placeholders([*part])})"
+        there = phases(database, where, [*part], order="feature_id, phase_number")
+        for first in range(0, len(there), _AT_ONCE):
+            rows += _queue_rows(database, there[first : first + _AT_ONCE], part)
+    return rows
 
 
 def _queue_rows(
