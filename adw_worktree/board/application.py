@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -48,6 +50,8 @@ _STATUSES = {
     "store-too-new": 503,
 }
 """HTTP statuses of errors, by their codes."""
+_THREADS = 8
+"""Requests that are answered at once. Each more takes memory, and time from the others."""
 _CANNOT_BE_DONE_NOW = 409
 _NO_SUCH_METHOD = 405
 _REFUSALS = ("400", "401", "403", "404", "409", "421", "422", "429", "503")
@@ -66,6 +70,9 @@ def application(board: Board) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = _THREADS
+        gc.collect()
+        gc.freeze()  # what is there now stays: to look it through again and again takes long
         async with board.live.following():
             yield
 

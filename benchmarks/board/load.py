@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx2
 import psutil
 
 from tests.support.board import BoardProcess
 
 from ..machine import say
+from .client import asked
 from .room import board_with
 from .room import users as make_users
 from .statements import asking
@@ -74,14 +74,11 @@ async def _clicked(
     failures: list[str] = []
     began_at = time.monotonic()
     end = began_at + seconds
-    limits = httpx2.Limits(max_connections=len(people), max_keepalive_connections=len(people))
-    async with httpx2.AsyncClient(
-        base_url=f"{board.address}/api/v1", limits=limits, timeout=60, verify=False
-    ) as client:
 
-        async def click(number: int) -> None:
-            chosen = random.Random(f"{number} {began_at}")
-            await asyncio.sleep(chosen.random() * _SECONDS_BETWEEN)
+    async def click(number: int) -> None:
+        chosen = random.Random(f"{number} {began_at}")
+        await asyncio.sleep(chosen.random() * _SECONDS_BETWEEN)
+        async with asked(board.address, people[number]) as ask:
             while time.monotonic() < end:
                 what = chosen.choices([*_CLICKS], [one[0] for one in _CLICKS.values()])[0]
                 _, method, path = _CLICKS[what]
@@ -89,18 +86,15 @@ async def _clicked(
                     {"title": f"Wish {number} {time.monotonic_ns()}"} if method == "POST" else None
                 )
                 began = time.perf_counter()
-                answer = await client.request(
-                    method,
-                    path.format(chosen.randint(1, features)),
-                    json=body,
-                    headers=people[number],
+                status, answer = await ask(
+                    method, f"/api/v1{path.format(chosen.randint(1, features))}", body
                 )
                 found[what].append(time.perf_counter() - began)
-                if answer.status_code >= 400:
-                    failures.append(f"{method} {path}: {answer.text[:200]}")
+                if status >= 400:
+                    failures.append(f"{method} {path}: {answer[:200]!r}")
                 await asyncio.sleep(chosen.expovariate(1 / _SECONDS_BETWEEN))
 
-        await asyncio.gather(*(click(number) for number in range(len(people))))
+    await asyncio.gather(*(click(number) for number in range(len(people))))
     for line in failures[:5]:
         say(f"    {line}")
     return found, len(failures)

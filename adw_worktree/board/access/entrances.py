@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, quote, urlencode
@@ -24,7 +23,7 @@ from adw_worktree.board.access.keys import Keys
 from adw_worktree.board.access.limits import Requests
 from adw_worktree.board.access.places import Place
 from adw_worktree.board.access.visitor import Visitor
-from adw_worktree.orchestration.store.opening import open_store
+from adw_worktree.orchestration.store.opening import kept_store
 
 AUTH = "/api/v1/auth/"
 _CLOSED = """<!doctype html>
@@ -127,8 +126,7 @@ class LoginEntrance:
         return await asyncio.to_thread(self._user, shown) if shown else None
 
     def _user(self, token: str) -> Visitor | None:
-        with closing(open_store(self._state_dir)) as database:
-            return self._accounts.visitor(database, token)
+        return self._accounts.visitor(kept_store(self._state_dir), token)
 
     def page(self, scope: Scope) -> Response:
         return RedirectResponse(f"/login?next={quote(scope['path'])}", 303)

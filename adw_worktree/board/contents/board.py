@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,11 +22,13 @@ from adw_worktree.errors import NotARepository
 from adw_worktree.orchestration.runs.summon import attend
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import find_feature
-from adw_worktree.orchestration.store.opening import open_store
+from adw_worktree.orchestration.store.opening import kept_store
 from adw_worktree.orchestration.store.records import Feature, Phase, places
 from adw_worktree.orchestration.store.sharing import may_steer
 from adw_worktree.pool.registry import readable_entries
 from adw_worktree.project import Project, open_project
+
+_few = threading.BoundedSemaphore(2)
 
 
 class Board(NamedTuple):
@@ -46,12 +49,19 @@ class Board(NamedTuple):
     @contextmanager
     def store(self) -> Iterator[Database]:
         """Open the store for the block. A connection is used by one thread. Raises StoreError."""
-        database = open_store(self.state_dir)
-        try:
-            attend(database, self.state_dir)
+        database = kept_store(self.state_dir)
+        attend(database, self.state_dir)
+        yield database
+
+    @contextmanager
+    def reading(self) -> Iterator[Database]:
+        """Open the store for the block, in which an answer is put together. Raises StoreError.
+
+        Few do so at once: what one thread puts together holds up all others, and many of them,
+        taking turns, hold up everything.
+        """
+        with _few, self.store() as database:
             yield database
-        finally:
-            database.close()
 
     def feature(self, database: Database, name: str) -> Feature:
         """Return a feature that the visitor may see. Raises UnknownPhase."""

@@ -242,7 +242,7 @@ def snapshot(database: Database, viewer: Viewer, last: int) -> dict[str, Any]:
     again in the messages that follow.
     """
     marks = placeholders(OPEN)
-    seen, who = viewer.sees("id")
+    seen, who = viewer.sees("features.id")
     values = [*OPEN, *who]
     present = features(database, f"status IN ({marks}) AND {seen}", values)
     order = f"ended_at DESC LIMIT {_MOST_OVER}"

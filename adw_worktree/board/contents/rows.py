@@ -56,7 +56,7 @@ def feature_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
 
     Raises UsageError for a cursor that is none of ours.
     """
-    conditions = [viewer.sees("id")]
+    conditions = [viewer.sees("features.id")]
     if wanted.state is not None:
         conditions.append(("status = ?", [wanted.state]))
     if wanted.repository is not None:
@@ -76,7 +76,7 @@ def phase_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
     Raises UnknownPhase for a feature that is not there, UsageError for a cursor that is none of
     ours.
     """
-    conditions = [viewer.sees("feature_id")]
+    conditions = [viewer.sees("phases.feature_id")]
     if wanted.state is not None:
         conditions.append(("status = ?", [wanted.state]))
     if wanted.feature is not None:
@@ -95,7 +95,7 @@ def phase_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
 
 def event_page(database: Database, viewer: Viewer, after: int, limit: int) -> Page:
     """Return the events after that with the id `after` that may be seen, the oldest first."""
-    where, values = _both([viewer.sees("feature_id"), ("id > ?", [after])])
+    where, values = _both([viewer.sees("events.feature_id"), ("id > ?", [after])])
     found = events(database, where, values, order=f"id LIMIT {limit + 1}")
     rows = [event_row(one) for one in found[:limit]]
     return Page(rows, _next([one.id for one in found], limit))
@@ -161,7 +161,7 @@ def find_queued(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[
     """
     if not re.fullmatch(_NUMBER, name):
         return find_phase(database, name, viewer)
-    where, values = _both([("id = ?", [int(name)]), viewer.sees("feature_id")])
+    where, values = _both([("id = ?", [int(name)]), viewer.sees("phases.feature_id")])
     found = phases(database, where, values)
     if not found:
         raise UnknownPhase(f"there is no phase {name} in the queue", hint="GET /api/v1/queue")
@@ -169,10 +169,11 @@ def find_queued(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[
     return feature, found[0]
 
 
-def adw_ids_seen(database: Database, viewer: Viewer) -> set[str]:
-    """Return the ADW ids of the phases that may be seen."""
-    where, values = viewer.sees("feature_id")
-    rows = database.execute(f"SELECT DISTINCT adw_id FROM phases WHERE {where}", values)
+def adw_ids_seen(database: Database, viewer: Viewer, adw_ids: Sequence[str]) -> set[str]:
+    """Return those of the ADW ids that are ids of phases that may be seen."""
+    where, values = _both([(f"adw_id IN ({placeholders(adw_ids)})", adw_ids),
+                           viewer.sees("phases.feature_id")])  # fmt: skip
+    rows = database.execute(f"SELECT adw_id FROM phases WHERE {where}", values)
     return {str(adw_id) for [adw_id] in rows}
 
 

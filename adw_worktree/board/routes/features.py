@@ -72,7 +72,7 @@ def list_features(
 ) -> JSONResponse:
     """Return features, the newest first."""
     wanted = Filter(state, None, repository, cursor, limit)
-    with board.store() as database:
+    with board.reading() as database:
         return JSONResponse(feature_page(database, board.visitor.viewer, wanted).document())
 
 
@@ -125,7 +125,7 @@ def check(plan: PlanText) -> JSONResponse:
 @router.get("/planned-features/{feature_id}", response_model=FeatureDetail)
 def show_feature(board: Here, feature_id: str) -> JSONResponse:
     """Return a feature, by its id or its slug, with its phases."""
-    with board.store() as database:
+    with board.reading() as database:
         return JSONResponse(_detail(board, database, board.feature(database, feature_id)))
 
 

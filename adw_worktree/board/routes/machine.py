@@ -27,7 +27,7 @@ health_router = APIRouter(tags=["machine"])
 @router.get("/home", response_model=Home)
 def show_home(board: Here) -> JSONResponse:
     """Return what the page begins with."""
-    with board.store() as database:
+    with board.reading() as database:
         most = most_running(database)
         known = board.repositories(database)
     document = {
@@ -47,15 +47,16 @@ def show_slots(board: Here) -> JSONResponse:
     viewer = board.visitor.viewer
     if viewer.sees_all:
         return JSONResponse(slots_document(state))
-    with board.store() as database:
-        return JSONResponse(slots_document(state, adw_ids_seen(database, viewer)))
+    held = [one.lease.adw_id for one in (*state.own, *state.others)]
+    with board.reading() as database:
+        return JSONResponse(slots_document(state, adw_ids_seen(database, viewer, held)))
 
 
 @health_router.get("/health", response_model=Health)
 def show_health(board: Here) -> JSONResponse:
     """Return whether the store can be used. It needs no key, and tells nothing else."""
     try:
-        with board.store() as database:
+        with board.reading() as database:
             database.execute("SELECT 1 FROM meta")
     except AdwError:
         return JSONResponse({"status": "failing", "checks": {"store": "failing"}}, 503)

@@ -69,14 +69,14 @@ def list_queue(
 ) -> JSONResponse:
     """Return phases, in the order in which they were added."""
     wanted = Filter(state, feature, repository, cursor, limit)
-    with board.store() as database:
+    with board.reading() as database:
         return JSONResponse(phase_page(database, board.visitor.viewer, wanted).document())
 
 
 @router.get("/queue/{queue_id}", response_model=PhaseDetail)
 def show_phase(board: Here, queue_id: str) -> JSONResponse:
     """Return a phase, by its id or its name, with all that happened to it."""
-    with board.store() as database:
+    with board.reading() as database:
         feature, phase = board.phase(database, queue_id)
         return JSONResponse(_detail(board, database, feature, phase))
 
@@ -134,7 +134,7 @@ def show_log(
     end: Annotated[int | None, Query(ge=0)] = None,
 ) -> JSONResponse:
     """Return a part of what a phase has printed: by default the end of its last stage's log."""
-    with board.store() as database:
+    with board.reading() as database:
         _, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
     part = log_part(board.state_dir, [one.token for one in tried], attempt, log, start, end)
@@ -144,7 +144,7 @@ def show_log(
 @router.get("/queue/{queue_id}/issue", response_model=Issue)
 def show_issue(board: Here, queue_id: str) -> JSONResponse:
     """Return what the agent of a phase gets."""
-    with board.store() as database:
+    with board.reading() as database:
         feature, phase = board.phase(database, queue_id)
         found = preview(database, feature, phase)
     document = {
@@ -158,7 +158,7 @@ def show_issue(board: Here, queue_id: str) -> JSONResponse:
 @router.get("/queue/{queue_id}/diff", response_model=Patch)
 def show_diff(board: Here, queue_id: str) -> JSONResponse:
     """Return what a phase has committed."""
-    with board.store() as database:
+    with board.reading() as database:
         feature, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
     found = difference(feature, phase, tried)
@@ -168,7 +168,7 @@ def show_diff(board: Here, queue_id: str) -> JSONResponse:
 @router.get("/queue/{queue_id}/checklist", response_model=list[CheckRow])
 def show_checklist(board: Here, queue_id: str) -> JSONResponse:
     """Return what was planned of a phase, and what was found of it."""
-    with board.store() as database:
+    with board.reading() as database:
         _, phase = board.phase(database, queue_id)
         return JSONResponse(checklist_rows(checklist(database, phase.id)))
 
@@ -176,7 +176,7 @@ def show_checklist(board: Here, queue_id: str) -> JSONResponse:
 @router.get("/queue/{queue_id}/calls", response_model=list[CallRow])
 def show_calls(board: Here, queue_id: str) -> JSONResponse:
     """Return the calls of a phase's agents, those of its first attempt first."""
-    with board.store() as database:
+    with board.reading() as database:
         _, phase = board.phase(database, queue_id)
         tried = attempts(database, "phase_id = ?", [phase.id])
         return JSONResponse([call for one in tried for call in calls(database, one.token)])
@@ -189,7 +189,7 @@ def list_events(
     limit: Limit = 100,
 ) -> JSONResponse:
     """Return what has happened after the event with the id `after`."""
-    with board.store() as database:
+    with board.reading() as database:
         return JSONResponse(event_page(database, board.visitor.viewer, after, limit).document())
 
 

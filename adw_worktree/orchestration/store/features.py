@@ -316,7 +316,7 @@ def find_feature(database: Database, name: str, viewer: Viewer = OWNER) -> Featu
     """
     # An id of a later store may have more digits than the database can count.
     number = int(name) if re.fullmatch(r"[0-9]{1,15}", name) else -1
-    seen, who = viewer.sees("id")
+    seen, who = viewer.sees("features.id")
     found = features(database, f"(id = ? OR slug = ?) AND {seen}", [number, name, *who])
     exact = [one for one in found if one.id == number]
     if not found:

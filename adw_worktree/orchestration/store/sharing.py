@@ -29,12 +29,17 @@ class Viewer(NamedTuple):
     sees_all: bool = True
 
     def sees(self, column: str) -> tuple[str, list[Value]]:
-        """Return a condition that holds where `column` is a feature that may be seen."""
+        """Return a condition that holds where `column` is a feature that may be seen.
+
+        It names the table, too: `features.id`.
+        """
         if self.sees_all:
             return "1 = 1", []
-        mine = "SELECT id FROM features WHERE user_id = ?"
-        shared = "SELECT feature_id FROM shares WHERE user_id = ?"
-        return f"{column} IN ({mine} UNION {shared})", [self.user_id, self.user_id]
+        # Looked up for each row: most of the time, it is one.
+        shared = "SELECT 1 FROM shares WHERE shares.feature_id = seen.id AND shares.user_id = ?"
+        mine = f"SELECT 1 FROM features seen WHERE seen.id = {column}"
+        condition = f"EXISTS ({mine} AND (seen.user_id = ? OR EXISTS ({shared})))"
+        return condition, [self.user_id, self.user_id]
 
 
 OWNER = Viewer()

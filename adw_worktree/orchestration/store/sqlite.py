@@ -50,6 +50,10 @@ class SqliteDatabase:
         except OSError as exc:
             raise FileUnusable.because(f"the store {file} cannot be made", exc) from exc
         try:
+            self._opened = _identity(file)
+        except OSError as exc:
+            raise FileUnusable.because(f"the store {file} cannot be looked at", exc) from exc
+        try:
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=_LOCK_SECONDS)
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -91,6 +95,13 @@ class SqliteDatabase:
             reached("store.committed")
         ring_all(onlookers(self._file))
 
+    def is_current(self) -> bool:
+        """Return whether the file is still the one that was opened."""
+        try:
+            return _identity(self._file) == self._opened
+        except OSError:
+            return False
+
     def close(self) -> None:
         self._connection.close()
 
@@ -105,6 +116,11 @@ class SqliteDatabase:
             raise exc
         hint = _REASONS[kind].format(directory=quote(str(self._file.parent)))
         return StoreError(f"the store {self.place} cannot be used: {exc}", hint=hint)
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    found = file.stat()
+    return found.st_dev, found.st_ino
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from adw_worktree.orchestration.plan.feature_file import parse_feature
 from adw_worktree.orchestration.store.attempts import End, claim, end, report, require_current
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import Origin, add_feature
-from adw_worktree.orchestration.store.opening import open_store, store_file
+from adw_worktree.orchestration.store.opening import kept_store, open_store, store_file
 from adw_worktree.orchestration.store.records import attempts, events, phases
 from tests.support.command_line import Adw
 
@@ -167,3 +168,24 @@ def test_events_are_there_with_what_they_tell(store: Database) -> None:
         "phase.completed",
         "feature.completed",
     ]
+
+
+def test_a_kept_store_is_this_thread_s_own_and_the_one_that_is_there(
+    state: Path, store: Database
+) -> None:
+    add_feature(store, PLAN, ORIGIN)
+    kept = kept_store(state)
+    assert kept_store(state) is kept
+    with ThreadPoolExecutor(1) as other:
+        theirs = other.submit(kept_store, state).result()
+        assert theirs is not kept
+        assert len(other.submit(phases, theirs).result()) == 1
+    store.execute("UPDATE meta SET version = 99")
+    with pytest.raises(StoreTooNew):
+        kept_store(state)
+    for file in state.joinpath("phases").iterdir():
+        file.unlink() if file.is_file() else None
+    anew = kept_store(state)
+    assert anew is not kept
+    assert phases(anew) == []
+    assert kept_store(state.with_name("another")).place != anew.place
