@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match, Route
 
 from adw_worktree._version import __version__
+from adw_worktree.board.access.denied import Denied
 from adw_worktree.board.access.door import Door, refusal
 from adw_worktree.board.access.entrances import Entrance, LinkEntrance, LoginEntrance
 from adw_worktree.board.contents.board import Board
-from adw_worktree.board.contents.denied import Denied
 from adw_worktree.board.contents.documents import Refusal
 from adw_worktree.board.page import add_page
 from adw_worktree.board.routes import (
@@ -54,7 +54,7 @@ _THREADS = 8
 """Requests that are answered at once. Each more takes memory, and time from the others."""
 _CANNOT_BE_DONE_NOW = 409
 _NO_SUCH_METHOD = 405
-_REFUSALS = ("400", "401", "403", "404", "409", "421", "422", "429", "503")
+_REFUSALS = ("400", "401", "403", "404", "409", "413", "421", "422", "429", "503")
 """What every route may answer."""
 _HTTP = {
     401: ("no-key", "sign it with the secret of adw-worktree board hook-secret"),
@@ -127,9 +127,11 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Denied)
     def denied(_: Request, exc: Denied) -> JSONResponse:
-        answer = refusal(exc.status_code, exc.code, exc.detail, exc.hint)
-        answer.headers.update(exc.headers or {})
-        return answer
+        return exc.answer()
+
+    @app.exception_handler(UnicodeEncodeError)
+    def half_a_character(_: Request, exc: UnicodeEncodeError) -> JSONResponse:
+        return refusal(422, "usage", "a text has half a character in it", "send whole ones")
 
     @app.exception_handler(HTTPException)
     def unknown(request: Request, exc: HTTPException) -> JSONResponse:

@@ -20,7 +20,7 @@ from adw_worktree.board.wanted import LOOPBACK, Wanted, require_safe
 from adw_worktree.errors import BoardUnusable
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import open_store
-from adw_worktree.orchestration.store.users import has_admin
+from adw_worktree.orchestration.store.users import forget_first_invitations, has_admin
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.locks import try_lock
 
@@ -74,6 +74,7 @@ def _first_link(database: Database, wanted: Wanted, place: Place, keys: Keys) ->
 
     if has_admin(database):
         return place.address
+    forget_first_invitations(database)
     return invitation_link(place.address, invitation(database, "admin").text)
 
 

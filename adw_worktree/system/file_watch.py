@@ -29,13 +29,15 @@ def woken_by_writes(directory: Path) -> Iterator[int]:
                 with suppress(BlockingIOError):
                     os.write(waker, b"!")
 
-    observer = Observer()
-    observer.schedule(Waker(), str(directory))
-    observer.start()
     try:
-        yield woken
+        observer = Observer()
+        observer.schedule(Waker(), str(directory))
+        observer.start()
+        try:
+            yield woken
+        finally:
+            observer.stop()
+            observer.join()
     finally:
-        observer.stop()
-        observer.join()
         os.close(woken)
         os.close(waker)

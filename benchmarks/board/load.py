@@ -15,7 +15,7 @@ import psutil
 from tests.support.board import BoardProcess
 
 from ..machine import say
-from .client import asked
+from .client import Client
 from .room import board_with
 from .room import users as make_users
 from .statements import asking
@@ -78,21 +78,19 @@ async def _clicked(
     async def click(number: int) -> None:
         chosen = random.Random(f"{number} {began_at}")
         await asyncio.sleep(chosen.random() * _SECONDS_BETWEEN)
-        async with asked(board.address, people[number]) as ask:
-            while time.monotonic() < end:
-                what = chosen.choices([*_CLICKS], [one[0] for one in _CLICKS.values()])[0]
-                _, method, path = _CLICKS[what]
-                body = (
-                    {"title": f"Wish {number} {time.monotonic_ns()}"} if method == "POST" else None
-                )
-                began = time.perf_counter()
-                status, answer = await ask(
-                    method, f"/api/v1{path.format(chosen.randint(1, features))}", body
-                )
-                found[what].append(time.perf_counter() - began)
-                if status >= 400:
-                    failures.append(f"{method} {path}: {answer[:200]!r}")
-                await asyncio.sleep(chosen.expovariate(1 / _SECONDS_BETWEEN))
+        client = Client(board.address, people[number])
+        while time.monotonic() < end:
+            what = chosen.choices([*_CLICKS], [one[0] for one in _CLICKS.values()])[0]
+            _, method, path = _CLICKS[what]
+            body = {"title": f"Wish {number} {time.monotonic_ns()}"} if method == "POST" else None
+            path = f"/api/v1{path.format(chosen.randint(1, features))}"
+            began = time.perf_counter()
+            status, answer = await client.ask(method, path, body)
+            found[what].append(time.perf_counter() - began)
+            if status >= 400:
+                failures.append(f"{method} {path}: {answer[:200]!r}")
+            await asyncio.sleep(chosen.expovariate(1 / _SECONDS_BETWEEN))
+        client.close()
 
     await asyncio.gather(*(click(number) for number in range(len(people))))
     for line in failures[:5]:

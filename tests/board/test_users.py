@@ -369,7 +369,7 @@ def test_a_session_that_is_over_is_cut(users_board: BoardProcess, adw: Adw, way:
 def test_a_user_has_so_many_connections_and_no_more(users_board: BoardProcess, adw: Adw) -> None:
     me = register(users_board, adw, "me", link=users_board.link)
     with ExitStack() as stack:
-        for _ in range(100):
+        for _ in range(30):
             stack.enter_context(users_board.following(token=me.token)).next()
         with users_board.following(token=me.token) as told, pytest.raises(ConnectionClosed) as cut:
             told.next()

@@ -64,10 +64,13 @@ def test_what_is_composed_is_safe(services: dict[str, Any]) -> None:
     board, worker = services["board"], services["worker"]
     # It believes every proxy, so that nothing but the proxy may reach it.
     assert "ports" not in board
-    assert board["pid"] == "service:worker"
-    assert {"state:/state", "repositories:/repositories"} == {*board["volumes"]}
+    assert "ports" not in worker
+    assert board["pid"] == board["network_mode"] == "service:worker"
+    assert worker["hostname"], "what runs is known by it"
+    kept = {"state:/state", "repositories:/repositories", "home:/home/adw"}
+    assert kept == {*board["volumes"]}
     assert board["volumes"] == worker["volumes"]
-    assert services["proxy"]["command"][2:] == ["--from", ADDRESS, "--to", "board:9400"]
+    assert services["proxy"]["command"][2:] == ["--from", ADDRESS, "--to", "worker:9400"]
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,8 @@ from adw_worktree.orchestration.store.users import (
     Invitation,
     Role,
     User,
-    change_user,
     invite,
+    rehash,
     user_by_address,
     user_by_id,
 )
@@ -103,23 +103,27 @@ class Accounts(NamedTuple):
         return hmac.new(self.secret.encode(), b"users", sha256).hexdigest()
 
 
-class Invited(NamedTuple):
+class MadeInvitation(NamedTuple):
     """The text of an invitation, and when it is over."""
 
     text: str
     expires_at: str
 
 
-def invitation(database: Database, role: Role, user: User | None = None) -> Invited:
+def invitation(
+    database: Database, role: Role, user: User | None = None, inviter: User | None = None
+) -> MadeInvitation:
     """Return a new invitation, which is good for one account within a week.
 
-    One for a `user` lets them have another password; it is good for a day.
+    One for a `user` lets them have another password; it is good for a day. It is good as long as
+    the `inviter` is an admin; None is whoever the machine belongs to.
     """
     text = secrets.token_urlsafe(24)
     seconds = INVITATION_SECONDS if user is None else RESET_SECONDS
     until = as_text(datetime.fromtimestamp(time.time() + seconds, UTC))
-    invite(database, Invitation(digest_of(text), role, user and user.id, until))
-    return Invited(text, until)
+    ids = (user and user.id, inviter and inviter.id)
+    invite(database, Invitation(digest_of(text), role, *ids, until))
+    return MadeInvitation(text, until)
 
 
 def digest_of(text: str) -> str:
@@ -150,7 +154,7 @@ def logged_in(database: Database, address: str, password: str) -> User | None:
     if user is None or not is_right or user.role == "closed":
         return None
     if _hasher.check_needs_rehash(kept):
-        return change_user(database, user, password=hashed(password))
+        rehash(database, user, hashed(password))
     return user
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
-
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import Response
 
 from adw_worktree.board.access.places import Place
@@ -12,11 +11,8 @@ from adw_worktree.board.access.places import Place
 
 def read_cookie(headers: Headers, place: Place) -> str:
     """Return what a browser shows; an empty text if it shows nothing."""
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(place.cookie)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
+    # Whatever others have set for this name stands beside it, and need not be well-formed.
+    return cookie_parser(headers.get("cookie", "")).get(place.cookie, "")
 
 
 def set_cookie(answer: Response, place: Place, key: str, seconds: int) -> None:

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from adw_worktree.board.access.denied import Denied, TooMany
 from adw_worktree.board.access.entrances import AUTH, Entrance, bearer
 from adw_worktree.board.access.places import Place
 from adw_worktree.board.access.visitor import Visitor
@@ -23,6 +24,10 @@ _log = logging.getLogger(__name__)
 HOOK_PATH = "/workflow-complete"
 """Takes a report that is signed, too: its route sees to that."""
 _OPEN_PATHS = ("/health",)
+_MOST_BYTES = 17 * 1024 * 1024
+"""A plan has at most four million characters."""
+_MOST_STRANGE_BYTES = 64 * 1024
+"""From who has shown no key."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -36,6 +41,10 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+class _TooLong(Exception):
+    """A request is longer than any that is answered."""
 
 
 class Door:
@@ -76,11 +85,17 @@ class Door:
                 for name, value in _HEADERS.items():
                     headers[name] = value
                 headers.setdefault("Cache-Control", "no-store")
+                if self._place.is_secure:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
                 if visitor is not None and answer is None:
                     self._renew(scope, visitor, headers)
             await send(message)
 
-        await (self._app if answer is None else answer)(scope, receive, send_guarded)
+        most = _MOST_STRANGE_BYTES if visitor is _STRANGER else _MOST_BYTES
+        try:
+            await (answer or self._app)(scope, _at_most(most, receive), send_guarded)
+        except _TooLong:
+            await _too_long(most)(scope, receive, send_guarded)
 
     def _renew(self, scope: Scope, visitor: Visitor, headers: MutableHeaders) -> None:
         """Give a browser a new key in time; programs ask for one themselves."""
@@ -102,7 +117,7 @@ class Door:
         if is_get and path == "/" and (entry := self._entrance.follow(scope)) is not None:
             return entry, None
         if self._entrance.is_open(path):
-            is_foreign = _is_change(scope) and "origin" in headers and not _is_own(headers)
+            is_foreign = _is_change(scope) and "origin" in headers and not self._is_own(headers)
             return (_other_origin() if is_foreign else None), _STRANGER
         if path == HOOK_PATH and "webhook-signature" in headers and not bearer(headers):
             return self._forbidden(scope, Visitor()), _STRANGER
@@ -115,10 +130,10 @@ class Door:
                 else refusal(401, "no-key", "the board answers only to who has a key",
                              self._entrance.hint)
             ), None  # fmt: skip
-        if _is_change(scope) and not bearer(headers) and not _is_own(headers):
+        if _is_change(scope) and not bearer(headers) and not self._is_own(headers):
             return _other_origin(), None
         if (seconds := self._entrance.seconds_to_wait(visitor)) is not None:
-            return too_many("requests", seconds), None
+            return TooMany("requests", seconds).answer(), None
         return self._forbidden(scope, visitor), visitor
 
     def _elsewhere(self, headers: Headers) -> Response | None:
@@ -127,6 +142,12 @@ class Door:
             return None
         return refusal(421, "unknown-host", f"this board does not answer to the name {host!r}",
                        "adw-worktree board (prints the address)")  # fmt: skip
+
+    def _is_own(self, headers: Headers) -> bool:
+        """Return whether a request comes from the board's own page."""
+        scheme, _, host = headers.get("origin", "").partition("://")
+        schemes = ("https",) if self._place.is_secure else ("http", "https")
+        return scheme in schemes and host == headers.get("host")
 
     def _forbidden(self, scope: Scope, visitor: Visitor) -> Response | None:
         """Return the answer to a change that is not to be made."""
@@ -147,14 +168,7 @@ _STRANGER = Visitor(is_stranger=True)
 
 def refusal(status: int, code: str, message: str, hint: str) -> JSONResponse:
     """Return an answer that says why there is none."""
-    return JSONResponse({"error": {"code": code, "message": message, "hint": hint}}, status)
-
-
-def too_many(what: str, seconds: int) -> JSONResponse:
-    """Return the answer to what comes too often."""
-    answer = refusal(429, "too-many", f"there were too many {what}", f"wait for {seconds} seconds")
-    answer.headers["Retry-After"] = str(seconds)
-    return answer
+    return Denied(status, code, message, hint).answer()
 
 
 def _other_origin() -> Response:
@@ -162,10 +176,24 @@ def _other_origin() -> Response:
                    "programs send a token, and no cookie")  # fmt: skip
 
 
+def _at_most(most: int, receive: Receive) -> Receive:
+    """Return what receives a request that is not longer than so many bytes. Raises _TooLong."""
+    left = most
+
+    async def received() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _TooLong
+        return message
+
+    return received
+
+
+def _too_long(most: int) -> Response:
+    return refusal(413, "too-long", f"a request has at most {most} bytes", "leave something out")
+
+
 def _is_change(scope: Scope) -> bool:
     return scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-
-
-def _is_own(headers: Headers) -> bool:
-    scheme, _, host = headers.get("origin", "").partition("://")
-    return scheme in ("http", "https") and host == headers.get("host")

@@ -22,15 +22,15 @@ class Place(NamedTuple):
         return self.address.startswith("https://")
 
 
-def place_of(port: int, address: str | None = None, names: tuple[str, ...] = ()) -> Place:
-    """Return the place of a board on this machine; `names` are further ones, with their ports.
+def place_of(port: int, address: str | None = None) -> Place:
+    """Return the place of a board on this machine.
 
     `address` is where browsers reach it; None is this machine.
     """
     own = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
     address = address or f"http://127.0.0.1:{port}"
     host = address.partition("://")[2]
-    return Place(address, frozenset({*own, *names, host}), f"adw-board-{port}")
+    return Place(address, frozenset({*own, host}), f"adw-board-{port}")
 
 
 def invitation_link(address: str, invitation: str) -> str:

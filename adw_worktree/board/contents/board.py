@@ -12,10 +12,10 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from adw_worktree.board.access.accounts import Accounts
+from adw_worktree.board.access.denied import Denied
 from adw_worktree.board.access.keys import Keys
 from adw_worktree.board.access.places import Place
 from adw_worktree.board.access.visitor import Visitor
-from adw_worktree.board.contents.denied import Denied
 from adw_worktree.board.contents.live import Live
 from adw_worktree.board.contents.rows import find_queued
 from adw_worktree.errors import NotARepository

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 1000
 """Messages that a browser has not taken: one that sleeps gets a snapshot when it wakes."""
-_MOST_CONNECTIONS = 100
+_MOST_CONNECTIONS = 30
 """Of one user."""
 _MOST_REPLAYED = 500
 _AT_ONCE = 500
@@ -148,6 +148,12 @@ class Live:
         """Offer nothing more to a listener."""
         self._listeners.discard(listener)
 
+    async def see_to_session(self, listener: Listener) -> None:
+        """Cut a listener whose session was over before it was listened to. Raises StoreError."""
+        user = listener.visitor.user
+        if user is not None and await self._do(self._gone, {user}):
+            listener.cut.set()
+
     async def missed(self, viewer: Viewer, seen: int | None) -> list[str]:
         """Return what brings a viewer up to date who has seen the event `seen`; None: nothing.
 
@@ -186,6 +192,7 @@ class Live:
 
     def _news(self) -> list[Told]:
         """Return messages for all events since the last time."""
+        self._snapshots_at = -1  # not all that changes has an event
         messages: list[Told] = []
         seen = self._seen
         while True:

@@ -169,12 +169,19 @@ def find_queued(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[
     return feature, found[0]
 
 
-def adw_ids_seen(database: Database, viewer: Viewer, adw_ids: Sequence[str]) -> set[str]:
-    """Return those of the ADW ids that are ids of phases that may be seen."""
-    where, values = _both([(f"adw_id IN ({placeholders(adw_ids)})", adw_ids),
-                           viewer.sees("phases.feature_id")])  # fmt: skip
-    rows = database.execute(f"SELECT adw_id FROM phases WHERE {where}", values)
-    return {str(adw_id) for [adw_id] in rows}
+def adws_seen(database: Database, viewer: Viewer) -> set[tuple[str, str]]:
+    """Return the main worktrees and ADW ids of the phases that may be seen, if they are not over.
+
+    Another feature has the ids of one that is over, or of one in another repository.
+    """
+    marks = placeholders(OPEN)
+    where, values = _both([(f"features.status IN ({marks})", OPEN), viewer.sees("features.id")])
+    rows = database.execute(
+        "SELECT features.place, phases.adw_id FROM features"
+        f" JOIN phases ON phases.feature_id = features.id WHERE {where}",
+        values,
+    )
+    return {(str(place), str(adw_id)) for place, adw_id in rows}
 
 
 def command_name(feature: Feature, phase: Phase) -> str:

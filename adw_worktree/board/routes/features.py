@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
+from adw_worktree.board.access.denied import TooMany
 from adw_worktree.board.contents.board import Board, Here
 from adw_worktree.board.contents.documents import (
     Asked,
@@ -23,7 +24,11 @@ from adw_worktree.board.contents.documents import (
     Wish,
 )
 from adw_worktree.board.contents.rows import Filter, feature_page, queue_rows
-from adw_worktree.board.routes.starting import Starting, require_one_generation
+from adw_worktree.board.routes.starting import (
+    DRAFTING_SECONDS,
+    Starting,
+    one_generation,
+)
 from adw_worktree.errors import FeatureExists, LockTimeout
 from adw_worktree.orchestration.generating import add_wish, begin
 from adw_worktree.orchestration.plan.check import check_plan
@@ -52,9 +57,6 @@ from adw_worktree.orchestration.store.features import (
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.store.results import feature_row
 from adw_worktree.orchestration.store.users import user_by_id
-
-_DRAFTING_SECONDS = "30"
-"""After which a plan that is being drafted may be there."""
 
 router = APIRouter(tags=["features"])
 FeatureState = Literal["added", "running", "paused", "completed", "cancelled"]
@@ -192,12 +194,11 @@ def generate(board: Starting, feature_id: str) -> JSONResponse:
     with board.store() as database:
         feature = board.steered_feature(database, feature_id)
         require_unplanned(database, feature)
-        require_one_generation(board, database, feature)
         try:
-            begin(database, project_of_feature(feature), feature)
+            with one_generation(board, database, feature):
+                begin(database, project_of_feature(feature), feature)
         except LockTimeout as exc:
-            error = {"error": exc.as_document()}
-            return JSONResponse(error, 429, {"Retry-After": _DRAFTING_SECONDS})
+            raise TooMany("plans of this feature drafted at once", DRAFTING_SECONDS) from exc
         present = find_feature(database, str(feature.id))
         return JSONResponse(_detail(board, database, present), 202)
 

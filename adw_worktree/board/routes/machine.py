@@ -13,9 +13,10 @@ from adw_worktree._version import __version__
 from adw_worktree.board.contents.board import Here
 from adw_worktree.board.contents.documents import Health, Home, Slots
 from adw_worktree.board.contents.people import me
-from adw_worktree.board.contents.rows import adw_ids_seen
+from adw_worktree.board.contents.rows import adws_seen
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.store.attempts import most_running
+from adw_worktree.orchestration.store.opening import kept_store
 from adw_worktree.pool.status import PoolState, machine_state, pool_state
 from adw_worktree.project import machine_pool, project_around
 from adw_worktree.system.ports import listeners
@@ -29,7 +30,7 @@ def show_home(board: Here) -> JSONResponse:
     """Return what the page begins with."""
     with board.reading() as database:
         most = most_running(database)
-        known = board.repositories(database)
+        known = board.repositories(database) if board.visitor.may_change else []
     document = {
         "version": __version__,
         "repositories": known,
@@ -47,31 +48,35 @@ def show_slots(board: Here) -> JSONResponse:
     viewer = board.visitor.viewer
     if viewer.sees_all:
         return JSONResponse(slots_document(state))
-    held = [one.lease.adw_id for one in (*state.own, *state.others)]
     with board.reading() as database:
-        return JSONResponse(slots_document(state, adw_ids_seen(database, viewer, held)))
+        return JSONResponse(slots_document(state, adws_seen(database, viewer)))
 
 
 @health_router.get("/health", response_model=Health)
 def show_health(board: Here) -> JSONResponse:
     """Return whether the store can be used. It needs no key, and tells nothing else."""
     try:
-        with board.reading() as database:
-            database.execute("SELECT 1 FROM meta")
+        kept_store(board.state_dir).execute("SELECT 1 FROM meta")
     except AdwError:
         return JSONResponse({"status": "failing", "checks": {"store": "failing"}}, 503)
     return JSONResponse({"status": "ok", "checks": {"store": "ok"}})
 
 
-def slots_document(state: PoolState, seen: Collection[str] | None = None) -> dict[str, Any]:
-    """Return the pool as the API has it; of the ADWs that are not `seen`, only their slots."""
+def slots_document(
+    state: PoolState, seen: Collection[tuple[str, str]] | None = None
+) -> dict[str, Any]:
+    """Return the pool as the API has it.
+
+    Of ADWs that are not `seen`, each named by its repository and its id, it has the slots alone;
+    None sees all.
+    """
     holdings = sorted([*state.own, *state.others], key=lambda one: one.lease.slot)
     ports = [port for one in holdings for port in one.lease.ports.values()]
     heard = listeners(ports) if ports else {}
     held, others = [], []
     for one in holdings:
         lease, standing = one.lease, one.standing
-        if seen is not None and lease.adw_id not in seen:
+        if seen is not None and (one.repository, lease.adw_id) not in seen:
             others.append(lease.slot)
             continue
         held.append(
@@ -88,13 +93,14 @@ def slots_document(state: PoolState, seen: Collection[str] | None = None) -> dic
         )
     inside = {one.lease.slot for one in holdings if one.lease.slot < state.total}
     blocked = {one["slot"] for one in state.blocked}
+    whose = {} if seen is None else {"pid": None, "command": ""}
     return {
         "total": state.total,
         "allocated": len(inside),
         "available": state.total - len(inside) - len(blocked),
         "held": held,
         "others": others,
-        "blocked": state.blocked,
+        "blocked": [{**one, **whose} for one in state.blocked],
     }
 
 

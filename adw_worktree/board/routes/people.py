@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import JSONResponse
 
-from adw_worktree.board.access import accounts
-from adw_worktree.board.access.accounts import invitation
+from adw_worktree.board.access.accounts import MadeInvitation, invitation
+from adw_worktree.board.access.denied import Denied
 from adw_worktree.board.access.places import invitation_link
 from adw_worktree.board.contents.board import Board, Here
-from adw_worktree.board.contents.denied import Denied
 from adw_worktree.board.contents.people import (
     Invite,
     Invited,
@@ -51,7 +50,7 @@ def set_role(board: Here, user_id: UserId, wanted: NewRole) -> JSONResponse:
         user = user_by_id(database, user_id)
         if user is None:
             raise _unknown(str(user_id))
-        if user == board.visitor.user:
+        if user.id == board.visitor.user_id:
             raise Denied(409, "own-role", "an admin does not take the role from themselves",
                          "ask another admin, or use the machine's token")  # fmt: skip
         return JSONResponse(person(change_user(database, user, role=wanted.role)))
@@ -65,7 +64,7 @@ def reset(board: Here, user_id: UserId) -> JSONResponse:
         user = user_by_id(database, user_id)
         if user is None or user.role == "closed":
             raise _unknown(str(user_id))
-        made = invitation(database, user.role, user)
+        made = invitation(database, user.role, user, board.visitor.user)
     return _invited(board, made)
 
 
@@ -74,7 +73,7 @@ def invite(board: Here, wanted: Invite | None = None) -> JSONResponse:
     """Return a link with which one person can register, within a week."""
     board.require_admin()
     with board.store() as database:
-        made = invitation(database, (wanted or Invite()).role)
+        made = invitation(database, (wanted or Invite()).role, inviter=board.visitor.user)
     return _invited(board, made)
 
 
@@ -107,7 +106,7 @@ def unshare_feature(board: Here, feature_id: str, user_id: UserId) -> JSONRespon
         return _shares(database, feature)
 
 
-def _invited(board: Board, made: accounts.Invited) -> JSONResponse:
+def _invited(board: Board, made: MadeInvitation) -> JSONResponse:
     link = invitation_link(board.place.address, made.text)
     return JSONResponse({"link": link, "expires_at": made.expires_at}, 201)
 

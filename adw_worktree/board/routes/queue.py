@@ -23,6 +23,7 @@ from adw_worktree.board.contents.documents import (
 )
 from adw_worktree.board.contents.logs import log_part
 from adw_worktree.board.contents.rows import (
+    OPEN,
     Filter,
     command_name,
     event_page,
@@ -78,7 +79,13 @@ def show_phase(board: Here, queue_id: str) -> JSONResponse:
     """Return a phase, by its id or its name, with all that happened to it."""
     with board.reading() as database:
         feature, phase = board.phase(database, queue_id)
-        return JSONResponse(_detail(board, database, feature, phase))
+        detail = _detail(board, database, feature, phase)
+    lease = _lease(feature, phase)
+    where = {
+        "ports": {} if lease is None else {**lease.ports},
+        "worktree": None if lease is None else lease.path,
+    }
+    return JSONResponse({**detail, **where})
 
 
 @router.post("/queue/{queue_id}/retry", response_model=QueueRow)
@@ -144,7 +151,7 @@ def show_log(
 @router.get("/queue/{queue_id}/issue", response_model=Issue)
 def show_issue(board: Here, queue_id: str) -> JSONResponse:
     """Return what the agent of a phase gets."""
-    with board.reading() as database:
+    with board.store() as database:  # git is asked, too
         feature, phase = board.phase(database, queue_id)
         found = preview(database, feature, phase)
     document = {
@@ -206,7 +213,6 @@ def _changed(
 
 def _detail(board: Board, database: Database, feature: Feature, phase: Phase) -> dict[str, Any]:
     happened = events(database, "phase_id = ?", [phase.id], order=f"id DESC LIMIT {_MOST_EVENTS}")
-    lease = _lease(feature, phase)
     return {
         "phase": queue_row(database, feature, phase),
         "may_steer": board.may_steer(database, feature),
@@ -217,13 +223,13 @@ def _detail(board: Board, database: Database, feature: Feature, phase: Phase) ->
         "events": [event_row(one) for one in reversed(happened)],
         "checklist": checklist_rows(checklist(database, phase.id)),
         "usual_seconds": usual_seconds(database, feature),
-        "ports": {} if lease is None else {**lease.ports},
-        "worktree": None if lease is None else lease.path,
     }
 
 
 def _lease(feature: Feature, phase: Phase) -> Lease | None:
     """Return the slot of a phase; None if it has none, or its repository is not there."""
+    if feature.status not in OPEN:
+        return None  # what has its ADW id now is another feature's
     with suppress(AdwError):
         return project_of_feature(feature).pool.leases().get(phase.adw_id)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from contextlib import suppress
 from typing import Annotated
@@ -13,12 +14,13 @@ from fastapi import APIRouter, Query, WebSocket, WebSocketDisconnect
 from adw_worktree.board.contents.board import Board, Here
 from adw_worktree.board.contents.followed_log import FollowedLog
 from adw_worktree.board.contents.live import Listener
-from adw_worktree.errors import AdwError, UsageError
+from adw_worktree.errors import AdwError, FileUnusable, UsageError
 from adw_worktree.orchestration.store.records import attempts
 
 router = APIRouter()
+_log = logging.getLogger(__name__)
 _MOST_CHARACTERS = 4096
-_MOST_LOGS = 8
+_MOST_LOGS = 4
 SESSION_OVER = 4401
 """Why a connection is closed: its user has logged out, or has another role."""
 TRY_LATER = 1013
@@ -41,6 +43,7 @@ async def follow_queue(
     listener = board.live.listen(board.visitor)
     talk = _Talk(socket, board)
     try:
+        await board.live.see_to_session(listener)
         for message in await board.live.missed(board.visitor.viewer, seen):
             await talk.send(message)
         async with asyncio.TaskGroup() as tasks:
@@ -51,6 +54,10 @@ async def follow_queue(
             hearing.add_done_callback(lambda _: ending.cancel())
     except* WebSocketDisconnect:
         pass
+    except* AdwError as failed:
+        _log.warning("a connection is closed: %s", failed.exceptions[0])
+        with suppress(RuntimeError):
+            await socket.close(TRY_LATER)
     finally:
         board.live.leave(listener)
         await talk.end()
@@ -115,15 +122,14 @@ class _Talk:
                 await asyncio.to_thread(self._last_attempt, name)
             except AdwError:
                 task.cancel()
-                del self._logs[name]
+                if self._logs.get(name) is task:
+                    del self._logs[name]
 
     async def end(self) -> None:
         """Follow no log any more."""
         for task in self._logs.values():
             task.cancel()
-        for task in self._logs.values():
-            with suppress(asyncio.CancelledError, AdwError):
-                await task
+        await asyncio.gather(*self._logs.values(), return_exceptions=True)
 
     async def _answer(self, text: str) -> None:
         kind, name = _asked(text)
@@ -138,7 +144,14 @@ class _Talk:
             )
         token = await asyncio.to_thread(self._last_attempt, name)
         log = FollowedLog(self._board.state_dir, name, token)
-        self._logs[name] = asyncio.create_task(log.follow(self.send))
+        self._logs[name] = asyncio.create_task(self._follow(name, log))
+
+    async def _follow(self, name: str, log: FollowedLog) -> None:
+        try:
+            await log.follow(self.send)
+        except OSError as exc:  # too many files are open
+            failed = FileUnusable.because(f"the log of {name} cannot be followed", exc)
+            await self.send(json.dumps({"type": "error", "data": failed.as_document()}))
 
     def _last_attempt(self, name: str) -> str:
         with self._board.store() as database:
@@ -156,7 +169,8 @@ def _asked(text: str) -> tuple[str, str]:
         raise UsageError("the message is too long", hint=hint)
     try:
         message = json.loads(text)
-    except ValueError:
+        text.encode()  # names of half a character are nobody's
+    except (ValueError, RecursionError):
         message = None
     kind, name = (
         (message.get("type"), message.get("log")) if isinstance(message, dict) else (None, None)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import Depends
 
 from adw_worktree.board.access import limits
+from adw_worktree.board.access.denied import TooMany
 from adw_worktree.board.contents.board import Board, Here
-from adw_worktree.board.contents.denied import TooMany
+from adw_worktree.orchestration.runs.drafts import is_drafting
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import Feature, features
-from adw_worktree.orchestration.store.users import begin_generation, last_generation
+from adw_worktree.orchestration.store.users import last_generation, note_generation
 
-_DRAFTING_SECONDS = 30
+_beginning = threading.Lock()
+DRAFTING_SECONDS = 30
 """After which a plan that is being drafted may be there."""
 
 
@@ -36,12 +41,15 @@ Starting = Annotated[Board, Depends(_count_start)]
 """The board that answers, to what starts work."""
 
 
-def require_one_generation(board: Board, database: Database, feature: Feature) -> None:
-    """Note that a user has a plan drafted. Raises TooMany if another one of theirs is."""
+@contextmanager
+def one_generation(board: Board, database: Database, feature: Feature) -> Iterator[None]:
+    """Begin in the block to have a plan drafted. Raises TooMany if another one of the user's is."""
     user_id = board.visitor.user_id
-    if user_id is None:
-        return
-    before = last_generation(database, user_id)
-    if before is not None and features(database, "id = ? AND drafting = 'running'", [before]):
-        raise TooMany("plans drafted at once", _DRAFTING_SECONDS)
-    begin_generation(database, user_id, feature.id)
+    with _beginning:
+        before = last_generation(database, user_id) if user_id is not None else None
+        for one in features(database, "id = ?", [before]):
+            if one.drafting == "running" or is_drafting(board.state_dir, one):
+                raise TooMany("plans drafted at once", DRAFTING_SECONDS)
+        yield
+        if user_id is not None:
+            note_generation(database, user_id, feature.id)

@@ -34,7 +34,7 @@ function Need({ phase, home }) {
   return html`<li><a href=${`/phases/${encodeURIComponent(phase.name)}`}>${phase.name}</a>
     <${State} row=${phase} /> <${Foreign} class="title">${short(phase.title, 120)}<//>
     <${Foreign} class="why">${short(needsOf(phase), 200)}<//>
-    ${phase.status === "failed" && !home?.read_only && html`<${Action}
+    ${phase.status === "failed" && !home?.read_only && (home?.user?.role ?? "admin") === "admin" && html`<${Action}
       run=${() => post(`/queue/${phase.queue_id}/retry`)}>Retry ${phase.name}<//>`}</li>`;
 }
 

@@ -9,8 +9,12 @@ const SHORTEST_PASSWORD = 12;
 // Only a view of this page, whatever the address says.
 function wanted() {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
-  const to = new URL(next, location.origin);
-  return to.origin === location.origin ? to.pathname : "/";
+  try {
+    const to = new URL(next, location.origin);
+    return to.origin === location.origin && to.pathname !== "/login" ? to.href : "/";
+  } catch {
+    return "/";
+  }
 }
 
 export function useForm(send) {

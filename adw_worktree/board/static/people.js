@@ -34,9 +34,14 @@ async function leave() {
 function Password() {
   const [done, setDone] = useState(false);
   const { submit, busy, failure } = useForm(async (given, form) => {
-    await post("/auth/password", given);
-    form.reset();
-    setDone(true);
+    live.stop(); // the session that it has ends, and the next one begins
+    try {
+      await post("/auth/password", given);
+      form.reset();
+      setDone(true);
+    } finally {
+      live.connect();
+    }
   });
   return html`<h2>Change the password</h2><form class="entry" onSubmit=${submit}>
     <${Field} label="Old password" name="old" type="password" autocomplete="current-password" />

@@ -5,6 +5,8 @@ import { get } from "./api.js";
 import { Foreign, Heading, Problem, useLive, useTitle } from "./parts.js";
 import { baseName } from "./words.js";
 
+// Ports are this machine's own: elsewhere, they would lead to something else.
+const IS_HERE = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 const PAUSE_MS = 500; // however much happens
 
 export function SlotsView() {
@@ -58,6 +60,7 @@ function Held({ pool }) {
 
 export function Ports({ ports, listening }) {
   return Object.entries(ports).map(([service, port]) => html`<span key=${service} class="port">
-    ${service} <a href=${`http://localhost:${port}/`} rel="noreferrer" target="_blank">${port}</a>
+    ${service} ${IS_HERE ? html`<a href=${`http://localhost:${port}/`} rel="noreferrer"
+      target="_blank">${port}</a>` : port}
     ${listening?.includes(port) ? " (listening)" : ""}</span>`);
 }

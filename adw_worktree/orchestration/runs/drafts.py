@@ -40,6 +40,15 @@ def drafting(state_dir: Path, feature: Feature) -> Iterator[None]:
         lock.release()
 
 
+def is_drafting(state_dir: Path, feature: Feature) -> bool:
+    """Return whether somebody drafts the plan of a feature at this moment."""
+    try:
+        with drafting(state_dir, feature):
+            return False
+    except LockTimeout:
+        return True
+
+
 def note_interrupted(database: Database, state_dir: Path) -> None:
     """Note of each draft that nobody makes any more that it was interrupted."""
     running = features(database, "drafting = 'running'")

@@ -102,7 +102,9 @@ def needs_of(database: Database, phase: Phase) -> list[Phase]:
 def end_feature(database: Database, feature_id: int, status: str) -> None:
     """Give a feature the status of its end."""
     database.execute(
-        "UPDATE features SET status = ?, ended_at = ? WHERE id = ?", [status, now(), feature_id]
+        "UPDATE features SET status = ?, ended_at = ?,"
+        " drafting = CASE WHEN drafting = 'running' THEN ? ELSE drafting END WHERE id = ?",
+        [status, now(), f"failed: the feature was {status}", feature_id],
     )
     append(database, f"feature.{status}", feature_id=feature_id)
 

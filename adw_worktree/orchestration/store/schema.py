@@ -214,6 +214,7 @@ CREATE TABLE invitations (
     digest TEXT PRIMARY KEY,
     role TEXT NOT NULL,
     user_id BIGINT REFERENCES users (id),
+    inviter_id BIGINT REFERENCES users (id),
     expires_at TEXT NOT NULL
 );
 ALTER TABLE features ADD COLUMN user_id BIGINT REFERENCES users (id);

@@ -80,21 +80,25 @@ def shares(database: Database, feature: Feature) -> list[Share]:
 def share(database: Database, feature: Feature, user_id: int, may: May) -> None:
     """Let a user see a feature, or steer it, too."""
     with database.transaction():
-        database.execute(
+        changed = database.execute(
             "INSERT INTO shares (feature_id, user_id, may) VALUES (?, ?, ?)"
-            " ON CONFLICT (feature_id, user_id) DO UPDATE SET may = excluded.may",
+            " ON CONFLICT (feature_id, user_id) DO UPDATE SET may = excluded.may"
+            " WHERE shares.may <> excluded.may RETURNING user_id",
             [feature.id, user_id, may],
         )
-        append(database, "feature.shared", feature_id=feature.id, data={"user": user_id})
+        if changed:
+            append(database, "feature.shared", feature_id=feature.id, data={"user": user_id})
 
 
 def unshare(database: Database, feature: Feature, user_id: int) -> None:
     """Share a feature with a user no more."""
     with database.transaction():
-        database.execute(
-            "DELETE FROM shares WHERE feature_id = ? AND user_id = ?", [feature.id, user_id]
+        changed = database.execute(
+            "DELETE FROM shares WHERE feature_id = ? AND user_id = ? RETURNING user_id",
+            [feature.id, user_id],
         )
-        append(database, "feature.unshared", feature_id=feature.id, data={"user": user_id})
+        if changed:
+            append(database, "feature.unshared", feature_id=feature.id, data={"user": user_id})
 
 
 def seen_by(database: Database, feature_ids: list[int]) -> dict[int, set[int]]:

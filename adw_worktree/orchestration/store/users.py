@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.database import Database, Row
 from adw_worktree.orchestration.store.events import now
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -67,6 +67,8 @@ class Invitation(NamedTuple):
     role: Role
     user_id: int | None
     """Whose password it changes; None for a new account."""
+    inviter_id: int | None
+    """Who has made it; None for whoever the machine belongs to."""
     expires_at: str
 
 
@@ -75,9 +77,30 @@ def invite(database: Database, invitation: Invitation) -> None:
     with database.transaction():
         database.execute("DELETE FROM invitations WHERE expires_at < ?", [now()])
         database.execute(
-            "INSERT INTO invitations (digest, role, user_id, expires_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO invitations (digest, role, user_id, inviter_id, expires_at)"
+            " VALUES (?, ?, ?, ?, ?)",
             invitation,
         )
+
+
+def is_invitation(database: Database, digest: str) -> bool:
+    """Return whether there is such an invitation, and who made it may still do so."""
+    return bool(_invitations(database, digest))
+
+
+def _invitations(database: Database, digest: str) -> list[Row]:
+    return database.execute(
+        "SELECT i.role, i.user_id FROM invitations i LEFT JOIN users u ON u.id = i.inviter_id"
+        " WHERE i.digest = ? AND i.expires_at >= ?"
+        " AND (i.inviter_id IS NULL OR u.role = 'admin')",
+        [digest, now()],
+    )
+
+
+def forget_first_invitations(database: Database) -> None:
+    """Take back what was made to register the first admin: another one is made."""
+    with database.transaction():
+        database.execute("DELETE FROM invitations WHERE inviter_id IS NULL AND role = 'admin'")
 
 
 def register(database: Database, address: str, password: str, digest: str | None) -> User | None:
@@ -91,10 +114,7 @@ def register(database: Database, address: str, password: str, digest: str | None
         role: Role = "member"
         known, invited_id = user_by_address(database, address), None
         if digest is not None:
-            rows = database.execute(
-                "SELECT role, user_id FROM invitations WHERE digest = ? AND expires_at >= ?",
-                [digest, now()],
-            )
+            rows = _invitations(database, digest)
             if not rows:
                 return None
             role, invited_id = _role(rows[0][0]), rows[0][1]
@@ -113,7 +133,7 @@ def register(database: Database, address: str, password: str, digest: str | None
 def change_user(
     database: Database, user: User, *, role: Role | None = None, password: str | None = None
 ) -> User:
-    """Give a user another role or password, and end all of the user's sessions."""
+    """Give a user another role or password; end all of the user's sessions and reset links."""
     with database.transaction():
         return _changed(database, user, role, password)
 
@@ -124,8 +144,18 @@ def _changed(database: Database, user: User, role: Role | None, password: str | 
         " epoch = epoch + 1 WHERE id = ?",
         [role, password, user.id],
     )
+    database.execute("DELETE FROM invitations WHERE user_id = ?", [user.id])
     [present] = find_users(database, "id = ?", (user.id,))
     return present
+
+
+def rehash(database: Database, user: User, password: str) -> None:
+    """Keep another hash of the same password, unless that was changed meanwhile."""
+    with database.transaction():
+        database.execute(
+            "UPDATE users SET password = ? WHERE id = ? AND password = ?",
+            [password, user.id, user.password],
+        )
 
 
 def _role(value: object) -> Role:
@@ -164,7 +194,7 @@ def forget_counter(database: Database, name: str) -> None:
         database.execute("DELETE FROM counters WHERE name = ?", [name])
 
 
-def begin_generation(database: Database, user_id: int, feature_id: int) -> None:
+def note_generation(database: Database, user_id: int, feature_id: int) -> None:
     """Note which feature's plan a user has an agent draft."""
     with database.transaction():
         database.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import HTTPException
+from starlette.responses import JSONResponse
 
 
 class Denied(HTTPException):
@@ -11,6 +12,11 @@ class Denied(HTTPException):
     def __init__(self, status: int, code: str, message: str, hint: str) -> None:
         super().__init__(status, message)
         self.code, self.hint = code, hint
+
+    def answer(self) -> JSONResponse:
+        """Return the refusal as the API has it."""
+        error = {"code": self.code, "message": self.detail, "hint": self.hint}
+        return JSONResponse({"error": error}, self.status_code, self.headers)
 
 
 class TooMany(Denied):
