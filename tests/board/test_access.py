@@ -137,6 +137,15 @@ def test_a_link_is_good_for_one_browser(board: BoardProcess) -> None:
     assert board.request("GET", "/api/v1/home", headers=headers).status_code == 200
 
 
+def test_what_others_have_set_beside_the_cookie_does_no_harm(board: BoardProcess) -> None:
+    """Browsers send the cookies of every port of a name: those of a dev server, too."""
+    key = session(board)
+    cookie = f'prefs={{"theme": "dark"}}; bare; {key["Cookie"]}; x=\u00e9'
+    headers = {"Cookie": cookie.encode(), "Origin": board.address}
+    answer = board.request("GET", "/api/v1/home", headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == 200, answer.text
+
+
 def test_keys_expire(tmp_path: Any) -> None:
     now = [1000.0]
     (tmp_path / "links").mkdir()

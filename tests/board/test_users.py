@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx2
 import jwt
+import psutil
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -25,7 +26,7 @@ from adw_worktree.orchestration.store.users import User, find_users
 from tests.board.test_access import socket
 from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
-from tests.support.features import phase, start, state_dir, store, until
+from tests.support.features import kill_all, phase, start, state_dir, store, until
 from tests.support.people import PASSWORD, Someone, ask, invitation, own, register, someone
 from tests.support.scripted_agent import scripted
 
@@ -462,6 +463,130 @@ def test_who_logs_in_wrongly_learns_nothing(users_board: BoardProcess, adw: Adw)
     assert min(seconds["known"]) > min(seconds["unknown"]) / 2
 
 
+def test_an_invitation_is_as_good_as_who_made_it(users_board: BoardProcess, adw: Adw) -> None:
+    first_link = users_board.link
+    first = register(users_board, adw, "first", link=first_link)
+    second = register(users_board, adw, "second", "admin")
+    me = register(users_board, adw, "me")
+    made = ask(users_board, "/invitations", {"role": "admin"}, 201, who=second.program).json()
+    resets = [
+        ask(users_board, f"/users/{user(me.address).id}/reset", None, 201, who=one.program).json()
+        for one in (first, first, second)
+    ]
+    path = f"/users/{user(second.address).id}"
+    ask(users_board, path, {"role": "closed"}, who=first.program, method="PATCH")
+    for link, address in ((made["link"], "back@example.com"), (resets[2]["link"], me.address)):
+        body = {"address": address, "password": PASSWORD, "invitation": invitation(link)}
+        ask(users_board, "/auth/register", body, 409)
+    body = {"address": me.address, "password": PASSWORD}
+    ask(users_board, "/auth/register", {**body, "invitation": invitation(resets[0]["link"])}, 201)
+    # Who has another password now needs no other link.
+    ask(users_board, "/auth/register", {**body, "invitation": invitation(resets[1]["link"])}, 409)
+    own_path = f"/users/{user(first.address).id}"
+    ask(users_board, own_path, {"role": "member"}, 409, who=first.program, method="PATCH")
+
+
+def test_a_board_without_an_admin_has_one_link_for_the_first(adw: Adw) -> None:
+    process = BoardProcess(adw, "--users")
+    before = process.link
+    process.kill()
+    process.start()
+    try:
+        body = {"address": "a@b", "password": PASSWORD, "invitation": invitation(before)}
+        ask(process, "/auth/register", body, 409)
+        register(process, adw, "first", link=process.link)
+    finally:
+        process.end()
+
+
+@pytest.mark.thorough
+def test_a_stranger_locks_nobody_out(adw: Adw) -> None:
+    process = BoardProcess(adw, "--users")
+    try:
+        me = register(process, adw, "me", link=process.link)
+        elsewhere = {"X-Forwarded-For": "203.0.113.7"}
+        wrong = {"address": me.address, "password": "wrong"}
+        for _ in range(110):
+            process.request("POST", "/api/v1/auth/login", wrong, headers=elsewhere)
+        ask(process, "/auth/login", wrong, 429, who=elsewhere)
+        ask(process, "/auth/login", {**wrong, "password": PASSWORD})
+        new = {"old": PASSWORD, "new": f"{PASSWORD}!"}
+        ask(process, "/auth/password", new, who=me.program)
+    finally:
+        process.end()
+
+
+def test_what_is_too_long_is_not_read(users_board: BoardProcess) -> None:
+    long = {"address": "a@b", "password": "x" * 100_000}
+    assert ask(users_board, "/auth/login", long, 413).json()["error"]["code"] == "too-long"
+    signed = {"webhook-signature": "v1,x", "webhook-id": "1", "webhook-timestamp": "1"}
+    body = b'{"a": "' + b"x" * 100_000 + b'"}'
+    assert users_board.send("/workflow-complete", body, signed) == 413
+    plan = {"name": "x.md", "text": "x" * 200_000}
+    key = {"Authorization": f"Bearer {users_board.token}"}
+    ask(users_board, "/plans/check", plan, who=key)
+    ask(users_board, "/plans/check", {"name": "x.md", "text": "x" * 18_000_000}, 413, who=key)
+
+
+def test_half_a_character_is_refused(users_board: BoardProcess, adw: Adw) -> None:
+    key = {"Authorization": f"Bearer {users_board.token}"}
+    for body in (b'{"title": "\\ud800"}', b'{"title": "a", "repository": "\\ud800"}',
+                 b'{"plan": {"name": "a.md", "text": "\\ud800"}}'):  # fmt: skip
+        assert users_board.send("/api/v1/planned-features", body, key) == 422, body
+    with users_board.following() as told:
+        told.next()
+        for text in ('{"type": "subscribe", "log": "\\ud800.1"}', "[" * 4000):
+            told.socket.send(text)
+            assert told.next()["type"] == "error"
+
+
+@pytest.mark.thorough
+def test_what_is_shared_again_or_with_nobody_is_no_news(
+    users_board: BoardProcess, adw: Adw
+) -> None:
+    owner = register(users_board, adw, "owner", link=users_board.link)
+    other = register(users_board, adw, "other")
+    start(adw, "x", phase(1, "sleep 60"))
+    own(owner, "x")
+    path, number = "/planned-features/x/shares", user(other.address).id
+
+    def happened() -> int:
+        events = ask(users_board, "/events?limit=1000", who=owner.program, method="GET").json()
+        return sum("shared" in one["kind"] for one in events["items"])
+
+    for _ in range(2):
+        ask(users_board, path, {"address": other.address}, who=owner.program, method="PUT")
+    assert happened() == 1
+    for _ in range(2):
+        ask(users_board, f"{path}/{number}", who=owner.program, method="DELETE")
+    assert happened() == 2
+
+
+@pytest.mark.thorough
+def test_an_id_that_somebody_else_has_now_shows_nothing(
+    users_board: BoardProcess, adw: Adw
+) -> None:
+    """The ADW id of a phase is made of its feature's slug, which another feature has later."""
+    admin = register(users_board, adw, "admin", link=users_board.link)
+    before, now = register(users_board, adw, "before"), register(users_board, adw, "now")
+    start(adw, "x", phase(1))
+    own(before, "x")
+    until(adw, "x.1", "completed")
+    [old] = ask(users_board, "/queue", who=before.program, method="GET").json()["items"]
+    start(adw, "x", phase(1, "sleep 60"))
+    [(number,)] = store().execute("SELECT max(id) FROM features")
+    until(adw, "x.1", "running")
+    own(now, "x", int(str(number)))
+    slots = {
+        one.address: ask(users_board, "/slots", who=one.program, method="GET").json()["held"]
+        for one in (admin, before, now)
+    }
+    assert [len(slots[one.address]) for one in (admin, before, now)] == [1, 0, 1]
+    path = f"/queue/{old['queue_id']}"
+    detail = ask(users_board, path, who=before.program, method="GET").json()
+    assert (detail["ports"], detail["worktree"]) == ({}, None)
+
+
 @pytest.mark.thorough
 def test_who_tries_passwords_has_to_wait(users_board: BoardProcess, adw: Adw) -> None:
     register(users_board, adw, "known", link=users_board.link)
@@ -508,6 +633,17 @@ def test_one_plan_is_drafted_at_once(users_board: BoardProcess, adw: Adw) -> Non
     answer = ask(users_board, generate.format("wish-2"), None, 429, who=me.program)
     assert int(answer.headers["retry-after"]) > 0
     ask(users_board, generate.format("theirs"), None, 202, who=other.program)
+    # A feature that is cancelled has no plan drafted; who makes it is waited for.
+    ask(users_board, "/planned-features/wish-1/cancel", who=me.program)
+    drafting = ask(users_board, "/planned-features/wish-1", who=me.program, method="GET").json()
+    assert drafting["feature"]["drafting"] == "failed: the feature was cancelled"
+    ask(users_board, generate.format("wish-2"), None, 429, who=me.program)
+    kill_all()
+    for drafter in psutil.process_iter(["cmdline"]):
+        if "draft" in (drafter.info["cmdline"] or ()):
+            drafter.kill()
+            drafter.wait(20)
+    ask(users_board, generate.format("wish-2"), None, 202, who=me.program)
 
 
 def test_a_slug_that_is_taken_tells_nothing_more(users_board: BoardProcess, adw: Adw) -> None:

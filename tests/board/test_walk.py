@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -130,9 +131,17 @@ def test_who_is_logged_out_elsewhere_comes_to_the_log_in(
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("heading", name="Slots").wait_for()
-        page.goto(f"{users_board.address}/login?next=//evil.example/x")
-        page.get_by_label("Address").fill(me.address)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_text("live", exact=True).wait_for()
-        assert page.url.startswith(users_board.address)
+        for elsewhere in (
+            "//evil.example/x",
+            "/.//evil.example/x",
+            "https://evil.example",
+            "\\\\e",
+            "/login",
+            "http://[",
+        ):
+            page.goto(f"{users_board.address}/login?next={quote(elsewhere)}")
+            page.get_by_label("Address").fill(me.address)
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
+            page.get_by_text("live", exact=True).wait_for()
+            assert page.url.startswith(users_board.address), elsewhere

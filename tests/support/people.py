@@ -67,12 +67,13 @@ def ask(
     return answer
 
 
-def own(someone: Someone, slug: str) -> None:
-    """Make a feature somebody's that was added at the command line."""
+def own(someone: Someone, slug: str, number: int | None = None) -> None:
+    """Make a feature somebody's that was added at the command line; of several, that `number`."""
     database = store()
     with database.transaction():
         database.execute(
-            "UPDATE features SET user_id = (SELECT id FROM users WHERE address = ?) WHERE slug = ?",
-            [someone.address, slug],
+            "UPDATE features SET user_id = (SELECT id FROM users WHERE address = ?)"
+            " WHERE slug = ? AND id = COALESCE(?, id)",
+            [someone.address, slug, number],
         )
     database.close()

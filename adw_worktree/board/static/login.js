@@ -11,7 +11,8 @@ function wanted() {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
   try {
     const to = new URL(next, location.origin);
-    return to.origin === location.origin && to.pathname !== "/login" ? to.href : "/";
+    const isView = to.origin === location.origin && !/^\/(\/|login$)/.test(to.pathname);
+    return isView ? to.pathname : "/";
   } catch {
     return "/";
   }

@@ -13,7 +13,13 @@ from adw_worktree.orchestration.gates.checklist import Checker
 from adw_worktree.orchestration.gates.files import located
 from adw_worktree.orchestration.gates.finding import Finding, Place
 from adw_worktree.orchestration.gates.python_code import PYTHON, code_of, syntax
-from adw_worktree.orchestration.gates.tree import Tree, first_place, is_test, language
+from adw_worktree.orchestration.gates.tree import (
+    Tree,
+    first_place,
+    is_test,
+    language,
+    place_of,
+)
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.text import named
 
@@ -74,6 +80,9 @@ def _alembic(tree: Tree, path: str) -> Finding:
     if len(by_name[mine.revision]) > 1:
         other = next(one.path for one in by_name[mine.revision] if one.path != path)
         return Finding("fail", f"{path} and {other} have the same revision {mine.revision}")
+    # One that joins two branches has nothing else to do.
+    if len(mine.after) < 2 and (line := _idle_upgrade(tree, path)) is not None:
+        return Finding("fail", f"{Place(path, line)}: upgrade() does nothing")
     broken = _broken_link(mine, by_name)
     if broken is not None:
         return Finding("fail", broken)
@@ -103,6 +112,21 @@ def _revision(tree: Tree, path: str) -> list[_Revision]:
     if not found.get("revision") or "down_revision" not in found:
         return []
     return [_Revision(path, found["revision"][0], found["down_revision"])]
+
+
+def _idle_upgrade(tree: Tree, path: str) -> int | None:
+    """Return the line of a migration's `upgrade` that has nothing in it; None if it has."""
+    module = syntax(tree, path)
+    for node in module.body if module else ():
+        if isinstance(node, ast.FunctionDef) and node.name == "upgrade":
+            words = (ast.Pass, ast.Constant)
+            is_idle = all(
+                isinstance(each, ast.Pass)
+                or (isinstance(each, ast.Expr) and isinstance(each.value, words))
+                for each in node.body
+            )
+            return node.lineno if is_idle else None
+    return None
 
 
 def _broken_link(mine: _Revision, by_name: dict[str, list[_Revision]]) -> str | None:
@@ -172,6 +196,13 @@ def _directory(tree: Tree, path: str) -> Finding:
                 if re.search(f"{marker}$", other):
                     return Finding("pass", f"{path} is where {tool} looks, as {other} shows")
     folder, _, file = path.rpartition("/")
+    if posixpath.basename(folder) == "migrations":
+        for other in tree.naming("migrate"):
+            # Without a name of its own, the macro takes the directory `migrations`.
+            found = re.search(r"\bsqlx::migrate!\s*\(\s*\)", tree.code(other))
+            if found is not None and not is_test(other):
+                at = place_of(other, tree.code(other), found.start())
+                return Finding("pass", f"{at} runs all of {folder}")
     itself = _named_by(tree, file, path)
     if itself is not None:
         return Finding("pass", f"{itself} names {file}")

@@ -6,11 +6,12 @@ itself is no use from elsewhere.
 
 from __future__ import annotations
 
+import ast
 import re
 
 from adw_worktree.orchestration.gates.checklist import Checker
 from adw_worktree.orchestration.gates.finding import Finding, Place
-from adw_worktree.orchestration.gates.python_code import code_of, uses
+from adw_worktree.orchestration.gates.python_code import code_of, last_name, syntax, uses
 from adw_worktree.orchestration.gates.script_code import used_after_import
 from adw_worktree.orchestration.gates.tree import (
     Tree,
@@ -21,6 +22,10 @@ from adw_worktree.orchestration.gates.tree import (
     word,
 )
 
+_REGISTERS = (
+    r"(?:shared_|periodic_)?task|command|group|callback|receiver|register|subscribe|listen(?:er|s_for)?"
+    r"|on(?:_\w+)?|handler|hook(?:impl)?|event|action|simple_tag|filter|middleware|exception_handler"
+)
 _IDENTIFIER = r"[A-Za-z_$][\w$]*"
 
 
@@ -72,11 +77,31 @@ def check_name(checker: Checker, tree: Tree) -> Finding:
         ]
         for place in (*used, *loaded):
             return Finding("pass", f"{Place(path, line)} defines it; {place} uses it")
+    for path in tree.naming(name):
+        # `[project.scripts]`, and what else runs `module:name`.
+        ran = re.search(rf"""["'][\w.]+:{re.escape(name)}["']""", tree.text(path) or "")
+        if ran is not None and path.endswith("pyproject.toml"):
+            at = place_of(path, tree.text(path) or "", ran.start())
+            return Finding("pass", f"{Place(*defined[0])} defines it; {at} runs it")
+    for path, line in defined:
+        if _is_registered(tree, path, name):
+            at = Place(path, line)
+            return Finding("unknown", f"{at} is registered by its decorator, if it is loaded")
     path, line = defined[0]
     itself = code_of(tree, path).loads.get(name)
     if itself is not None:
         return Finding("warn", f"{Place(path, line)} defines it; only its own file uses it")
     return Finding("fail", f"{Place(path, line)} defines it; nothing uses it ({tree.searched})")
+
+
+def _is_registered(tree: Tree, path: str, name: str) -> bool:
+    """Return whether a decorator hands a function to something that calls it."""
+    module = syntax(tree, path) if language(path) == "python" else None
+    for node in ast.walk(module) if module else ():
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
+            called = [last_name(one) or "" for one in node.decorator_list]
+            return any(re.fullmatch(_REGISTERS, one) for one in called)
+    return False
 
 
 def _sources(tree: Tree, name: str) -> list[str]:

@@ -49,11 +49,13 @@ class _Declared(NamedTuple):
 def check_setting(checker: Checker, tree: Tree) -> Finding:
     """Find code that reads the setting, and uses what it has read."""
     name = re.split(r"[.]", checker.subject)[-1]
-    reads, holders = [], []
+    reads, holders, unused = [], [], []
     for path in _near(tree, name):
         if language(path) == "python":
             found, held = _python(tree, path, name)
-            reads += found
+            idle_reads = _unused(tree, path, name)
+            unused += idle_reads
+            reads += [one for one in found if one not in [place for place, _ in idle_reads]]
             holders += held
         else:
             reads += _patterns(tree, path, name)
@@ -64,6 +66,12 @@ def check_setting(checker: Checker, tree: Tree) -> Finding:
         use = _use_of(tree, holder)
         if use is not None:
             return Finding("pass", f"{holder.place} has it as {holder.name}; {use} reads that")
+    nested = _nested(tree, name)
+    if nested is not None:
+        return nested
+    if unused and not idle:
+        place, local = unused[0]
+        return Finding("fail", f"{place} reads it into {local}, which nothing uses")
     if idle:
         holder = idle[0]
         reason = f"has it as {holder.name}, which nothing reads ({tree.searched})"
@@ -78,6 +86,57 @@ def _near(tree: Tree, name: str) -> list[str]:
         if name.upper().startswith(prefix):
             named |= set(tree.naming(name[len(prefix) :].lower()))
     return sorted(path for path in named if not is_test(path))
+
+
+def _nested(tree: Tree, name: str) -> Finding | None:
+    """Judge a setting of a class inside of a class of settings, such as `DB__URL`.
+
+    Returns None if it is none, or no field is of its name.
+    """
+    *outer, field = name.lower().split("__")
+    if not outer or not field or not tree.naming("env_nested_delimiter"):
+        return None
+    declared: Place | None = None
+    for path in tree.naming(field):
+        module = syntax(tree, path) if language(path) == "python" and not is_test(path) else None
+        for node in ast.walk(module) if module else ():
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Load)
+                and node.attr == field
+                and last_name(node.value) == outer[-1]
+            ):
+                return Finding("pass", f"{Place(path, node.lineno)} reads {outer[-1]}.{field}")
+            is_field = isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+            if is_field and node.target.id == field:  # type: ignore[attr-defined]
+                declared = declared or Place(path, node.lineno)  # type: ignore[attr-defined]
+    if declared is None:
+        return None
+    reason = f"has it as {outer[-1]}.{field}, which nothing reads ({tree.searched})"
+    return Finding("fail", f"{declared} {reason}")
+
+
+def _unused(tree: Tree, path: str, name: str) -> list[tuple[Place, str]]:
+    """Return where functions read the setting into a name of their own, and use it no more."""
+    module = syntax(tree, path)
+    found = []
+    for function in ast.walk(module) if module else ():
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        inner = [*ast.walk(function)]
+        used = {one.id for one in inner
+                if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}  # fmt: skip
+        shared = {each for one in inner if isinstance(one, ast.Global | ast.Nonlocal)
+                  for each in one.names}  # fmt: skip
+        for node in inner:
+            if not (isinstance(node, ast.Assign) and len(node.targets) == 1):
+                continue
+            [target] = node.targets
+            is_idle = isinstance(target, ast.Name) and target.id not in used | shared
+            reads = [one for one in ast.walk(node.value) if _is_read(one, name)]
+            if is_idle and reads:
+                found.append((Place(path, reads[0].lineno), target.id))  # type: ignore[attr-defined]
+    return found
 
 
 def _prefixes(tree: Tree) -> list[str]:

@@ -49,6 +49,12 @@ def without(files: dict[str, str], path: str) -> dict[str, str]:
         ({**ALEMBIC, "alembic/versions/a_first.py": revision("a", '"b"')},
          "alembic/versions/b_users.py", "which follows it"),
         (without(ALEMBIC, "alembic/env.py"), "alembic/versions/b_users.py", "warn: "),
+        ({**ALEMBIC, "alembic/versions/b_users.py":
+          revision("b", '"a"').replace("op.x()", '"""Users."""\n    pass')},
+         "alembic/versions/b_users.py",
+         "upgrade() does nothing"),
+        ({**SQL, "src/main.rs": "sqlx::migrate!().run(&pool).await?;\n"}, SECOND,
+         "pass: src/main.rs:1 runs all of db/migrations"),
         (DJANGO, USERS, "pass: "),
         (without(DJANGO, "backend/accounts/migrations/__init__.py"), USERS, "has no __init__.py"),
         (without(DJANGO, "backend/accounts/migrations/0001_initial.py"), USERS,

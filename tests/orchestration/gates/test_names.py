@@ -96,6 +96,19 @@ def test_a_function_passes_where_another_module_uses_it(tmp_path: Path) -> None:
     assert verdict(tmp_path, method, "name", "T.rotate").startswith("pass: a.py:2")
 
 
+def test_what_others_call_by_its_place_is_used(tmp_path: Path) -> None:
+    made = {"shop/cli.py": "def rotate(): ...\n"}
+    script = {**made, "pyproject.toml": '[project.scripts]\nrotate = "shop.cli:rotate"\n'}
+    assert verdict(tmp_path, script, "name", "rotate") == (
+        "pass: shop/cli.py:1 defines it; pyproject.toml:2 runs it"
+    )
+    for decorator in ("shared_task", "cli.command()", "receiver(saved, sender=User)"):
+        task = {"shop/cli.py": f"@{decorator}\ndef rotate(): ...\n"}
+        assert verdict(tmp_path, task, "name", "rotate").startswith("unknown: shop/cli.py:2")
+    other = {"shop/cli.py": "@cache\ndef rotate(): ...\n"}
+    assert verdict(tmp_path, other, "name", "rotate").startswith("fail: ")
+
+
 def test_other_languages_pass_by_words_in_code(tmp_path: Path) -> None:
     files = {"a.go": "func Rotate() {}\n", "b.go": "func f() { Rotate() }\n"}
     assert verdict(tmp_path, files, "name", "Rotate").startswith("pass: ")

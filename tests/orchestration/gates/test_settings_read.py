@@ -25,6 +25,13 @@ RIGHT = {
         "conf.py": 'class Settings(BaseSettings):\n'
                    '    lifetime: int = Field(1, validation_alias="LOGIN_TTL")\n',
         "b.py": "x = conf.lifetime\n"},
+    "a field of a class inside of one": {
+        "conf.py": "class Login(BaseModel):\n    ttl: int = 1\n\n\nclass Settings(BaseSettings):\n"
+                   '    model_config = SettingsConfigDict(env_nested_delimiter="__")\n'
+                   "    login: Login = Login()\n",
+        "b.py": "x = settings.login.ttl\n"},
+    "into a name that is used": {
+        "a.py": 'import os\ndef f():\n    ttl = os.getenv("LOGIN_TTL")\n    return ttl\n'},
     "django": {"site/settings.py": "LOGIN_TTL = 3600\n", "b.py": "x = settings.LOGIN_TTL\n"},
     "flask": {"a.py": 'def f(app):\n    return app.config["LOGIN_TTL"]\n'},
     "by getattr": {
@@ -45,7 +52,8 @@ RIGHT = {
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_setting_that_is_read_passes(name: str, tmp_path: Path) -> None:
-    found = verdict(tmp_path, RIGHT[name], "setting", "LOGIN_TTL")
+    setting = "LOGIN__TTL" if "inside of one" in name else "LOGIN_TTL"
+    found = verdict(tmp_path, RIGHT[name], "setting", setting)
     assert found.startswith("pass: "), found
 
 
@@ -57,6 +65,9 @@ WRONG = {
         {"conf.py": SETTINGS}, "conf.py:2 has it as login_ttl, which nothing reads"),
     "a field that only a test reads": (
         {"conf.py": SETTINGS, "tests/test_a.py": "x = settings.login_ttl\n"}, "nothing reads"),
+    "a name that nothing uses": (
+        {"a.py": 'import os\ndef f():\n    ttl = os.getenv("LOGIN_TTL")\n    return 1\n'},
+        "a.py:3 reads it into ttl, which nothing uses"),
     "a constant that nothing uses": (
         {"a.py": 'import os\nTTL = os.getenv("LOGIN_TTL")\n'}, "a.py:2 has it as TTL"),
     "it is only set": ({"a.py": 'import os\nos.environ["LOGIN_TTL"] = "1"\n'}, "read nowhere"),
