@@ -22,11 +22,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from adw_worktree.board.access.accounts import SESSION_SECONDS, Accounts
 from adw_worktree.board.access.keys import load_keys
+from adw_worktree.orchestration.runs.drafts import is_drafting
+from adw_worktree.orchestration.store.features import find_feature
 from adw_worktree.orchestration.store.users import User, find_users
 from tests.board.test_access import socket
 from tests.support.board import BoardProcess
 from tests.support.command_line import Adw
 from tests.support.features import kill_all, phase, start, state_dir, store, until
+from tests.support.machine import settle
 from tests.support.people import PASSWORD, Someone, ask, invitation, own, register, someone
 from tests.support.scripted_agent import scripted
 
@@ -577,11 +580,13 @@ def test_an_id_that_somebody_else_has_now_shows_nothing(
     [(number,)] = store().execute("SELECT max(id) FROM features")
     until(adw, "x.1", "running")
     own(now, "x", int(str(number)))
-    slots = {
-        one.address: ask(users_board, "/slots", who=one.program, method="GET").json()["held"]
-        for one in (admin, before, now)
-    }
-    assert [len(slots[one.address]) for one in (admin, before, now)] == [1, 0, 1]
+
+    def held(who: Someone) -> int:
+        slots = ask(users_board, "/slots", who=who.program, method="GET").json()
+        return len(slots["held"])
+
+    settle(lambda: held(admin) == 1, "it has no slot")
+    assert (held(before), held(now)) == (0, 1)
     path = f"/queue/{old['queue_id']}"
     detail = ask(users_board, path, who=before.program, method="GET").json()
     assert (detail["ports"], detail["worktree"]) == ({}, None)
@@ -634,6 +639,9 @@ def test_one_plan_is_drafted_at_once(users_board: BoardProcess, adw: Adw) -> Non
     assert int(answer.headers["retry-after"]) > 0
     ask(users_board, generate.format("theirs"), None, 202, who=other.program)
     # A feature that is cancelled has no plan drafted; who makes it is waited for.
+    database = store()
+    drafted = find_feature(database, "wish-1")
+    settle(lambda: is_drafting(state_dir(), drafted), "nobody drafts")
     ask(users_board, "/planned-features/wish-1/cancel", who=me.program)
     drafting = ask(users_board, "/planned-features/wish-1", who=me.program, method="GET").json()
     assert drafting["feature"]["drafting"] == "failed: the feature was cancelled"

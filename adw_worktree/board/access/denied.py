@@ -19,6 +19,15 @@ class Denied(HTTPException):
         return JSONResponse({"error": error}, self.status_code, self.headers)
 
 
+class TooLong(Denied):
+    """A request is longer than any that is answered."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            413, "too-long", f"a request has at most {most} bytes", "leave something out"
+        )
+
+
 class TooMany(Denied):
     """Something came too often."""
 

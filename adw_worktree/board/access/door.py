@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adw_worktree.board.access.denied import Denied, TooMany
+from adw_worktree.board.access.denied import Denied, TooLong, TooMany
 from adw_worktree.board.access.entrances import AUTH, Entrance, bearer
 from adw_worktree.board.access.places import Place
 from adw_worktree.board.access.visitor import Visitor
@@ -41,10 +41,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-class _TooLong(Exception):
-    """A request is longer than any that is answered."""
 
 
 class Door:
@@ -92,10 +88,7 @@ class Door:
             await send(message)
 
         most = _MOST_STRANGE_BYTES if visitor is _STRANGER else _MOST_BYTES
-        try:
-            await (answer or self._app)(scope, _at_most(most, receive), send_guarded)
-        except _TooLong:
-            await _too_long(most)(scope, receive, send_guarded)
+        await (answer or self._app)(scope, _at_most(most, receive), send_guarded)
 
     def _renew(self, scope: Scope, visitor: Visitor, headers: MutableHeaders) -> None:
         """Give a browser a new key in time; programs ask for one themselves."""
@@ -177,7 +170,7 @@ def _other_origin() -> Response:
 
 
 def _at_most(most: int, receive: Receive) -> Receive:
-    """Return what receives a request that is not longer than so many bytes. Raises _TooLong."""
+    """Return what receives a request that is not longer than so many bytes. Raises TooLong."""
     left = most
 
     async def received() -> Message:
@@ -185,14 +178,10 @@ def _at_most(most: int, receive: Receive) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _TooLong
+            raise TooLong(most)
         return message
 
     return received
-
-
-def _too_long(most: int) -> Response:
-    return refusal(413, "too-long", f"a request has at most {most} bytes", "leave something out")
 
 
 def _is_change(scope: Scope) -> bool:

@@ -169,12 +169,13 @@ def _asked(text: str) -> tuple[str, str]:
         raise UsageError("the message is too long", hint=hint)
     try:
         message = json.loads(text)
-        text.encode()  # names of half a character are nobody's
     except (ValueError, RecursionError):
         message = None
     kind, name = (
         (message.get("type"), message.get("log")) if isinstance(message, dict) else (None, None)
     )
-    if kind not in ("subscribe", "unsubscribe") or not isinstance(name, str):
+    # Half a character is not printable.
+    is_named = isinstance(name, str) and name.isprintable()
+    if kind not in ("subscribe", "unsubscribe") or not is_named:
         raise UsageError("the message cannot be understood", hint=hint)
-    return kind, name
+    return str(kind), str(name)

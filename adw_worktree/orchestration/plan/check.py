@@ -47,8 +47,9 @@ _EMPTY = (
     r"(?i)^[\s>*_#|-]*(?:\[[ xX]\]\s*)?(?:\*\*[^*]{1,60}\*\*:?|[\w ]{1,40}:)?\s*"
     r"(?:tbd|todo|fixme|xxx|\?{3,}|\.{3}|…|lorem ipsum.*)[\s.|]*$"
 )
-_PERHAPS = r"(?i)\{\{|[\[<](?!/)[a-z]|\b(?:tbd|todo|fixme|xxx|lorem)\b|\?{3}|\.{3}|…"
-"""What each line with a placeholder has in it."""
+_PERHAPS = r"\{\{|[\[<](?!/)[A-Za-z]|\?{3}|\.{3}|…"
+_UNSAID = ("tbd", "todo", "fixme", "xxx", "lorem")
+"""What each line with a placeholder has in it: one of these."""
 _MOST_OVERLAPS = 50
 
 
@@ -133,16 +134,23 @@ def _missing(parts: frozenset[str], plan: Plan | None, text: str) -> Iterator[Fi
         if part not in parts:
             heading = f"## {title.capitalize()}"
             yield Finding(1, "error", f"there are no {title}: add a heading '{heading}'")
+    lower = text.lower()
     for names, what in _WANTED.items():
         labels = "|".join(name.replace("_", "[ -]") for name in names)
-        if not parts & {*names} and not re.search(_LABELLED.format(labels), text):
+        may_say = any(name.rpartition("_")[2] in lower for name in names)
+        is_labelled = may_say and re.search(_LABELLED.format(labels), text)
+        if not parts & {*names} and not is_labelled:
             yield Finding(1, "warning", f"it does not say {what}")
 
 
 def _placeholders(text: str, code: Collection[int]) -> Iterator[Finding]:
     """Yield what was left of a template, outside of code."""
-    lines = text.split("\n")
-    for number in dict.fromkeys(line for line, _ in matches(_PERHAPS, text)):
+    lines, lower = text.split("\n"), text.lower()
+    found = {line for line, _ in matches(_PERHAPS, text)}
+    for word in _UNSAID:
+        if word in lower:  # to look for all of them at once takes longer than all the rest
+            found |= {line for line, _ in matches(rf"\b{word}\b", lower)}
+    for number in sorted(found):
         if number not in code:
             yield from _left_in(number, " ".join(lines[number - 1].split()))
 

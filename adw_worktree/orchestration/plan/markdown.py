@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 _SPAN = r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)"
-_MARKED = r"[*_\[\\]"
 _EMPHASIS = r"(?<![\w*/]){0}(?=\S)([^*_\n]{{1,500}}?)(?<=[^\s/]){0}(?![\w*/.])"
 _MARKS = (
     ("](", r"!?\[([^\[\]]{0,500})\]\([^()\s]{0,1000}\)", r"\1"),
@@ -32,10 +31,11 @@ none: `app/__init__.py`, `__init__`, `src/*.ts`."""
 _RARE = {
     "fence": r"```|~~~",
     "blockquote": r"(?m)^[^A-Za-z\n>]*>",
-    "hr": r"(?m)^[^A-Za-z\n]*(?:-[ \t]*){3}|(?:\*[ \t]*){3}|(?:_[ \t]*){3}",
+    "hr": r"(?m)(?:^|[ \t>.)+*-])([-*_])[ \t]*(?:\1[ \t]*){2,}$",
+    "table": r"(?m)^[^A-Za-z\n]*[|:-][ \t]*$",
     "reference": r"\]:",
     "html_block": r"(?m)^[^A-Za-z\n<]*<",
-    "lheading": r"(?m)(?:^|[ \t>])(?:=+|-+)[ \t]*$",
+    "lheading": r"(?m)^[^A-Za-z\n]*[=-][ \t]*$",
 }
 """Rules of the parser that are tried at each line, each with what a text has that it applies to."""
 _MOST_NESTING = 60
@@ -154,7 +154,7 @@ def plain(text: str) -> str:
     if "<!--" in text:
         first, *rest = text.split("<!--")
         text = first + "".join(one.partition("-->")[2] if "-->" in one else one for one in rest)
-    if re.search(_MARKED, text):
+    if "*" in text or "_" in text or "[" in text or "\\" in text:
         parts = re.split(r"(`+[^`\n]+`+)", text) if "`" in text else [text]
         text = "".join(part if part.startswith("`") else _unmarked(part) for part in parts)
     return text.strip()
