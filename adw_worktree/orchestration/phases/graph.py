@@ -22,7 +22,7 @@ def flaws(phases: Sequence[tuple[int, Sequence[int]]]) -> list[Flaw]:
     found = [Flaw(number, f"there are {times} phases {number}")
              for number, times in counted.items() if times > 1]  # fmt: skip
     for number, needs in phases:
-        unknown = sorted(set(needs) - counted.keys())
+        unknown = sorted(one for one in {*needs} if one not in counted)
         found += [Flaw(number, f"phase {number} depends on phase {one}, which does not exist")
                   for one in unknown]  # fmt: skip
         if len(set(needs)) < len(needs):

@@ -31,7 +31,7 @@ none: `app/__init__.py`, `__init__`, `src/*.ts`."""
 _RARE = {
     "fence": r"```|~~~",
     "blockquote": r"(?m)^[^A-Za-z\n>]*>",
-    "hr": r"(?m)(?:^|[ \t>.)+*-])([-*_])[ \t]*(?:\1[ \t]*){2,}$",
+    "hr": r"(?m)^[^A-Za-z|\n]*[-*_][ \t]*$",
     "table": r"(?m)^[^A-Za-z\n]*[|:-][ \t]*$",
     "reference": r"\]:",
     "html_block": r"(?m)^[^A-Za-z\n<]*<",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -151,8 +151,20 @@ def level_of(text: str, titles: Sequence[tuple[str, int]]) -> int | None:
 @lru_cache(maxsize=_MOST_KEPT)
 def field_of(label: str) -> str | None:
     """Return the field of a task that a label stands for; None if it is none."""
+    if "<" not in label and _first_word(label) not in _first_words():
+        return None  # most points of lists are no labels
     word = _word(label)
     return _FIELD_OF.get(word) or _FIELD_OF.get(re.sub(r"\s*\([^)]*\)$", "", word))
+
+
+def _first_word(label: str) -> str:
+    first = re.split(r"[\W_]", label[_begin(label) :].lstrip("_`[(#*"), maxsplit=1)[0]
+    return first.casefold()
+
+
+@cache
+def _first_words() -> frozenset[str]:
+    return frozenset(re.split(r"[\W_]", one, maxsplit=1)[0] for one in _FIELD_OF)
 
 
 def meant(label: str) -> str | None:
