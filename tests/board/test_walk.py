@@ -102,7 +102,7 @@ def test_a_feature_is_shared_and_taken_back_before_one_s_eyes(
         dialog = first.page.get_by_role("dialog")
         dialog.get_by_label("Address").fill(other.address)
         dialog.get_by_role("button", name="Share it").click()
-        dialog.get_by_text("may see it").wait_for()
+        dialog.get_by_role("listitem").filter(has_text=other.address).wait_for()
         second.page.get_by_role("link", name="Theirs at first").click()
         second.page.get_by_role("heading", name="Theirs at first").wait_for()
         second.page.get_by_text("owner@example.com").wait_for()
