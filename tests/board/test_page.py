@@ -294,6 +294,7 @@ def test_a_browser_that_was_cut_off_misses_nothing(
         page = opened.page
         page.goto(board.link)
         shows(page, "live")
+        page.get_by_role("heading", level=1).wait_for()  # until then it has nothing to lose
         board.kill()
         shows(page, "connecting again…")
         start(adw, "x", phase(1), title="While it was away")
