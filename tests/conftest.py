@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 from tests.support import agent_programs, browser, npm_packages, postgres_server
-from tests.support.board import BoardProcess
+from tests.support.board import BoardProcess, serving
 from tests.support.command_line import Adw
-from tests.support.features import kill_all
 from tests.support.free_ports import free_services
 from tests.support.machine import silent_managers
 from tests.support.model_server import ModelServer
@@ -164,21 +163,15 @@ def adw(repo: Path) -> Adw:
 @pytest.fixture
 def board(adw: Adw) -> Iterator[BoardProcess]:
     """Return a board that runs; whatever it has started is ended with the test."""
-    process = BoardProcess(adw)
-    yield process
-    if process.process.poll() is None:
-        process.end()
-    kill_all()
+    with serving(adw) as process:
+        yield process
 
 
 @pytest.fixture
 def users_board(adw: Adw) -> Iterator[BoardProcess]:
     """Return a board that people log in to."""
-    process = BoardProcess(adw, "--users")
-    yield process
-    if process.process.poll() is None:
-        process.end()
-    kill_all()
+    with serving(adw, "--users") as process:
+        yield process
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def _answer(
     from adw_worktree.board.quiet_server import QuietServer
 
     log_to_stderr(as_json=wanted.log_json)
-    accounts = Accounts(keys.secret, wanted.is_open) if wanted.users else None
+    accounts = Accounts(keys.user_key, wanted.is_open) if wanted.users else None
     board = Board(state_dir, keys, Live(state_dir), place, wanted.home, wanted.read_only, accounts)
     proxies = wanted.proxies if wanted.users else None
     tls = None if wanted.tls is None else (wanted.tls.certificate, wanted.tls.key)

@@ -35,7 +35,7 @@ def board_with(scratch: Path, features: int, phases: int, *options: str) -> Iter
 
 def users(count: int) -> list[dict[str, str]]:
     """Make so many users with whom all features are shared; return what each one sends."""
-    accounts = Accounts(load_keys(state_dir()).secret)
+    accounts = Accounts(load_keys(state_dir()).user_key)
     database = store()
     kept = hashed("a password that nobody needs here")
     found = [register(database, f"{number}@example.com", kept, None) for number in range(count)]

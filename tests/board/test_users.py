@@ -26,7 +26,7 @@ from adw_worktree.orchestration.runs.drafts import is_drafting
 from adw_worktree.orchestration.store.features import find_feature
 from adw_worktree.orchestration.store.users import User, find_users
 from tests.board.test_access import socket
-from tests.support.board import BoardProcess
+from tests.support.board import BoardProcess, serving
 from tests.support.command_line import Adw
 from tests.support.features import kill_all, phase, start, state_dir, store, until
 from tests.support.machine import settle
@@ -130,8 +130,8 @@ def user(address: str) -> User:
 
 def forged(someone: Someone, **claims: Any) -> str:
     """Return a session that says of somebody what is wanted."""
-    accounts = Accounts(load_keys(state_dir()).secret)
-    key = claims.pop("key", accounts._key)
+    accounts = Accounts(load_keys(state_dir()).user_key)
+    key = claims.pop("key", accounts.key)
     said = jwt.decode(
         accounts.session(user(someone.address)).token, options={"verify_signature": False}
     )
@@ -490,22 +490,18 @@ def test_an_invitation_is_as_good_as_who_made_it(users_board: BoardProcess, adw:
 
 
 def test_a_board_without_an_admin_has_one_link_for_the_first(adw: Adw) -> None:
-    process = BoardProcess(adw, "--users")
-    before = process.link
-    process.kill()
-    process.start()
-    try:
+    with serving(adw, "--users") as process:
+        before = process.link
+        process.kill()
+        process.start()
         body = {"address": "a@b", "password": PASSWORD, "invitation": invitation(before)}
         ask(process, "/auth/register", body, 409)
         register(process, adw, "first", link=process.link)
-    finally:
-        process.end()
 
 
 @pytest.mark.thorough
 def test_a_stranger_locks_nobody_out(adw: Adw) -> None:
-    process = BoardProcess(adw, "--users")
-    try:
+    with serving(adw, "--users") as process:
         me = register(process, adw, "me", link=process.link)
         elsewhere = {"X-Forwarded-For": "203.0.113.7"}
         wrong = {"address": me.address, "password": "wrong"}
@@ -515,8 +511,6 @@ def test_a_stranger_locks_nobody_out(adw: Adw) -> None:
         ask(process, "/auth/login", {**wrong, "password": PASSWORD})
         new = {"old": PASSWORD, "new": f"{PASSWORD}!"}
         ask(process, "/auth/password", new, who=me.program)
-    finally:
-        process.end()
 
 
 def test_what_is_too_long_is_not_read(users_board: BoardProcess) -> None:
@@ -721,8 +715,7 @@ def test_what_is_not_safe_is_not_served(adw: Adw, options: tuple[str, ...]) -> N
 @pytest.mark.thorough
 def test_behind_a_proxy_cookies_are_for_tls_alone(adw: Adw) -> None:
     address = "https://board.example.com"
-    process = BoardProcess(adw, "--users", "--address", address)
-    try:
+    with serving(adw, "--users", "--address", address) as process:
         assert process.link.startswith(f"{address}/register?invitation=")
         port = process.listening
         process.address = f"http://127.0.0.1:{port}"
@@ -740,8 +733,6 @@ def test_behind_a_proxy_cookies_are_for_tls_alone(adw: Adw) -> None:
             ask(process, "/auth/login", wrong, 401, who=proxied)
         ask(process, "/auth/login", wrong, 429, who=proxied)
         ask(process, "/auth/login", wrong, 401, who={**proxied, "X-Forwarded-For": "203.0.113.8"})
-    finally:
-        process.end()
 
 
 @pytest.mark.thorough
@@ -755,30 +746,23 @@ def test_with_a_certificate_it_speaks_tls(adw: Adw, tmp_path: Path) -> None:
          "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
         check=True, capture_output=True,
     )  # fmt: skip
-    process = BoardProcess(adw, "--users", "--tls-cert", str(certificate), "--tls-key", str(key))
-    try:
+    with serving(adw, "--users", "--tls-cert", str(certificate), "--tls-key", str(key)) as process:
         assert process.address.startswith("https://127.0.0.1:")
         me = register(process, adw, "me", link=process.link)
         ask(process, "/home", who=me.browser(process), method="GET")
-    finally:
-        process.end()
 
 
 def test_anybody_registers_where_that_is_wanted(adw: Adw) -> None:
-    process = BoardProcess(adw, "--users", "--open-registration")
-    try:
+    with serving(adw, "--users", "--open-registration") as process:
         body = {"address": "a@b", "password": PASSWORD}
         me = someone(ask(process, "/auth/register", body, 201))
         assert ask(process, "/auth/me", who=me.program, method="GET").json()["role"] == "member"
         ask(process, "/auth/register", body, 409)
-    finally:
-        process.end()
 
 
 @pytest.mark.thorough
 def test_many_register_with_one_invitation_and_one_does(adw: Adw) -> None:
-    process = BoardProcess(adw, "--users")
-    try:
+    with serving(adw, "--users") as process:
         text = invitation(process.link)
 
         def attempt(number: int) -> int:
@@ -788,8 +772,6 @@ def test_many_register_with_one_invitation_and_one_does(adw: Adw) -> None:
         with ThreadPoolExecutor(20) as threads:
             statuses = list(threads.map(attempt, range(20)))
         assert sorted(statuses) == [201] + [409] * 19
-    finally:
-        process.end()
 
 
 def post_alone(board: BoardProcess, path: str, body: object) -> int:

@@ -15,6 +15,7 @@ import httpx2
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.command_line import Adw
+from tests.support.features import kill_all
 
 
 class BoardProcess:
@@ -103,6 +104,18 @@ class BoardProcess:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         with connect(address, additional_headers=headers, max_size=2**26) as socket:
             yield Following(socket)
+
+
+@contextmanager
+def serving(adw: Adw, *options: str) -> Iterator[BoardProcess]:
+    """Serve a board for the block; whatever it has started is ended with it."""
+    board = BoardProcess(adw, *options)
+    try:
+        yield board
+    finally:
+        if board.process.poll() is None:
+            board.end()
+        kill_all()
 
 
 class Following:

@@ -7,7 +7,6 @@ so that a log-out ends all of a user's sessions at once, on every host.
 
 from __future__ import annotations
 
-import hmac
 import secrets
 import threading
 import time
@@ -17,10 +16,10 @@ from functools import cache
 from hashlib import sha256
 from typing import NamedTuple
 
-import jwt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from adw_worktree.board.access.tokens import read_token, sign
 from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import as_text
@@ -39,7 +38,6 @@ RENEWED_SECONDS = 3600
 """A session that is used gets a new one after this time."""
 INVITATION_SECONDS = 7 * 24 * 3600
 RESET_SECONDS = 24 * 3600
-_ALGORITHM = "HS256"
 _AUDIENCE = "user"
 # Each takes 64 MiB while it is computed, which is the point of it.
 _hashing = threading.BoundedSemaphore(2)
@@ -57,8 +55,8 @@ class Session(NamedTuple):
 class Accounts(NamedTuple):
     """What signs and reads the sessions of users."""
 
-    secret: str
-    """Of the board."""
+    key: str
+    """See `Keys.user_key`."""
     is_open: bool = False
     """Whether anybody who reaches the board may register."""
     clock: Callable[[], float] = time.time
@@ -73,34 +71,21 @@ class Accounts(NamedTuple):
             "iat": now,
             "exp": now + SESSION_SECONDS,
         }
-        return Session(jwt.encode(claims, self._key, algorithm=_ALGORITHM), now + SESSION_SECONDS)
+        return Session(sign(claims, self.key), now + SESSION_SECONDS)
 
     def visitor(self, database: Database, token: str) -> Visitor | None:
         """Return whose session that is; None if it is forged, over or revoked."""
-        try:
-            claims = jwt.decode(
-                token,
-                self._key,
-                algorithms=[_ALGORITHM],
-                audience=_AUDIENCE,
-                options={"require": ["exp", "sub", "iat", "epoch"], "verify_exp": False,
-                         "verify_iat": False},
-            )  # fmt: skip
-        except jwt.PyJWTError:
+        needed = ("sub", "iat", "epoch")
+        claims = read_token(token, self.key, _AUDIENCE, needed, self.clock())
+        if claims is None:
             return None
-        expires, number = claims["exp"], claims["sub"]
-        is_over = not isinstance(expires, int) or expires <= self.clock()
-        if is_over or not (number.isascii() and number.isdigit() and len(number) < 16):
+        number = claims["sub"]
+        if not (number.isascii() and number.isdigit() and len(number) < 16):
             return None
         user = user_by_id(database, int(number))
         if user is None or user.role == "closed" or user.epoch != claims["epoch"]:
             return None
-        return Visitor(user, expires)
-
-    @property
-    def _key(self) -> str:
-        """What signs sessions: the secret itself signs links, which are no sessions."""
-        return hmac.new(self.secret.encode(), b"users", sha256).hexdigest()
+        return Visitor(user, claims["exp"])
 
 
 class MadeInvitation(NamedTuple):

@@ -25,3 +25,8 @@ def set_cookie(answer: Response, place: Place, key: str, seconds: int) -> None:
         samesite="strict",
         secure=place.is_secure,
     )
+
+
+def drop_cookie(answer: Response, place: Place) -> None:
+    """Have a browser show nothing any more."""
+    set_cookie(answer, place, "", 0)

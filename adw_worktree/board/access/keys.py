@@ -13,19 +13,16 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
-from typing import Literal, NamedTuple
-
-import jwt
+from typing import Any, Literal, NamedTuple
 
 from adw_worktree.board.access.places import board_directory
+from adw_worktree.board.access.tokens import read_token, sign
 from adw_worktree.errors import FileUnusable
 from adw_worktree.system.atomic import write_atomically
 
 LINK_SECONDS = 600
 SESSION_SECONDS = 30 * 24 * 3600
-_ALGORITHM = "HS256"
 _SECRET_BYTES = 32
 
 Use = Literal["link", "session"]
@@ -67,13 +64,17 @@ class Keys(NamedTuple):
     @property
     def program_token(self) -> str:
         """What programs show: it stays the same as long as the secret does."""
-        return hmac.new(self.secret.encode(), b"programs", sha256).hexdigest()
+        return self._derived("programs").hex()
 
     @property
     def hook_secret(self) -> str:
         """What reports are signed with, as https://www.standardwebhooks.com has it."""
-        key = hmac.new(self.secret.encode(), b"hooks", sha256).digest()
-        return f"whsec_{base64.b64encode(key).decode()}"
+        return f"whsec_{base64.b64encode(self._derived('hooks')).decode()}"
+
+    @property
+    def user_key(self) -> str:
+        """What signs the sessions of users: the secret itself signs links, which are none."""
+        return self._derived("users").hex()
 
     def is_program(self, token: str) -> bool:
         """Return whether a program shows the right token."""
@@ -81,21 +82,13 @@ class Keys(NamedTuple):
 
     def _signed(self, use: Use, seconds: int) -> str:
         claims = {"aud": use, "jti": secrets.token_hex(16), "exp": int(self.clock()) + seconds}
-        return jwt.encode(claims, self.secret, algorithm=_ALGORITHM)
+        return sign(claims, self.secret)
 
-    def _claims(self, key: str, use: Use) -> dict[str, object] | None:
-        try:
-            claims: dict[str, object] = jwt.decode(
-                key,
-                self.secret,
-                algorithms=[_ALGORITHM],
-                audience=use,
-                options={"require": ["exp", "jti"], "verify_exp": False},
-            )
-        except jwt.PyJWTError:
-            return None
-        expires = claims["exp"]
-        return claims if isinstance(expires, int) and expires > self.clock() else None
+    def _claims(self, key: str, use: Use) -> dict[str, Any] | None:
+        return read_token(key, self.secret, use, ["jti"], self.clock())
+
+    def _derived(self, use: str) -> bytes:
+        return hmac.digest(self.secret.encode(), use.encode(), "sha256")
 
     def _forget_old_links(self) -> None:
         for file in self.used.iterdir():

@@ -23,7 +23,7 @@ from adw_worktree.orchestration.runs.summon import attend
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import find_feature
 from adw_worktree.orchestration.store.opening import kept_store
-from adw_worktree.orchestration.store.records import Feature, Phase, places
+from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, attempts, places
 from adw_worktree.orchestration.store.sharing import may_steer
 from adw_worktree.pool.registry import readable_entries
 from adw_worktree.project import Project, open_project
@@ -70,6 +70,14 @@ class Board(NamedTuple):
     def phase(self, database: Database, name: str) -> tuple[Feature, Phase]:
         """Return a phase that the visitor may see, and its feature. Raises UnknownPhase."""
         return find_queued(database, name, self.visitor.viewer)
+
+    def tried(self, database: Database, name: str) -> tuple[Feature, Phase, list[Attempt]]:
+        """Return a phase that the visitor may see, its feature and its attempts.
+
+        Raises UnknownPhase.
+        """
+        feature, phase = self.phase(database, name)
+        return feature, phase, attempts(database, "phase_id = ?", [phase.id])
 
     def steered_feature(self, database: Database, name: str) -> Feature:
         """Return a feature that the visitor may change. Raises UnknownPhase, Denied."""

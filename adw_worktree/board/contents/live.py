@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adw_worktree.board.access.visitor import Visitor
-from adw_worktree.board.contents.rows import OPEN, queue_row, queue_rows_of
+from adw_worktree.board.contents.rows import queue_row, queue_rows_of
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.summon import hearing_commits
 from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.opening import open_store
-from adw_worktree.orchestration.store.records import Event, events, features, phases
+from adw_worktree.orchestration.store.records import OPEN, Event, events, features, phases
 from adw_worktree.orchestration.store.results import event_row, feature_row, feature_rows
 from adw_worktree.orchestration.store.sharing import OWNER, SHARING, Viewer, seen_by
 from adw_worktree.orchestration.store.users import User, find_users
@@ -49,6 +49,10 @@ class Told(NamedTuple):
     starts_over: int | None = None
     """The user who sees another set of features from now on."""
 
+    def is_for(self, viewer: Viewer) -> bool:
+        """Return whether a viewer is told."""
+        return viewer.sees_all or viewer.user_id in (self.users or ())
+
 
 class Listener:
     """One browser or program that follows."""
@@ -57,7 +61,6 @@ class Listener:
         self.visitor = visitor
         self._messages: asyncio.Queue[str] = asyncio.Queue(_MOST_WAITING)
         self._fell_behind = False
-        self._woken = ""
         self.cut = asyncio.Event()
         """Set once the session of its user is over."""
 
@@ -66,13 +69,13 @@ class Listener:
         user = self.visitor.user
         if user is not None and told.starts_over == user.id:
             self._start_over()
-        elif self.visitor.viewer.sees_all or (user and user.id in (told.users or ())):
+        elif told.is_for(self.visitor.viewer):
             self.offer(told.text)
 
     def _start_over(self) -> None:
         self._fell_behind = True
         if self._messages.empty():
-            self.offer(self._woken)
+            self.offer("")  # wakes whoever takes
 
     def offer(self, message: str) -> None:
         """Have a message sent, unless too many wait already."""
@@ -205,8 +208,9 @@ class Live:
 
     def _gone(self, here: set[User]) -> set[User]:
         """Return those users whose sessions are over: who are not now what they were."""
-        now = {one.id: one for one in find_users(self._database)} if here else {}
-        return {one for one in here if now.get(one.id) != one}
+        ids = tuple(one.id for one in here)
+        now = find_users(self._database, f"id IN ({placeholders(ids)})", ids) if here else []
+        return here - {*now}
 
     def _since(self, viewer: Viewer, seen: int) -> list[str] | None:
         """Return messages for the events after `seen`; None if a snapshot is due.
@@ -219,11 +223,9 @@ class Live:
         if len(found) > _MOST_REPLAYED:
             return None
         told = told_of(self._database, found)
-        if viewer.sees_all:
-            return [one.text for one in told]
-        if any(one.starts_over == viewer.user_id for one in told):
+        if not viewer.sees_all and any(one.starts_over == viewer.user_id for one in told):
             return None
-        return [one.text for one in told if viewer.user_id in (one.users or ())]
+        return [one.text for one in told if one.is_for(viewer)]
 
     def _whole(self, viewer: Viewer) -> str:
         """Return a snapshot: what was made for one who sees the same, if nothing has happened."""

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from adw_worktree.errors import UnknownPhase, UsageError
+from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.store.checklists import verdicts_of_phases
-from adw_worktree.orchestration.store.database import Database, Value, placeholders
+from adw_worktree.orchestration.store.database import Database, Value, in_parts, placeholders
 from adw_worktree.orchestration.store.features import find_feature, find_phase
 from adw_worktree.orchestration.store.records import (
+    OPEN,
     Feature,
     Phase,
     events,
@@ -20,12 +21,8 @@ from adw_worktree.orchestration.store.records import (
 from adw_worktree.orchestration.store.results import event_row, feature_rows, phase_row
 from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 
-_NUMBER = r"[0-9]{1,15}"
+NUMBER = r"[0-9]{1,15}"
 """No larger one than databases can count."""
-_AT_ONCE = 5000
-"""Values in a statement: databases take 30,000 or more."""
-OPEN = ("added", "running", "paused")
-"""The statuses of features that are not over."""
 
 
 class Page(NamedTuple):
@@ -48,21 +45,19 @@ class Filter(NamedTuple):
     """Its slug or its id."""
     repository: str | None = None
     cursor: str | None = None
+    """Digits: see `NUMBER`."""
     limit: int = 100
 
 
 def feature_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
-    """Return features that may be seen, the newest first.
-
-    Raises UsageError for a cursor that is none of ours.
-    """
+    """Return features that may be seen, the newest first."""
     conditions = [viewer.sees("features.id")]
     if wanted.state is not None:
         conditions.append(("status = ?", [wanted.state]))
     if wanted.repository is not None:
         conditions.append(("place = ?", [wanted.repository]))
     if wanted.cursor is not None:
-        conditions.append(("id < ?", [_read_cursor(wanted.cursor)]))
+        conditions.append(("id < ?", [int(wanted.cursor)]))
     where, values = _both(conditions)
     order = f"id DESC LIMIT {wanted.limit + 1}"
     found = features(database, where, values, order=order)
@@ -73,8 +68,7 @@ def feature_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
 def phase_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
     """Return phases that may be seen, in the order in which they were added.
 
-    Raises UnknownPhase for a feature that is not there, UsageError for a cursor that is none of
-    ours.
+    Raises UnknownPhase for a feature that is not there.
     """
     conditions = [viewer.sees("phases.feature_id")]
     if wanted.state is not None:
@@ -86,7 +80,7 @@ def phase_page(database: Database, viewer: Viewer, wanted: Filter) -> Page:
         inside = "feature_id IN (SELECT id FROM features WHERE place = ?)"
         conditions.append((inside, [wanted.repository]))
     if wanted.cursor is not None:
-        conditions.append(("id > ?", [_read_cursor(wanted.cursor)]))
+        conditions.append(("id > ?", [int(wanted.cursor)]))
     where, values = _both(conditions)
     found = phases(database, where, values, order=f"id LIMIT {wanted.limit + 1}")
     rows = _queue_rows(database, found[: wanted.limit])
@@ -116,12 +110,12 @@ def queue_rows(database: Database, feature: Feature) -> list[dict[str, Any]]:
 def queue_rows_of(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:
     """Return all phases of many features as the queue has them."""
     rows = []
-    for start in range(0, len(found), _AT_ONCE):
-        part = {one.id: one for one in found[start : start + _AT_ONCE]}
-        where = f"feature_id IN ({placeholders([*part])})"
-        there = phases(database, where, [*part], order="feature_id, phase_number")
-        for first in range(0, len(there), _AT_ONCE):
-            rows += _queue_rows(database, there[first : first + _AT_ONCE], part)
+    for part in in_parts(found):
+        known = {one.id: one for one in part}
+        where = f"feature_id IN ({placeholders([*known])})"
+        there = phases(database, where, [*known], order="feature_id, phase_number")
+        for some in in_parts(there):
+            rows += _queue_rows(database, some, known)
     return rows
 
 
@@ -159,7 +153,7 @@ def find_queued(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[
 
     Raises UnknownPhase, also if `viewer` may not see it.
     """
-    if not re.fullmatch(_NUMBER, name):
+    if not re.fullmatch(NUMBER, name):
         return find_phase(database, name, viewer)
     where, values = _both([("id = ?", [int(name)]), viewer.sees("phases.feature_id")])
     found = phases(database, where, values)
@@ -197,9 +191,3 @@ def _both(conditions: Sequence[tuple[str, Sequence[Value]]]) -> tuple[str, list[
 def _next(ids: list[int], limit: int) -> str | None:
     """Return where the next part begins; None if there is none: one more than `limit` was read."""
     return str(ids[limit - 1]) if len(ids) > limit else None
-
-
-def _read_cursor(cursor: str) -> int:
-    if re.fullmatch(_NUMBER, cursor):
-        return int(cursor)
-    raise UsageError(f"{cursor!r} is no cursor of this list", hint="take the one named `next`")

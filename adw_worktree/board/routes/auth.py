@@ -16,7 +16,7 @@ from adw_worktree.board.access.accounts import (
     is_password,
     logged_in,
 )
-from adw_worktree.board.access.cookies import set_cookie
+from adw_worktree.board.access.cookies import drop_cookie, set_cookie
 from adw_worktree.board.access.denied import Denied, TooMany
 from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.board.contents.board import Board, Here
@@ -55,12 +55,9 @@ def register_user(
         tries = _count_tries(database, wanted.address, request)
         digest = digest_of(wanted.invitation) if wanted.invitation is not None else None
         # To compute a hash takes time and memory, which a made-up invitation does not get.
-        may_register = digest is None or is_invitation(database, digest)
-        user = (
-            register(database, wanted.address, hashed(wanted.password), digest)
-            if may_register
-            else None
-        )
+        user = None
+        if digest is None or is_invitation(database, digest):
+            user = register(database, wanted.address, hashed(wanted.password), digest)
         if user is not None:
             limits.forget_tries(database, tries)
     if user is None:
@@ -89,7 +86,7 @@ def log_in(
 
 
 @router.get("/me", response_model=Me)
-def showme(board: Here) -> JSONResponse:
+def show_me(board: Here) -> JSONResponse:
     """Return who asks."""
     return JSONResponse(me(board.visitor).model_dump())
 
@@ -121,9 +118,7 @@ def log_out(board: Here, accounts: WithAccounts) -> JSONResponse:
     with board.store() as database:
         change_user(database, user)
     answer = JSONResponse(me(board.visitor).model_dump())
-    answer.delete_cookie(
-        board.place.cookie, httponly=True, samesite="strict", secure=board.place.is_secure
-    )
+    drop_cookie(answer, board.place)
     return answer
 
 

@@ -23,7 +23,7 @@ from adw_worktree.board.contents.documents import (
     Start,
     Wish,
 )
-from adw_worktree.board.contents.rows import Filter, feature_page, queue_rows
+from adw_worktree.board.contents.rows import NUMBER, Filter, feature_page, queue_rows
 from adw_worktree.board.routes.starting import (
     DRAFTING_SECONDS,
     Starting,
@@ -61,7 +61,7 @@ from adw_worktree.orchestration.store.users import user_by_id
 router = APIRouter(tags=["features"])
 FeatureState = Literal["added", "running", "paused", "completed", "cancelled"]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Cursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,15}$")]
+Cursor = Annotated[str | None, Query(pattern=rf"^{NUMBER}$")]
 
 
 @router.get("/planned-features", response_model=FeaturePage)
@@ -86,11 +86,10 @@ def add_feature(board: Here, wanted: NewPlan | Wish) -> JSONResponse:
     """
     project = board.project(wanted.repository)
     if isinstance(wanted, Wish):
-        with board.store() as database:
-            with _slug_untold(board):
-                feature = add_wish(
-                    database, project, wanted.title, wanted.description, board.visitor.user_id
-                )
+        with board.store() as database, _slug_untold(board):
+            feature = add_wish(
+                database, project, wanted.title, wanted.description, board.visitor.user_id
+            )
             return JSONResponse(_detail(board, database, feature), 201)
     document = beside_its_base(project, load_data(wanted.plan.text.encode(), wanted.plan.name))
     prepared = prepare(project, document)
@@ -184,7 +183,6 @@ def execute(board: Starting, feature_id: str, wanted: Start | None = None) -> JS
     "/planned-features/{feature_id}/generate-implementation",
     response_model=FeatureDetail,
     status_code=202,
-    responses={429: {"model": Refusal}},
 )
 def generate(board: Starting, feature_id: str) -> JSONResponse:
     """Have an agent draft the plan of a feature that has none, and answer at once.

@@ -23,7 +23,6 @@ from adw_worktree.board.contents.documents import (
 )
 from adw_worktree.board.contents.logs import log_part
 from adw_worktree.board.contents.rows import (
-    OPEN,
     Filter,
     command_name,
     event_page,
@@ -46,9 +45,9 @@ from adw_worktree.orchestration.store.checklists import checklist
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.durations import usual_seconds
 from adw_worktree.orchestration.store.records import (
+    OPEN,
     Feature,
     Phase,
-    attempts,
     events,
     name_of,
 )
@@ -142,8 +141,7 @@ def show_log(
 ) -> JSONResponse:
     """Return a part of what a phase has printed: by default the end of its last stage's log."""
     with board.reading() as database:
-        _, phase = board.phase(database, queue_id)
-        tried = attempts(database, "phase_id = ?", [phase.id])
+        _, _, tried = board.tried(database, queue_id)
     part = log_part(board.state_dir, [one.token for one in tried], attempt, log, start, end)
     return JSONResponse(part.model_dump())
 
@@ -166,8 +164,7 @@ def show_issue(board: Here, queue_id: str) -> JSONResponse:
 def show_diff(board: Here, queue_id: str) -> JSONResponse:
     """Return what a phase has committed."""
     with board.reading() as database:
-        feature, phase = board.phase(database, queue_id)
-        tried = attempts(database, "phase_id = ?", [phase.id])
+        feature, phase, tried = board.tried(database, queue_id)
     found = difference(feature, phase, tried)
     return JSONResponse({"name": name_of(feature, phase), **found._asdict()})
 
@@ -184,8 +181,7 @@ def show_checklist(board: Here, queue_id: str) -> JSONResponse:
 def show_calls(board: Here, queue_id: str) -> JSONResponse:
     """Return the calls of a phase's agents, those of its first attempt first."""
     with board.reading() as database:
-        _, phase = board.phase(database, queue_id)
-        tried = attempts(database, "phase_id = ?", [phase.id])
+        _, _, tried = board.tried(database, queue_id)
         return JSONResponse([call for one in tried for call in calls(database, one.token)])
 
 

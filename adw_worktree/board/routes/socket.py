@@ -15,7 +15,6 @@ from adw_worktree.board.contents.board import Board, Here
 from adw_worktree.board.contents.followed_log import FollowedLog
 from adw_worktree.board.contents.live import Listener
 from adw_worktree.errors import AdwError, FileUnusable, UsageError
-from adw_worktree.orchestration.store.records import attempts
 
 router = APIRouter()
 _log = logging.getLogger(__name__)
@@ -155,8 +154,7 @@ class _Talk:
 
     def _last_attempt(self, name: str) -> str:
         with self._board.store() as database:
-            _, phase = self._board.phase(database, name)
-            tried = attempts(database, "phase_id = ?", [phase.id])
+            _, _, tried = self._board.tried(database, name)
         if not tried:
             raise UsageError(f"{name} has not run yet", hint="subscribe once it runs")
         return tried[-1].token

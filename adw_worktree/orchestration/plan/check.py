@@ -82,11 +82,12 @@ def _checked(reading: Reading) -> Checked:
     plan, findings, parts, text, document, needs = reading
     if document is None:
         return Checked(plan, findings)
-    left_in = [*_placeholders(text, document.code)]
+    lower = text.lower()
+    left_in = [*_placeholders(text, lower, document.code)]
     lines = {one.line for one in left_in}
     findings += seeming_parts(text, document)
     findings = [one for one in findings if one.line not in lines]  # they say the same
-    findings += [*_missing(parts, plan, text), *left_in]
+    findings += [*_missing(parts, plan, text, lower), *left_in]
     if plan is not None:
         cycles = [*_cycles(plan)]
         findings += cycles
@@ -127,14 +128,13 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _missing(parts: frozenset[str], plan: Plan | None, text: str) -> Iterator[Finding]:
+def _missing(parts: frozenset[str], plan: Plan | None, text: str, lower: str) -> Iterator[Finding]:
     if plan is not None and not plan.objective:
         yield Finding(1, "error", "there is no objective: add a heading '### Objective'")
     for part, title in _NEEDED.items():
         if part not in parts:
             heading = f"## {title.capitalize()}"
             yield Finding(1, "error", f"there are no {title}: add a heading '{heading}'")
-    lower = text.lower()
     for names, what in _WANTED.items():
         labels = "|".join(name.replace("_", "[ -]") for name in names)
         may_say = any(name.rpartition("_")[2] in lower for name in names)
@@ -143,9 +143,9 @@ def _missing(parts: frozenset[str], plan: Plan | None, text: str) -> Iterator[Fi
             yield Finding(1, "warning", f"it does not say {what}")
 
 
-def _placeholders(text: str, code: Collection[int]) -> Iterator[Finding]:
+def _placeholders(text: str, lower: str, code: Collection[int]) -> Iterator[Finding]:
     """Yield what was left of a template, outside of code."""
-    lines, lower = text.split("\n"), text.lower()
+    lines = text.split("\n")
     found = {line for line, _ in matches(_PERHAPS, text)}
     for word in _UNSAID:
         if word in lower:  # to look for all of them at once takes longer than all the rest

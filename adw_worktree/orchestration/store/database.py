@@ -7,15 +7,19 @@ reads there stays true until it commits, and ids of events are in the order of c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Protocol, TypeVar
+
+    T = TypeVar("T")
 else:
     Protocol = object  # typing takes longer to load than a phase to be found
 
+_MOST_VALUES = 5000
+"""Databases take 30,000 or more."""
 Value = str | int | float | None
 Row = tuple[Value, ...]
 
@@ -23,6 +27,12 @@ Row = tuple[Value, ...]
 def placeholders(values: Sequence[Value]) -> str:
     """Return a mark for each value, as `IN (...)` takes them: NULL, which is in none, for none."""
     return ", ".join("?" * len(values)) or "NULL"
+
+
+def in_parts(found: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield parts of which each has few enough values for a statement."""
+    for start in range(0, len(found), _MOST_VALUES):
+        yield found[start : start + _MOST_VALUES]
 
 
 class Database(Protocol):

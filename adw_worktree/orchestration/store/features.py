@@ -10,10 +10,10 @@ from hashlib import sha256
 from adw_worktree.errors import FeatureExists, PhaseNotInState, UnknownPhase
 from adw_worktree.orchestration.phases.states import waiting_status
 from adw_worktree.orchestration.store.checklists import Check, insert_checklist
-from adw_worktree.orchestration.store.database import Database, Value
+from adw_worktree.orchestration.store.database import Database, Value, placeholders
 from adw_worktree.orchestration.store.deliveries import subscribe
 from adw_worktree.orchestration.store.events import append, now
-from adw_worktree.orchestration.store.records import Feature, Phase, features, phases
+from adw_worktree.orchestration.store.records import OPEN, Feature, Phase, features, phases
 from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -164,8 +164,8 @@ def require_free_slug(database: Database, slug: str, repository: str) -> None:
     """Raise FeatureExists if a feature of that repository has the slug and is not over."""
     present = features(
         database,
-        "slug = ? AND repository = ? AND status IN ('added', 'running', 'paused')",
-        [slug, repository],
+        f"slug = ? AND repository = ? AND status IN ({placeholders(OPEN)})",
+        [slug, repository, *OPEN],
     )
     if present:
         raise FeatureExists(

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from adw_worktree.orchestration.phases.states import EndReason, Status
 
 
+OPEN = ("added", "running", "paused")
+"""The statuses of features that are not over."""
+
+
 class Feature(NamedTuple):
     """Something to be built."""
 

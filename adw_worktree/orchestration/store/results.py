@@ -11,7 +11,7 @@ from adw_worktree.orchestration.store.checklists import (
     verdicts_of,
     verdicts_of_features,
 )
-from adw_worktree.orchestration.store.database import Database, placeholders
+from adw_worktree.orchestration.store.database import Database, in_parts, placeholders
 from adw_worktree.orchestration.store.records import (
     Attempt,
     Event,
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_AT_ONCE = 5000
-"""Values in a statement: databases take 30,000 or more."""
-
-
 def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
     """Return a feature with the number of its phases in each status."""
     [row] = feature_rows(database, [feature])
@@ -43,8 +39,7 @@ def feature_row(database: Database, feature: Feature) -> dict[str, Any]:
 
 def feature_rows(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:
     """Return features, each with the number of its phases in each status."""
-    parts = [found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE)]
-    return [row for part in parts for row in _feature_rows(database, part)]
+    return [row for part in in_parts(found) for row in _feature_rows(database, part)]
 
 
 def _feature_rows(database: Database, found: Sequence[Feature]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ is an event of it, like any other.
 
 from __future__ import annotations
 
-from adw_worktree.orchestration.store.database import Database, Value
+from adw_worktree.orchestration.store.database import Database, Value, placeholders
 from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.system.named_tuple import NamedTuple
@@ -104,7 +104,7 @@ def unshare(database: Database, feature: Feature, user_id: int) -> None:
 def seen_by(database: Database, feature_ids: list[int]) -> dict[int, set[int]]:
     """Return the users whose each of the features is, or with whom it is shared."""
     found: dict[int, set[int]] = {one: set() for one in feature_ids}
-    marks = ", ".join("?" * len(feature_ids)) or "NULL"
+    marks = placeholders(feature_ids)
     for feature, user in database.execute(
         f"SELECT id, user_id FROM features WHERE id IN ({marks}) AND user_id IS NOT NULL"
         f" UNION SELECT feature_id, user_id FROM shares WHERE feature_id IN ({marks})",

@@ -7,9 +7,9 @@ on and lands once more; there are as many of those as its verification allows.
 from __future__ import annotations
 
 from adw_worktree.orchestration.store.changes import change_status
-from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.events import append, now
-from adw_worktree.orchestration.store.records import Feature, features, phases
+from adw_worktree.orchestration.store.records import OPEN, Feature, features, phases
 from adw_worktree.system.named_tuple import NamedTuple
 
 TITLE = "Follow up what verify has found"
@@ -70,8 +70,8 @@ def _has_rival(database: Database, feature: Feature) -> bool:
     return bool(
         features(
             database,
-            "slug = ? AND repository = ? AND id <> ? AND status IN ('added', 'running', 'paused')",
-            [feature.slug, feature.repository, feature.id],
+            f"slug = ? AND repository = ? AND id <> ? AND status IN ({placeholders(OPEN)})",
+            [feature.slug, feature.repository, feature.id, *OPEN],
         )
     )
 
