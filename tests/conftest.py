@@ -16,9 +16,10 @@ import pytest
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-from tests.support import agent_programs, browser, npm_packages, postgres_server
+from tests.support import agent_programs, browser, npm_packages, postgres_server, server_store
 from tests.support.board import BoardProcess, serving
 from tests.support.command_line import Adw
+from tests.support.features import state_dir
 from tests.support.free_ports import free_services
 from tests.support.machine import silent_managers
 from tests.support.model_server import ModelServer
@@ -55,10 +56,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     told = "every tenth variant of each quick test, of each thorough one, or all the others"
     choices = ("all", *_PARTS)
     parser.addoption("--variants", choices=choices, default="all", help=told)
+    stores = ("file", "server")
+    parser.addoption("--store", choices=stores, default="file", help="where phases are kept")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for another part: all parts together are all."""
+    if config.getoption("store") == "server":
+        of_file = [item for item in items if item.get_closest_marker("file_store")]
+        items[:] = [item for item in items if item not in of_file]
+        config.hook.pytest_deselected(items=of_file)
     wanted = config.getoption("variants")
     if wanted == "all":
         return
@@ -114,10 +121,24 @@ def sealed_env(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     return home
 
 
+@pytest.fixture(autouse=True)
+def shared_store(
+    request: pytest.FixtureRequest, sealed_env: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `--store=server`, have each test's phases on a server, and this host work on it."""
+    if request.config.getoption("store") == "server":
+        server = request.getfixturevalue("postgres")
+        monkeypatch.setenv("ADW_STORE", server_store.made(server))
+        server_store.serve_here(state_dir())
+
+
 @pytest.fixture
-def repo(tmp_path: Path) -> Path:
+def repo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return a fresh repository with one commit on `main`."""
-    return make_repo(tmp_path / "repo")
+    made = make_repo(tmp_path / "repo")
+    if request.config.getoption("store") == "server":
+        server_store.give_remote(made, tmp_path / "remote.git")
+    return made
 
 
 @pytest.fixture(scope="session", autouse=True)

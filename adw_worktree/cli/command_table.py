@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "phase": ("show, stop and repeat single phases", ()),
     "agents": ("say which agents there are, and whether they can be used", ()),
     "store": ("copy what is known of features and phases, and put it back", ()),
+    "worker": ("show the hosts that share a store, and let one start nothing more", ()),
     "board": ("serve a page that shows and steers all of it", ()),
     "import-queue": ("take in an export of the older queue of phases", ()),
     "work": ("start phases here until nothing is left to do", ()),

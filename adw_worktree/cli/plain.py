@@ -68,6 +68,9 @@ class Arguments:
         **_shown: str,
     ) -> None:
         """Add an argument. As to argparse."""
+        if action == "append":  # which may come twice: for argparse
+            self.defaults[names[0].lstrip("-").replace("-", "_")] = default
+            return
         if action == "store_true":
             const, default = True, False
         elif action not in ("store", "store_const"):

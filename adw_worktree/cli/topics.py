@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from adw_worktree import errors
+from adw_worktree.exit_codes import EXIT_CODES
 from adw_worktree.settings import model
 from adw_worktree.settings.check import MOMENTS, TAKES, variable_of
 from adw_worktree.settings.load import WITHOUT_VARIABLE
@@ -49,7 +50,7 @@ class Topic(NamedTuple):
 
 def _exit_codes() -> list[Block]:
     return [
-        Rows([(str(code), what) for code, what in errors.EXIT_CODES.items()]),
+        Rows([(str(code), what) for code, what in EXIT_CODES.items()]),
         "`run` and `create --run` have the exit code of the command that they run: 127 if it was "
         "not found, 126 if it cannot be run. A command that a signal ended has 128 and the "
         "signal's number.",

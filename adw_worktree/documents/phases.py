@@ -15,7 +15,8 @@ Status = Literal[
 ]
 EndReason = Literal[
     "completed", "agent-error", "command-failed", "gate-failed", "conflict", "timeout", "stalled",
-    "limit", "over-budget", "denied", "needs-person", "no-changes", "lost", "no-slot", "cancelled",
+    "limit", "over-budget", "denied", "needs-person", "no-changes", "lost", "no-slot",
+    "handed-back", "cancelled",
 ]  # fmt: skip
 
 

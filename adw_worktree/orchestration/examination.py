@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.run_directory import run_directory
-from adw_worktree.orchestration.store.attempts import has_news, running_on
+from adw_worktree.orchestration.runs.this_host import this_host
+from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.hosts import running_on
 from adw_worktree.orchestration.store.opening import has_store, open_store
 from adw_worktree.orchestration.store.records import name_of, phase_of
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
@@ -46,13 +47,13 @@ def see_to_phases(state_dir: Path, *, dry_run: bool) -> list[str]:
 
 
 def _coordinator(database: Database, state_dir: Path) -> Iterator[Problem]:
-    if has_news(database) and not ring(coordinator_bell(state_dir)):
+    if has_news(database, this_host(state_dir).name) and not ring(coordinator_bell(state_dir)):
         message = "phases wait to be started, or run, and no coordinator lives that sees to them"
         yield Problem("coordinator-missing", message, _START)
 
 
 def _runners(database: Database, state_dir: Path) -> Iterator[Problem]:
-    for attempt in running_on(database, socket.gethostname()):
+    for attempt in running_on(database, this_host(state_dir).name):
         run = run_directory(state_dir, attempt.token)
         if run.is_locked("runner") or run.end() is not None:
             continue

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from adw_worktree.errors import BranchUnusable, NotARepository, SettingsError
+from adw_worktree.errors import BranchUnusable, SettingsError
 from adw_worktree.orchestration.gates.checklist import Item, checker_for, from_json, to_json
 from adw_worktree.orchestration.issues.repository import github_repository
 from adw_worktree.orchestration.issues.token import require_token
@@ -21,9 +21,11 @@ from adw_worktree.orchestration.plan.load import Loaded, parse_document
 from adw_worktree.orchestration.plan.phases import PlannedFeature
 from adw_worktree.orchestration.plan.plan import Finding
 from adw_worktree.orchestration.running.forge import require_forge
+from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.checklists import Check
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import Origin, plan_text, workflow_documents
+from adw_worktree.orchestration.store.opening import store_url
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.workflows import verification as verification_json
 from adw_worktree.orchestration.workflows import workflow as workflow_json
@@ -32,6 +34,7 @@ from adw_worktree.orchestration.workflows.verification import Verification, kept
 from adw_worktree.orchestration.workflows.verification_table import verification_of
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
+from adw_worktree.repo.known_by import known_by, root_commit
 from adw_worktree.repo.refs import is_branch_name, resolve_base
 
 _EFFECTS = {
@@ -222,17 +225,13 @@ def _require_identity(project: Project) -> None:
 
 
 def origin_of(project: Project, plan_path: str, plan_text: str) -> Origin:
-    """Return where a feature of this repository comes from. Raises NotARepository."""
+    """Return where a feature of this repository comes from.
+
+    Raises NotARepository, SettingsError if hosts share the store and the repository has no remote.
+    """
     place = str(project.repo.home)
-    return Origin(_identity(project), place, plan_path, plan_text, getpass.getuser())
-
-
-def _identity(project: Project) -> str:
-    """Return what tells the repository on every host: its root commit. Raises NotARepository."""
-    # Another worktree may be just in the making, or in the going: its HEAD is not looked at.
-    mine = ["--single-worktree", "--ignore-missing"]
-    command = ["rev-list", *mine, "--max-parents=0", "--all", "--"]
-    roots = sorted(run_git(command, project.repo.home).stdout.split())
-    if not roots:
-        raise NotARepository(f"{project.repo.home} has no commit yet", hint="commit something")
-    return roots[0]
+    if store_url() is None:
+        return Origin(root_commit(project.repo), place, plan_path, plan_text, getpass.getuser())
+    repository = known_by(project.repo, project.settings.remote)
+    host = this_host(project.state_dir).name
+    return Origin(repository, place, plan_path, plan_text, getpass.getuser(), added_on=host)

@@ -10,8 +10,17 @@ from adw_worktree.errors import HookUntrusted
 from adw_worktree.orchestration.prepare import Prepared
 from adw_worktree.orchestration.running.delivering import ON_EVENT
 from adw_worktree.orchestration.runs.summon import summon
+from adw_worktree.orchestration.runs.this_host import this_host
+from adw_worktree.orchestration.stages.sharing import publish_start
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.features import Planned, add_feature, plan_feature
+from adw_worktree.orchestration.store.features import (
+    Planned,
+    add_feature,
+    branch_of,
+    plan_feature,
+    require_added,
+    start_feature,
+)
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.store.steering import set_limit
 from adw_worktree.orchestration.workflows.verification import Kept, keep
@@ -98,8 +107,10 @@ def add(database: Database, project: Project, prepared: Prepared, *, starts: boo
     """Add the feature to the store; its events go where the settings say.
 
     Its phases run at once if it `starts`, and otherwise once it is started. Raises FeatureExists,
-    StoreError.
+    StoreError; if hosts share the store, GitFailed, BranchUnusable.
     """
+    if starts:
+        _publish(project, prepared.origin.added_on, prepared.plan.slug, prepared.plan.base)
     return add_feature(
         database,
         prepared.plan,
@@ -146,6 +157,22 @@ def _planned(prepared: Prepared) -> dict[int, Planned]:
 def _kept(prepared: Prepared) -> str | None:
     """Return what is looked at after the feature has landed, as the store keeps it."""
     return keep(Kept(prepared.verification)) if prepared.verification is not None else None
+
+
+def start(database: Database, project: Project, feature: Feature) -> Feature:
+    """Let the phases of a feature run that was added; return it.
+
+    Raises PhaseNotInState, StoreError; if hosts share the store, GitFailed, BranchUnusable.
+    """
+    require_added(database, feature)
+    _publish(project, feature.added_on, feature.slug, feature.base)
+    return start_feature(database, feature)
+
+
+def _publish(project: Project, added_on: str | None, slug: str, base: str | None) -> None:
+    """Have a feature's branch be where all hosts find it, if this host is the one it is from."""
+    if added_on is not None and added_on == this_host(project.state_dir).name:
+        publish_start(project, branch_of(slug), base or project.settings.base)
 
 
 def set_going(database: Database, project: Project, most: int | None = None) -> None:

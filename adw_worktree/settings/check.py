@@ -59,6 +59,11 @@ TAKES: Mapping[str, str] = {
     "postgres": "a table of url, template, database, variable and enabled",
     "max_running": "a whole number from 1 to 1000",
     "max_running_here": "a whole number from 1 to 1000",
+    "store": "the url of a database, such as postgresql://user@host/adw",
+    "store_listen": "the url of a database, such as postgresql://user@host/adw",
+    "lease": "a number of seconds, from 3 to 86400",
+    "labels": "a list of words, such as gpu",
+    "logs": "host or store",
     "notify_url": "an address of the web",
     "notify_secret": "a text of at least 16 characters",
     "agents": "a table of names, each a table of command, prompt and reads",
@@ -89,6 +94,8 @@ MOMENTS: Mapping[str, str] = {
 USER_ONLY = ("max_running_here", "notify_url", "notify_secret", "github_url")
 """Keys that a repository's file may not have: what a machine can bear, who is told what, and who
 gets a token."""
+OF_MACHINE = ("store", "store_listen", "lease", "labels", "logs")
+"""Keys that a repository's file may not have either, and that variables can set."""
 FURTHER = ("agents", "stages", "workflows")
 """Keys of tables that are looked into by those who use them."""
 _ENABLED = "enabled"
@@ -101,6 +108,7 @@ _TAKES_BELOW = {
     "services": "a whole number from 1024 to 65535",
     "include": "a pattern as in .gitignore",
     "link": "a pattern as in .gitignore",
+    "labels": "a word of a-z, 0-9 and '-'",
     "hooks": COMMANDS,
     "postgres": "a text",
     "agents": "a table of command, prompt and reads",
@@ -139,8 +147,8 @@ def checked(layer: Layer) -> dict[str, Any]:
             hint="a repository's own file may name a place inside or beside it, not hidden; "
             "any other is for your own settings, or ADW_WORKTREE_PATH",
         )
-    theirs = [key for key in USER_ONLY if key in values] if layer.from_repository else []
-    if theirs:
+    theirs = [key for key in (*USER_ONLY, *OF_MACHINE) if key in values]
+    if theirs and layer.from_repository:
         raise SettingsError(
             f"{layer.source}: {theirs[0]} is not for a repository to set",
             hint="set it in your own settings: adw-worktree help settings",

@@ -124,9 +124,9 @@ def _typed(key: str, text: str) -> object:
         return _TRUTH.get(text.lower(), text)
     if key in COUNTS:
         return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
-    if key in ("lock_timeout", "trash_days"):
+    if key in ("lock_timeout", "trash_days", "lease"):
         return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else text
-    if key in ("include", "link", "write"):
+    if key in ("include", "link", "write", "labels"):
         return text.split(",")
     if key in ("services", "container_ports"):
         pairs = re.findall(r"([^=,]+)=([0-9]{1,9})(?:,|$)", text)

@@ -112,6 +112,18 @@ class Settings(NamedTuple):
     """How many phases run at once, of all features; without it, `3`."""
     max_running_here: int | None = None
     """How many of them run on this machine; without it, as many as `max_running`."""
+    store: str | None = None
+    """The PostgreSQL server that has the features and phases of many hosts; without it, a file on
+    this machine has those of this one."""
+    store_listen: str | None = None
+    """The same server, reached past a pool of connections that hands each transaction another one;
+    without it, `store`."""
+    lease: float = 300.0
+    """Seconds for which a host may be away from `store` before its phases run elsewhere."""
+    labels: tuple[str, ...] = ()
+    """What this host has that phases may need, such as `gpu`."""
+    logs: str = "host"
+    """Where the logs of phases are: on the `host` that ran them, or also in the `store`."""
     notify_url: str | None = None
     """Where each event of a feature is posted; without it, nowhere."""
     notify_secret: str | None = None

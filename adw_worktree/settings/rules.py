@@ -129,6 +129,12 @@ def check_service(value: str) -> str:
     return value
 
 
+def check_label(value: str) -> str:
+    if not re.fullmatch(_SERVICE, value):
+        raise ValueError("is no label: 1 to 32 of a-z, 0-9 and '-', starting with a letter")
+    return value
+
+
 def check_variable(value: str) -> str:
     if not re.fullmatch(VARIABLE, value):
         raise ValueError("is no name of a variable: letters, digits and _, not export…")
@@ -270,11 +276,15 @@ TEXTS: Mapping[str, Callable[[str], str]] = {
     "checklist": _one_of("warn", "block"),
     "issues": _one_of("file", "github"),
     "github_url": _check_github_url,
+    "store": _check_server,
+    "store_listen": _check_server,
+    "logs": _one_of("host", "store"),
 }
 LISTS: Mapping[str, Callable[[str], str]] = {
     "write": _check_writer,
     "include": _check_pattern,
     "link": _check_pattern,
+    "labels": check_label,
 }
 FLAGS = ("adopt", "submodules")
 COUNTS = {
@@ -286,6 +296,7 @@ COUNTS = {
 SPANS: Mapping[str, dict[str, Any]] = {
     "lock_timeout": {"gt": 0, "le": 3600},
     "trash_days": {"ge": 0, "le": 3650},
+    "lease": {"ge": 3, "le": 86400},
 }
 """Bounds of the numbers that need not be whole, in the words of pydantic and `operator`."""
 PORT_TABLES = {"services": range(1024, MAX_PORT + 1), "container_ports": range(1, MAX_PORT + 1)}

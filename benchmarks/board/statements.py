@@ -24,6 +24,7 @@ class _Timed:
     def __init__(self, database: Database, seconds: list[float]) -> None:
         self._database, self._seconds = database, seconds
         self.place, self.serial_key = database.place, database.serial_key
+        self.is_shared = database.is_shared
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         began = time.perf_counter()
@@ -33,6 +34,12 @@ class _Timed:
 
     def transaction(self) -> AbstractContextManager[None]:
         return self._database.transaction()
+
+    def now(self) -> str:
+        return self._database.now()
+
+    def is_current(self) -> bool:
+        return self._database.is_current()
 
     def close(self) -> None:
         self._database.close()

@@ -205,6 +205,7 @@ def test_slots_are_shown(board: BoardProcess, adw: Adw) -> None:
     assert pool["allocated"] + pool["available"] + len(pool["blocked"]) == pool["total"]
 
 
+@pytest.mark.file_store
 def test_a_store_that_cannot_be_used_is_said_and_kept(board: BoardProcess) -> None:
     board.get("/home")
     file = state_dir() / "phases" / "phases.db"

@@ -6,7 +6,6 @@ import json
 import time
 import uuid
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +205,7 @@ def test_a_draft_whose_process_was_killed_is_noted(
     for process in holders(locks):
         process.kill()
     assert board.get("/planned-features/log-in")["feature"]["drafting"] == "running", "not yet"
-    monkeypatch.setattr(drafts, "_BEGINNING", timedelta(0))
+    monkeypatch.setattr(drafts, "_BEGINNING_SECONDS", 0.0)
 
     def noted() -> str | None:
         """Look for drafts that nobody makes; the killed one holds its lock for a moment yet."""

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.hosts import Offer, register
 from adw_worktree.orchestration.store.opening import open_store
 from tests.support.command_line import Adw
 from tests.support.machine import settle
@@ -29,6 +30,13 @@ def state_dir() -> Path:
 def store() -> Database:
     """Open the store of the test."""
     return open_store(state_dir())
+
+
+def join(database: Database, name: str = "h", **more: Any) -> str:
+    """Let a host work on the store; return its name."""
+    offer = Offer(name, f"machine of {name}", None, more.pop("lease", 300.0), "0", **more)
+    register(database, offer, serves=True)
+    return name
 
 
 def phase(number: int, *commands: str, needs: Sequence[int] = (), **more: Any) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from pathlib import Path
 # Run by sh: when the tests are gone, however that came, its stdin ends, and the server with it.
 _SERVE = '"$@" & read -r _; kill -INT $!; wait'
 _PREFIX = "adw-pg-"
+KEPT = "kept_"
+"""Databases that stay as long as the server, by how their names begin."""
 SEEDED = "seeded"
 """A database to make others from, with a table in it. Tests leave it as it is."""
 _OPTIONS = {
@@ -107,7 +109,7 @@ class Server:
     def databases(self) -> set[str]:
         """Return what there is beside the template and what comes with the server."""
         names = self.run("SELECT datname FROM pg_database WHERE NOT datistemplate")
-        return set(names) - {"postgres", SEEDED}
+        return {name for name in names if not name.startswith(KEPT)} - {"postgres", SEEDED}
 
     def clear(self) -> None:
         """Drop whatever a test left."""

@@ -20,6 +20,7 @@ from adw_worktree import errors
 from adw_worktree.cli.command_table import COMMANDS
 from adw_worktree.cli.parser import build_parser
 from adw_worktree.cli.topics import TOPICS
+from adw_worktree.exit_codes import EXIT_CODES
 from adw_worktree.pool.lease import Lease
 from adw_worktree.settings.check import MOMENTS, TAKES
 from adw_worktree.settings.model import Settings
@@ -116,8 +117,8 @@ def test_the_exit_codes_are_those_of_the_failures_and_of_the_readme() -> None:
     for one in failures:
         failures += one.__subclasses__()
     own = {one.exit_code for one in failures}
-    assert own - {126, 127} <= set(errors.EXIT_CODES)
-    listed = " · ".join(f"{code} {what}" for code, what in errors.EXIT_CODES.items())
+    assert own - {126, 127} <= set(EXIT_CODES)
+    listed = " · ".join(f"{code} {what}" for code, what in EXIT_CODES.items())
     assert f"\n{listed}. `run` has" in README.read_text()
 
 
@@ -157,7 +158,7 @@ def test_the_page_has_every_command_with_all_that_it_takes(rendered: str) -> Non
 def test_the_page_has_every_topic(rendered: str) -> None:
     for topic in TOPICS.values():
         assert f"\n{topic.heading}\n" in rendered
-    for word in (*TAKES, *MOMENTS, *errors.EXIT_CODES.values()):
+    for word in (*TAKES, *MOMENTS, *EXIT_CODES.values()):
         assert word.replace("`", "") in rendered
 
 

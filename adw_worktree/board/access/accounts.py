@@ -22,7 +22,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from adw_worktree.board.access.tokens import read_token, sign
 from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import as_text
+from adw_worktree.orchestration.store.times import as_text
 from adw_worktree.orchestration.store.users import (
     Invitation,
     Role,

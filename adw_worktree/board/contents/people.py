@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from adw_worktree.board.access.visitor import Visitor
 from adw_worktree.documents.document import Document
-from adw_worktree.orchestration.store.events import as_text
+from adw_worktree.orchestration.store.times import as_text
 from adw_worktree.orchestration.store.users import Role, User
 
 Address = Annotated[

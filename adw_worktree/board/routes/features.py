@@ -44,6 +44,7 @@ from adw_worktree.orchestration.start import (
     not_approved,
     require_settings_approved,
     set_going,
+    start,
 )
 from adw_worktree.orchestration.store import steering
 from adw_worktree.orchestration.store.database import Database
@@ -52,7 +53,6 @@ from adw_worktree.orchestration.store.features import (
     find_feature,
     require_added,
     require_unplanned,
-    start_feature,
 )
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.store.results import feature_row
@@ -174,7 +174,7 @@ def execute(board: Starting, feature_id: str, wanted: Start | None = None) -> JS
             error = not_approved(prepared).as_document()
             asks = {"error": error, "digest": prepared.digest, "asks": [*asked(prepared)]}
             return JSONResponse(asks, 409)
-        started = start_feature(database, feature)
+        started = start(database, project, feature)
         set_going(database, project)
         return JSONResponse(_detail(board, database, started))
 

@@ -205,7 +205,7 @@ def _start_added(database: Database, args: Namespace) -> Outcome:
     """Start a feature that was added before."""
     from adw_worktree.orchestration.prepare import prepared_before
     from adw_worktree.orchestration.running.landing import project_of_feature
-    from adw_worktree.orchestration.start import require_approved
+    from adw_worktree.orchestration.start import require_approved, start
     from adw_worktree.orchestration.store import features, steering
 
     feature = features.find_feature(database, args.name)
@@ -222,7 +222,7 @@ def _start_added(database: Database, args: Namespace) -> Outcome:
     if args.priority is not None:
         _require_priority(args.priority, f"adw-worktree feature start {feature.slug} --priority 10")
         steering.set_feature_priority(database, feature.slug, args.priority)
-    started = features.start_feature(database, feature)
+    started = start(database, project, feature)
     return _started(database, project, started, args, [*prepared.notes])
 
 

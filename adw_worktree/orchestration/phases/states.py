@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         "no-changes",
         "lost",
         "no-slot",
+        "handed-back",
         "cancelled",
     ]
 
@@ -89,7 +90,7 @@ def status_after(reason: EndReason, *, losses: int, attempts: int) -> Status:
         return "completed"
     if reason in ("needs-person", "conflict"):
         return "review"
-    if reason == "no-slot" or (reason == "lost" and losses < attempts):
+    if reason in ("no-slot", "handed-back") or (reason == "lost" and losses < attempts):
         return "ready"
     if reason == "limit":
         return "paused"

@@ -25,6 +25,7 @@ from adw_worktree.orchestration.plan.fields import (
     SLUG,
     Command,
     Issues,
+    Label,
     Landing,
     Line,
     Listed,
@@ -60,6 +61,8 @@ class PhaseEntry(_Strict):
     idle_timeout: Seconds | None = None
     """For which an agent may print nothing."""
     depends_on: tuple[Annotated[int, Field(strict=True)], ...] = ()
+    needs: Annotated[tuple[Label, ...], Listed] = ()
+    """What the host has to have that runs it, by its labels."""
     priority: Priority | None = None
     """None: the feature's."""
     changes: Literal["commits", "none"] = "commits"

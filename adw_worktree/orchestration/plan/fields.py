@@ -22,6 +22,8 @@ Prompt = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 """Of a workflow, stage or agent."""
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+"""What a host has that phases may need, such as `gpu`."""
 Money = Annotated[float, Field(gt=0, le=1e6, strict=True)]
 """US dollars."""
 SLUG = r"^[a-z0-9][a-z0-9-]{0,47}$"

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adw_worktree.errors import AdwError
+from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import Delivery, NotDelivered
+from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Event, features
 from adw_worktree.orchestration.store.results import event_document
@@ -111,7 +113,8 @@ def deliver(state_dir: Path, delivery: Delivery) -> None:
 
 def _bring(store: Database, state_dir: Path, delivery: Delivery, event: Event) -> None:
     """Deliver one event. Raises NotDelivered, AdwError."""
-    [feature] = features(store, "id = ?", [delivery.feature_id])
+    [found] = features(store, "id = ?", [delivery.feature_id])
+    feature = place_on(store, found, this_host(state_dir).name)
     if delivery.way == "github":
         # What speaks to servers takes longer to load than a phase to start.
         from adw_worktree.orchestration.issues.publishing import publish

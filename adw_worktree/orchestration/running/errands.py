@@ -27,8 +27,8 @@ class Errand(NamedTuple):
     name: str
     carrier: Carrier
     """Called with the state directory and the feature's id."""
-    due: Callable[[Database], Sequence[Feature]]
-    """The features that it is to be done for now."""
+    due: Callable[[Database, str], Sequence[Feature]]
+    """The features that a host is to do it for now."""
     give_up: Callable[[Database, int, str], None]
     """Notes why it is not done for a feature."""
 
@@ -42,7 +42,9 @@ class Errands:
         nursery: Nursery,
         selector: selectors.BaseSelector,
         kinds: Sequence[Errand],
+        host: str,
     ) -> None:
+        self._host = host
         self._state_dir, self._nursery, self._selector = state_dir, nursery, selector
         self._kinds = kinds
         self._ended: dict[str, int] = {}
@@ -54,7 +56,7 @@ class Errands:
         for name in [*self._ended]:
             self._is_alive(name)
         due = {f"{kind.name}-{feature.id}": (kind, feature)
-               for kind in self._kinds for feature in kind.due(database)}  # fmt: skip
+               for kind in self._kinds for feature in kind.due(database, self._host)}  # fmt: skip
         # What came to its end is a new errand when it is due again.
         self._tries = {name: count for name, count in self._tries.items() if name in due}
         for name, (kind, feature) in due.items():

@@ -6,21 +6,20 @@ from functools import partial
 from pathlib import Path
 
 from adw_worktree.errors import StoreError
-from adw_worktree.orchestration.running.coordinator import coordinate
+from adw_worktree.orchestration.running.coordinating import Manner, coordinate
 from adw_worktree.orchestration.running.nursery import Nursery, with_nursery
 from adw_worktree.orchestration.running.runner import rehearse
 from adw_worktree.orchestration.store.opening import open_store
 
 
-def work(state_dir: Path, *, until_idle: bool, patient: bool) -> None:
+def work(state_dir: Path, manner: Manner) -> None:
     """Start phases on this host, and wait for their ends.
 
     Where a coordinator lives already, a `patient` one waits until that has nothing left to do.
     Raises StoreError.
     """
     open_store(state_dir).close()  # what is wrong with it is said here, not in a process of its own
-    coordinating = partial(_coordinate, state_dir, until_idle=until_idle, patient=patient)
-    code = with_nursery(coordinating, rehearse)
+    code = with_nursery(partial(_coordinate, state_dir, manner), rehearse)
     if code != 0:
         raise StoreError(
             "the coordinator ended before its time",
@@ -28,6 +27,6 @@ def work(state_dir: Path, *, until_idle: bool, patient: bool) -> None:
         )
 
 
-def _coordinate(state_dir: Path, nursery: Nursery, *, until_idle: bool, patient: bool) -> int:
-    coordinate(state_dir, nursery, until_idle=until_idle, patient=patient)
+def _coordinate(state_dir: Path, manner: Manner, nursery: Nursery) -> int:
+    coordinate(state_dir, nursery, manner)
     return 0

@@ -6,21 +6,22 @@ branch. If they refuse, or at a conflict, it stays for a person, who goes on wit
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adw_worktree.errors import AdwIdTaken, BranchUnusable, PhaseNotInState
 from adw_worktree.orchestration.gates.logs import mark_logs
+from adw_worktree.orchestration.running.shared_landing import shared_landing
 from adw_worktree.orchestration.store.database import Database, Value
-from adw_worktree.orchestration.store.events import as_text
 from adw_worktree.orchestration.store.landings import Verify, note_landing
 from adw_worktree.orchestration.store.records import Feature
+from adw_worktree.orchestration.store.times import later
 from adw_worktree.orchestration.workflows.verification import Kept, keep, kept
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.refs import branch_commit
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
+from adw_worktree.worktrees.finish.target import require_target
 
 
 def project_of_feature(feature: Feature) -> Project:
@@ -55,6 +56,9 @@ def land(
             f"feature {feature.slug} is {feature.status}, not completed: nothing was merged",
             hint=f"adw-worktree feature show {feature.slug}",
         )
+    into = terms.into or base_branch(project, feature) or require_target(project, None)
+    share = shared_landing(project, feature)
+    before = share.prepare(into) if share is not None else None
     if branch_commit(project.repo.home, feature.branch) is None:
         raise BranchUnusable(
             f"there is no branch {feature.branch}: it was merged before, or somebody deleted it",
@@ -66,17 +70,19 @@ def land(
             f"the ADW {feature.slug} exists, and is not on {feature.branch}",
             hint=f"adw-worktree finish {feature.slug}, or rename it; then repeat",
         )
-    terms = terms._replace(into=terms.into or base_branch(project, feature))
+    terms = terms._replace(into=into)
     # Also if it is there: what is missing of it is made good.
     lease = create(project, feature.slug, Wish(branch=feature.branch), output=output).lease
     done = finish(project, lease, terms, output=output)
+    if share is not None and before is not None:
+        share.publish(into, before, done.commit)
     data: dict[str, Value] = {"into": done.into, "commit": done.commit, "way": done.way}
-    verify = _verify(project, feature)
+    verify = _verify(database, project, feature)
     note_landing(database, feature.id, "landed", "feature.landed", data, verify)
     return done
 
 
-def _verify(project: Project, feature: Feature) -> Verify | None:
+def _verify(database: Database, project: Project, feature: Feature) -> Verify | None:
     """Return when a feature is verified that has landed now; None if it is not to be.
 
     How far its logs are by now is noted: what stands in them already is no new error.
@@ -85,5 +91,4 @@ def _verify(project: Project, feature: Feature) -> Verify | None:
         return None
     wanted = kept(feature.verification).wanted
     marks = mark_logs(wanted.logs, project.repo.home)
-    at = datetime.now(UTC) + timedelta(seconds=wanted.delay)
-    return Verify(as_text(at), keep(Kept(wanted, marks)))
+    return Verify(later(database.now(), wanted.delay), keep(Kept(wanted, marks)))

@@ -78,9 +78,12 @@ def with_nursery(work: Callable[[Nursery], int], rehearse: Rehearsal) -> int:
             os._exit(code)
     theirs.close()
     signal.signal(signal.SIGCHLD, _collect)
+    # Who stops a service tells the process that it has started: this one.
+    before = signal.signal(signal.SIGTERM, lambda signum, _frame: os.kill(child, signum))
     _serve(ours, rehearse)
     ours.close()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, before)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
 
@@ -178,7 +181,8 @@ def _forked(work: Callable[[], object]) -> int:
         _runners.add(pid)
         return pid
     try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for signum in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)
         work()
     finally:
         os._exit(1)

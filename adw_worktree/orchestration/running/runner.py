@@ -19,6 +19,7 @@ from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUna
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
 from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.runs.host_lease import heed_lease
 from adw_worktree.orchestration.runs.issue_file import keep_issue
 from adw_worktree.orchestration.runs.processes import end_processes
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
@@ -116,6 +117,7 @@ def _carry(assignment: Assignment, lifeline: int) -> End:
     """Take the attempt through its stages; return how it ended."""
     run = assignment.run
     around = Surroundings(assignment.state_dir, run, hang(run.bell), lifeline, NO_TREE)
+    heed_lease(assignment.state_dir, run)
     try:
         project = open_project(Path(assignment.feature.place))
         landed, workflow = landed_before(project, assignment), _workflow(assignment)

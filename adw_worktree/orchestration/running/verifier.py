@@ -23,7 +23,9 @@ from adw_worktree.orchestration.running.errands import Errand
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.landing import base_branch, project_of_feature
 from adw_worktree.orchestration.runs.summon import summon
+from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Feature, features
 from adw_worktree.orchestration.store.verifications import (
@@ -59,7 +61,7 @@ def _verify(state_dir: Path, feature_id: int) -> None:
     try:
         [feature] = features(database, "id = ?", [feature_id])
         if feature.verify_at is not None:
-            _look(database, feature)
+            _look(database, place_on(database, feature, this_host(state_dir).name))
     finally:
         database.close()
         summon(state_dir)

@@ -40,7 +40,12 @@ class Assignment(NamedTuple):
         """
         found = []
         for attempt in reversed(self.earlier):
-            if self.task is None and attempt.end_reason not in ("lost", "cancelled", "no-slot"):
+            if self.task is None and attempt.end_reason not in (
+                "lost",
+                "cancelled",
+                "no-slot",
+                "handed-back",
+            ):
                 break
             found.append(run_directory(self.state_dir, attempt.token))
         return found

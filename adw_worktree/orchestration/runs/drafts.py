@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adw_worktree.errors import LockTimeout, PhaseNotInState
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import as_text
 from adw_worktree.orchestration.store.features import set_drafting
 from adw_worktree.orchestration.store.records import Feature, events, features
+from adw_worktree.orchestration.store.times import later
 from adw_worktree.system.locks import try_lock
 
-_BEGINNING = timedelta(seconds=60)
+_BEGINNING_SECONDS = 60.0
 """The time within which a draft that was asked for has a process."""
 _INTERRUPTED = "failed: it was interrupted"
 
@@ -52,7 +51,7 @@ def is_drafting(state_dir: Path, feature: Feature) -> bool:
 def note_interrupted(database: Database, state_dir: Path) -> None:
     """Note of each draft that nobody makes any more that it was interrupted."""
     running = features(database, "drafting = 'running'")
-    before = as_text(datetime.now(UTC) - _BEGINNING) if running else ""
+    before = later(database.now(), -_BEGINNING_SECONDS) if running else ""
     for feature in running:
         [asked] = events(
             database,

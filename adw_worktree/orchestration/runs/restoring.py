@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.runs.summon import coordinator_lock
 from adw_worktree.orchestration.store.backup import put_back
 from adw_worktree.orchestration.store.opening import store_file
-from adw_worktree.system.locks import try_lock
+from adw_worktree.system.locks import Lock, try_lock
+
+_ENDING_SECONDS = 2.0
 
 
 def restore_store(state_dir: Path, source: Path, others: Mapping[str, Path]) -> Path | None:
@@ -20,15 +23,33 @@ def restore_store(state_dir: Path, source: Path, others: Mapping[str, Path]) -> 
     has as running is found to be lost by the next command, and goes on. Raises StoreError,
     FileUnusable.
     """
+    with nobody_works(state_dir, others):
+        return put_back(source, store_file(state_dir))
+
+
+@contextmanager
+def nobody_works(state_dir: Path, others: Mapping[str, Path]) -> Iterator[None]:
+    """Keep the coordinator of this machine, and `others`, from the store, for the block.
+
+    Raises StoreError if one of them works with it.
+    """
     locks = {"a coordinator": coordinator_lock(state_dir), **others}
     with ExitStack() as held:
         for who, path in locks.items():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = try_lock(path)
+            lock = _lock(path)
             if lock is None:
                 raise StoreError(
                     f"{who} works with the store; nothing was changed",
                     hint="pause what runs, end the board, and repeat",
                 )
             held.callback(lock.release)
-        return put_back(source, store_file(state_dir))
+        yield
+
+
+def _lock(path: Path) -> Lock | None:
+    """Return a lock, None if somebody holds it: one who has nothing to do any more lets go soon."""
+    deadline = time.monotonic() + _ENDING_SECONDS
+    while (lock := try_lock(path)) is None and time.monotonic() < deadline:
+        time.sleep(_ENDING_SECONDS / 40)
+    return lock

@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.orchestration.store.attempts import End
-from adw_worktree.orchestration.store.events import now
+from adw_worktree.orchestration.store.times import now
 from adw_worktree.system.atomic import write_atomically
 from adw_worktree.system.bells import ring
 from adw_worktree.system.faults import reached
@@ -31,6 +31,10 @@ from adw_worktree.system.named_tuple import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+GONE, FENCED, CUT_OFF, HANDED_BACK = "worktree-gone", "fenced", "cut-off", "handed-back"
+"""What a runner is asked to stop by, beside a person's `cancel` and `pause`."""
 
 
 class RunDirectory(NamedTuple):

@@ -7,16 +7,19 @@ import os
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.runs.drafts import note_interrupted
+from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import due, has_undelivered
 from adw_worktree.orchestration.store.opening import store_file
 from adw_worktree.orchestration.store.sqlite import onlookers
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
+from adw_worktree.settings.load import load_settings
 from adw_worktree.system.bells import ALL, Bell, hang, ring
 from adw_worktree.system.process_end import end_of
 
@@ -36,7 +39,8 @@ def attend(database: Database, state_dir: Path) -> None:
     A draft whose process was killed is noted as interrupted.
     """
     note_interrupted(database, state_dir)
-    pending = has_news(database) or has_undelivered(database)
+    host = this_host(state_dir).name
+    pending = has_news(database, host) or has_undelivered(database, host)
     if pending and not ring(coordinator_bell(state_dir)):
         start_coordinator(state_dir)
 
@@ -47,9 +51,10 @@ def summon(state_dir: Path, token: str = ALL) -> None:
         start_coordinator(state_dir)
 
 
-def is_idle(database: Database) -> bool:
-    """Return whether nothing is left to do but events whose delivery has failed and is repeated."""
-    return not has_news(database) and not due(database)
+def is_idle(database: Database, host: str) -> bool:
+    """Return whether nothing is left to do on a host but events whose delivery has failed and is
+    repeated."""
+    return not has_news(database, host) and not due(database, host)
 
 
 class Onlooker:
@@ -68,7 +73,7 @@ class Onlooker:
         A coordinator that is killed meanwhile has a successor. Raises StoreError if none can start.
         """
         ended = _end_of_coordinator(self._state_dir)
-        if ended is not None or is_idle(database):
+        if ended is not None or is_idle(database, this_host(self._state_dir).name):
             self._missed = 0
         else:
             birth = self._birth(database)
@@ -97,15 +102,35 @@ class Onlooker:
 
 @contextmanager
 def hearing_commits(state_dir: Path) -> Iterator[Bell]:
-    """Hang a bell, for the block, that rings after each commit to the store. Raises OSError."""
+    """Hang a bell, for the block, that rings after each commit to the store, wherever it was made.
+
+    Raises OSError, StoreError.
+    """
     directory = onlookers(store_file(state_dir))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     bell = hang(directory / f"{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        yield bell
+        with _hearing_of_server(bell):
+            yield bell
     finally:
         bell.take_down()
         bell.close()
+
+
+@contextmanager
+def _hearing_of_server(bell: Bell) -> Iterator[None]:
+    """Have a bell rung after each commit on the server that has the store, if one does."""
+    settings = load_settings(None)
+    if settings.store is None:
+        yield
+        return
+    from adw_worktree.orchestration.store.listening import Listening
+
+    listening = Listening(settings.store_listen or settings.store, partial(ring, bell.path))
+    try:
+        yield
+    finally:
+        listening.close()
 
 
 @contextmanager

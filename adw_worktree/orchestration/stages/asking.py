@@ -34,7 +34,7 @@ from adw_worktree.orchestration.stages.commands import (
 from adw_worktree.orchestration.stages.prompting import Prompt
 from adw_worktree.orchestration.stages.stage import Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End
-from adw_worktree.orchestration.store.events import as_text
+from adw_worktree.orchestration.store.times import as_text
 from adw_worktree.system.faults import reached
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS, _JITTER = 2.0, 60.0, 0.25

@@ -19,7 +19,7 @@ from adw_worktree.orchestration.agents.lines import Lines
 from adw_worktree.orchestration.agents.prices import priced
 from adw_worktree.orchestration.agents.record import Record, without
 from adw_worktree.orchestration.runs.run_directory import RunDirectory
-from adw_worktree.orchestration.store.events import now
+from adw_worktree.orchestration.store.times import now
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False

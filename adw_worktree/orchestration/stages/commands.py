@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from adw_worktree.orchestration.runs.processes import end_processes
-from adw_worktree.orchestration.runs.run_directory import RunDirectory
+from adw_worktree.orchestration.runs.run_directory import (
+    CUT_OFF,
+    FENCED,
+    GONE,
+    HANDED_BACK,
+    RunDirectory,
+)
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.system.bells import Bell
@@ -18,8 +24,12 @@ from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.system.process_end import end_of
 
-GONE = "worktree-gone"
-"""What a runner is asked to stop by, beside a person's `cancel` and `pause`."""
+_ENDS = {
+    GONE: End("lost", "its worktree was deleted"),
+    FENCED: End("lost", "it counts no more: its host was not heard of for its lease"),
+    CUT_OFF: End("lost", "its host was cut off from the store for its lease"),
+    HANDED_BACK: End("handed-back", "its host was to stop"),
+}
 NO_TREE = -1
 """In place of the lock, while no stage runs."""
 GRACE_SECONDS = 5.0
@@ -117,10 +127,8 @@ def _wait(child: subprocess.Popen[bytes], around: Surroundings, timeout: float |
 def heed(around: Surroundings) -> None:
     """Look at what was left for the runner. Raises Interrupted, Reported."""
     stop = around.run.asked("stop")
-    if stop == GONE:
-        raise Interrupted(End("lost", "its worktree was deleted"))
     if stop is not None:
-        raise Interrupted(End("cancelled", f"asked to {stop}"))
+        raise Interrupted(_ENDS.get(stop) or End("cancelled", f"asked to {stop}"))
     kind, _, message = (around.run.asked("report") or "").partition("\n")
     if kind == "done" and around.heeds_done:
         raise Reported

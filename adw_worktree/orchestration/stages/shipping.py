@@ -7,6 +7,9 @@ whether it has landed, and nothing is done twice.
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
+
 from adw_worktree.errors import (
     AdwError,
     BranchUnusable,
@@ -16,11 +19,13 @@ from adw_worktree.errors import (
     MergeConflict,
     StaleAttempt,
     StoreError,
+    StoreUnavailable,
     TargetMoved,
 )
 from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.orchestration.stages.attention import attentively
 from adw_worktree.orchestration.stages.commands import Interrupted
+from adw_worktree.orchestration.stages.sharing import Shared, shared
 from adw_worktree.orchestration.stages.stage import PASSED, Bench, Outcome, Turn
 from adw_worktree.orchestration.store.attempts import End, require_current
 from adw_worktree.orchestration.store.opening import open_store
@@ -42,6 +47,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from adw_worktree.orchestration.phases.states import EndReason
 
+_MOST_TRIES = 20
+_AGAIN_SECONDS = 1.0
 _REASONS: tuple[tuple[type[AdwError], EndReason], ...] = (
     (StaleAttempt, "cancelled"),
     (MergeConflict, "conflict"),
@@ -56,6 +63,9 @@ def ensure_branch(project: Project, assignment: Assignment) -> str:
 
     Raises BranchUnusable.
     """
+    share = shared(project, assignment)
+    if share is not None:
+        return share.tip()
     branch = assignment.feature.branch
     for _ in range(2):  # a phase beside this one may make it first
         commit = loose_commit(project.repo.common_dir, branch)
@@ -78,7 +88,14 @@ def ensure_branch(project: Project, assignment: Assignment) -> str:
 
 
 def landed_before(project: Project, assignment: Assignment) -> End | None:
-    """Return the end of an attempt whose work had landed when it was lost; None if it had not."""
+    """Return the end of an attempt whose work had landed when it was lost; None if it had not.
+
+    Where hosts share code, no earlier attempt can land from now on. Raises StaleAttempt, GitFailed.
+    """
+    share = shared(project, assignment)
+    if share is not None:
+        _require_current(assignment)
+        return share.begin() if assignment.phase.changes != "none" else None
     interrupted = assignment.interrupted
     tip = branch_commit(project.repo.home, assignment.feature.branch) if interrupted else None
     for run in interrupted if tip is not None else ():
@@ -101,7 +118,25 @@ def ship(bench: Bench, turn: Turn) -> Outcome:
 
 
 def _ship(bench: Bench, output: int) -> Outcome:
+    """Land the work, where hosts share code on their remote as well, in our turn on this host."""
+    share = shared(bench.project, bench.assignment)
+    if share is None or bench.assignment.phase.changes == "none":
+        return _land(bench, None, output)
+    for _ in range(_MOST_TRIES):
+        try:
+            with share.turn():
+                return attentively(bench, lambda: _land(bench, share, output))
+        except TargetMoved:
+            if bench.assignment.task is not None:
+                return _bring_up_to_date(bench)
+    text = f"{share.branch.branch} moved on whenever it was merged with"
+    return Outcome("ended", End("conflict", text))
+
+
+def _land(bench: Bench, share: Shared | None, output: int) -> Outcome:
+    """Land the work. Raises TargetMoved if hosts share code, and another was quicker."""
     project, lease, assignment = bench.project, bench.lease, bench.assignment
+    before = share.branch_tip() if share is not None else None
     into, branch = assignment.feature.branch, head_branch(bench.admin)
     if assignment.task is not None and branch != lease.branch:
         text = f"the worktree is on {branch or 'no branch'}, and {lease.branch} was tested"
@@ -120,6 +155,8 @@ def _ship(bench: Bench, output: int) -> Outcome:
     if assignment.task is not None:
         tip = branch_commit(home, into)
         if head is None or (tip is not None and not is_ancestor(home, tip, head)):
+            if share is not None:
+                raise TargetMoved(f"{into} has moved on")
             return _bring_up_to_date(bench)
         # What lands is what was tested, and with nothing that the tests did not see.
         # Files that checks have left, such as caches, are nobody's work: all of it was committed.
@@ -130,9 +167,11 @@ def _ship(bench: Bench, output: int) -> Outcome:
     try:
         finished = finish(project, lease, terms, output=output)
     except TargetMoved:
-        if assignment.task is None:
+        if assignment.task is None or share is not None:
             raise
         return _bring_up_to_date(bench)
+    if share is not None:
+        share.publish(str(before), finished.commit)
     reached("ship.landed")
     assignment.run.append("landed", commit=finished.commit)
     return Outcome("passed", End("completed", exit_code=0, head_commit=finished.commit))
@@ -165,15 +204,20 @@ def _bring_up_to_date(bench: Bench) -> Outcome:
 
 
 def _require_current(assignment: Assignment) -> None:
-    """Raise StaleAttempt if somebody else has the phase by now, or it was cancelled."""
-    store = open_store(assignment.state_dir)
-    try:
-        require_current(store, assignment.attempt.token)
-    except StoreError as exc:
-        exc.message = f"the store cannot say whether this attempt still counts: {exc.message}"
-        raise
-    finally:
-        store.close()
+    """Raise StaleAttempt if somebody else has the phase by now, or it was cancelled.
+
+    A server that is away is waited for: until it is back, or the host's lease is over.
+    """
+    while True:
+        try:
+            with closing(open_store(assignment.state_dir)) as store:
+                require_current(store, assignment.attempt.token)
+            return
+        except StoreUnavailable:
+            time.sleep(_AGAIN_SECONDS)
+        except StoreError as exc:
+            exc.message = f"the store cannot say whether this attempt still counts: {exc.message}"
+            raise
 
 
 def _commits_beyond(project: Project, base: str, branch: str) -> int:

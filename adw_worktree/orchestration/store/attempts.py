@@ -18,9 +18,11 @@ from adw_worktree.orchestration.store.calls import (
 )
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.checklists import ChecklistItem, checklist, concerns_before
-from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import now
+from adw_worktree.orchestration.store.claimable import claimable, runs_or_may_start
+from adw_worktree.orchestration.store.database import Database, placeholders
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.handovers import Handover, handovers
+from adw_worktree.orchestration.store.hosts import gone, place_on, running_on
 from adw_worktree.orchestration.store.journal import take_entries, tell
 from adw_worktree.orchestration.store.landings import to_land
 from adw_worktree.orchestration.store.records import (
@@ -104,15 +106,9 @@ def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed
     free = min(most - len(running), (most if most_here is None else most_here) - here)
     if free <= 0:
         return []
-    next_ones = phases(
-        database,
-        "status = 'ready' AND awaits_slot = 0 AND (not_before IS NULL OR not_before <= ?)"
-        " AND feature_id IN (SELECT id FROM features WHERE status = 'running')"
-        " AND id NOT IN (SELECT phase_id FROM attempts WHERE ended_at IS NULL)",
-        [now()],
-        order=f"priority, ready_at, id LIMIT {free:d}",
-    )
-    return [_start(database, phase, host) for phase in next_ones]
+    ids = claimable(database, host, free)
+    found = {one.id: one for one in phases(database, f"id IN ({placeholders(ids)})", ids)}
+    return [_start(database, found[number], host) for number in ids]
 
 
 def _start(database: Database, phase: Phase, host: str) -> Claimed:
@@ -121,15 +117,20 @@ def _start(database: Database, phase: Phase, host: str) -> Claimed:
     [feature] = features(database, "id = ?", [phase.feature_id])
     allowed = allowance(database, feature, phase)
     change_status(database, phase, "running")
+    database.execute("UPDATE phases SET host = ? WHERE id = ?", [host, phase.id])
+    if feature.host is None:
+        database.execute("UPDATE features SET host = ? WHERE id = ?", [host, feature.id])
     database.execute(
         "INSERT INTO attempts (token, phase_id, number, host, allowance_usd, started_at)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        [token, phase.id, number, host, allowed, now()],
+        [token, phase.id, number, host, allowed, database.now()],
     )
     [attempt] = attempts(database, "token = ?", [token])
     tell(database, attempt, "attempt.started", {"number": number, "host": host})
     task = _task(database, phase)
-    return Claimed(*phase_of(database, attempt), attempt, tuple(earlier), task)
+    feature, phase = phase_of(database, attempt)
+    here = place_on(database, feature, host)
+    return Claimed(here, phase, attempt, tuple(earlier), task)
 
 
 def _task(database: Database, phase: Phase) -> Task | None:
@@ -180,15 +181,17 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
     database.execute(
         "UPDATE attempts SET ended_at = ?, end_reason = ?, exit_code = ?,"
         " head_commit = coalesce(?, head_commit) WHERE token = ?",
-        [now(), ended.reason, ended.exit_code, ended.head_commit, attempt.token],
+        [database.now(), ended.reason, ended.exit_code, ended.head_commit, attempt.token],
     )
     database.execute(
         "UPDATE stages SET status = 'interrupted', ended_at = ? WHERE attempt = ?"
         " AND ended_at IS NULL",
-        [now(), attempt.token],
+        [database.now(), attempt.token],
     )
     how = {"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message}
     tell(database, attempt, "attempt.ended", how)
+    if attempt.worktree is None:  # it may go on anywhere
+        database.execute("UPDATE phases SET host = NULL WHERE id = ?", [attempt.phase_id])
     [phase] = phases(database, "id = ?", [attempt.phase_id])
     if phase.status != "running":
         return  # cancelled or paused meanwhile
@@ -202,44 +205,60 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
     change_status(database, phase, status, why=ended.message)
     if ended.reason == "no-slot":
         database.execute("UPDATE phases SET awaits_slot = 1 WHERE id = ?", [phase.id])
+        database.execute(
+            "INSERT INTO slotless (phase_id, host) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [phase.id, attempt.host],
+        )
 
 
-def running_on(database: Database, host: str) -> list[Attempt]:
-    """Return the attempts on `host` that have not ended."""
-    return attempts(database, "host = ? AND ended_at IS NULL", [host])
+def expire(database: Database) -> list[str]:
+    """End what ran on hosts whose leases are over, as lost; return those hosts."""
+    if not gone(database):
+        return []
+    with database.transaction():
+        over = gone(database)
+        for host in over:
+            append(database, "host.gone", data={"host": host})
+            for attempt in running_on(database, host):
+                _end(database, attempt, End("lost", f"{host} was not heard of for its lease"))
+        return over
 
 
-def has_news(database: Database) -> bool:
-    """Return whether a phase waits for a place, a slot or its time, an attempt runs, or a feature
-    is to land or to be verified."""
-    waiting = database.execute(
-        "SELECT 1 FROM phases p JOIN features f ON f.id = p.feature_id"
-        " WHERE (p.status = 'ready' OR p.resume_at IS NOT NULL) AND f.status = 'running' LIMIT 1"
-    )
+def has_news(database: Database, host: str) -> bool:
+    """Return whether `host` has something to do: a phase that it may start waits for a place, a
+    slot or its time, an attempt runs there, or a feature is to land or to be verified by it."""
     return bool(
-        waiting
-        or database.execute("SELECT 1 FROM attempts WHERE ended_at IS NULL LIMIT 1")
-        or to_land(database)
-        or next_verification(database)
+        runs_or_may_start(database, host)
+        or to_land(database, host)
+        or next_verification(database, host)
     )
 
 
-def next_time(database: Database) -> str | None:
+def next_time(database: Database, host: str) -> str | None:
     """Return the earliest time at which a phase that waits for its time, or for the end of a
-    limit, may start, or a feature is to be verified."""
+    limit, may start, or `host` is to verify a feature."""
     rows = database.execute(
         "SELECT min(not_before) FROM phases WHERE status = 'ready' AND not_before > ?"
         " UNION ALL SELECT min(resume_at) FROM phases WHERE resume_at IS NOT NULL",
-        [now()],
+        [database.now()],
     )
-    times = [*(at for [at] in rows), next_verification(database)]
+    times = [*(at for [at] in rows), next_verification(database, host)]
     return min((str(at) for at in times if at is not None), default=None)
 
 
-def slot_freed(database: Database) -> None:
-    """Let the phases that found no free slot be tried again."""
+def awaits_slot(database: Database, host: str) -> bool:
+    """Return whether a phase has found no free slot on `host`."""
+    return bool(database.execute("SELECT 1 FROM slotless WHERE host = ? LIMIT 1", [host]))
+
+
+def slot_freed(database: Database, host: str) -> None:
+    """Let the phases that found no free slot on `host` be tried again there."""
     with database.transaction():
-        database.execute("UPDATE phases SET awaits_slot = 0 WHERE awaits_slot = 1")
+        database.execute("DELETE FROM slotless WHERE host = ?", [host])
+        database.execute(
+            "UPDATE phases SET awaits_slot = 0 WHERE awaits_slot = 1"
+            " AND id NOT IN (SELECT phase_id FROM slotless)"
+        )
 
 
 def require_current(database: Database, token: str) -> Attempt:

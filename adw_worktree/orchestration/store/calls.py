@@ -10,7 +10,6 @@ import json
 
 from adw_worktree.orchestration.store.changes import change_status, wait_for_needs
 from adw_worktree.orchestration.store.database import Database, placeholders
-from adw_worktree.orchestration.store.events import now
 from adw_worktree.orchestration.store.records import Attempt, Feature, Phase, phases
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -168,7 +167,7 @@ def _note_limit(database: Database, agent: str, resume_at: str) -> None:
 def hold_limited(database: Database) -> None:
     """Pause the phases that are ready and whose agents have all met a limit; let those go on whose
     limit is over."""
-    at = now()
+    at = database.now()
     for phase in phases(database, "status = 'paused' AND resume_at <= ?", [at]):
         wait_for_needs(database, phase)
     known = database.execute("SELECT agent, resume_at FROM limits WHERE resume_at > ?", [at])

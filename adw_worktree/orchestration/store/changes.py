@@ -11,7 +11,7 @@ from adw_worktree.orchestration.phases.states import (
     waiting_status,
 )
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.records import Phase, phases
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ def change_status(
     `why` is the message of a failure, or the phase that blocks this one. Raises PhaseNotInState.
     """
     require_change(phase.status, status, f"{phase.feature_id}.{phase.phase_number}")
-    at = now()
+    at = database.now()
     over = status in BROKEN or status == "completed"
     database.execute(
         "UPDATE phases SET status = ?, error_message = ?, blocked_by = ?, awaits_slot = 0,"
@@ -42,6 +42,8 @@ def change_status(
             phase.id,
         ],
     )
+    if status == "running" or over:
+        database.execute("DELETE FROM slotless WHERE phase_id = ?", [phase.id])
     append(
         database,
         f"phase.{status}",
@@ -104,7 +106,7 @@ def end_feature(database: Database, feature_id: int, status: str) -> None:
     database.execute(
         "UPDATE features SET status = ?, ended_at = ?,"
         " drafting = CASE WHEN drafting = 'running' THEN ? ELSE drafting END WHERE id = ?",
-        [status, now(), f"failed: the feature was {status}", feature_id],
+        [status, database.now(), f"failed: the feature was {status}", feature_id],
     )
     append(database, f"feature.{status}", feature_id=feature_id)
 

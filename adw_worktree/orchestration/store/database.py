@@ -42,6 +42,8 @@ class Database(Protocol):
     """The file or the server, for messages."""
     serial_key: str
     """How a table declares a key that counts up."""
+    is_shared: bool
+    """Whether programs on other hosts may be connected to it, too."""
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         """Run one statement; return its rows, none for one that has no result.
@@ -54,6 +56,15 @@ class Database(Protocol):
 
         Raises StoreError, LockTimeout.
         """
+
+    def now(self) -> str:
+        """Return the time by which all hosts go: UTC, with microseconds, so that texts sort.
+
+        Raises StoreError.
+        """
+
+    def is_current(self) -> bool:
+        """Return whether this is still a connection to the store."""
 
     def close(self) -> None:
         """Let the connection go."""

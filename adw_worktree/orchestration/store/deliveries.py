@@ -8,11 +8,12 @@ there are events to bring, so that looking for work takes no longer the more fea
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import append, as_text, now
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.records import Event, events
+from adw_worktree.orchestration.store.times import as_text, later
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 300.0
-_GIVEN_UP_AFTER = timedelta(days=1)
+_GIVEN_UP_SECONDS = 86400.0
 
 
 class NotDelivered(Exception):
@@ -58,27 +59,31 @@ def subscribe(database: Database, feature_id: int, ways: Iterable[Way]) -> None:
         )
 
 
-def due(database: Database) -> list[Delivery]:
-    """Return the deliveries that have events to bring and need not wait."""
+_OF_HOST = "pending = 1 AND feature_id IN (SELECT id FROM features WHERE host = ?)"
+
+
+def due(database: Database, host: str) -> list[Delivery]:
+    """Return the deliveries of `host` that have events to bring and need not wait."""
     rows = database.execute(
         "SELECT feature_id, way FROM deliveries"
-        " WHERE pending = 1 AND (next_at IS NULL OR next_at <= ?)",
-        [now()],
+        f" WHERE {_OF_HOST} AND (next_at IS NULL OR next_at <= ?)",
+        [host, database.now()],
     )
     return [Delivery(int(str(feature)), _way(way)) for feature, way in rows]
 
 
-def next_try(database: Database) -> str | None:
-    """Return the earliest time at which a delivery that failed is to be tried again."""
+def next_try(database: Database, host: str) -> str | None:
+    """Return the earliest time at which `host` is to try a delivery again that failed."""
     [[at]] = database.execute(
-        "SELECT min(next_at) FROM deliveries WHERE pending = 1 AND next_at > ?", [now()]
+        f"SELECT min(next_at) FROM deliveries WHERE {_OF_HOST} AND next_at > ?",
+        [host, database.now()],
     )
     return None if at is None else str(at)
 
 
-def has_undelivered(database: Database) -> bool:
-    """Return whether an event waits to be delivered, now or later."""
-    return bool(database.execute("SELECT 1 FROM deliveries WHERE pending = 1 LIMIT 1"))
+def has_undelivered(database: Database, host: str) -> bool:
+    """Return whether an event waits to be delivered by `host`, now or later."""
+    return bool(database.execute(f"SELECT 1 FROM deliveries WHERE {_OF_HOST} LIMIT 1", [host]))
 
 
 def next_event(database: Database, delivery: Delivery) -> Event | None:
@@ -100,8 +105,8 @@ def delivered(database: Database, delivery: Delivery, event: Event) -> None:
 
 def failed(database: Database, delivery: Delivery, event: Event, why: Exception) -> bool:
     """Note that an event could not be delivered; return whether it will be tried again."""
-    is_old = datetime.fromisoformat(event.at) < datetime.now(UTC) - _GIVEN_UP_AFTER
     with database.transaction():
+        is_old = event.at < later(database.now(), -_GIVEN_UP_SECONDS)
         if is_old or isinstance(why, Undeliverable):
             _advance(database, delivery, event)
             if delivery.way == "github":
@@ -112,19 +117,21 @@ def failed(database: Database, delivery: Delivery, event: Event, why: Exception)
             " RETURNING failures",
             [*delivery],
         )
-        again = _next_try(int(str(count)), getattr(why, "not_before", None))
+        not_before: datetime | None = getattr(why, "not_before", None)
+        again = _next_try(database.now(), int(str(count)), not_before)
         database.execute(
             "UPDATE deliveries SET next_at = ? WHERE feature_id = ? AND way = ?",
-            [as_text(again), *delivery],
+            [again, *delivery],
         )
         return True
 
 
-def _next_try(failures: int, not_before: datetime | None) -> datetime:
+def _next_try(at: str, failures: int, not_before: datetime | None) -> str:
     """Return when to try again: after the usual pause, and not before the receiver wants it."""
-    at = datetime.now(UTC)
-    usual = at + timedelta(seconds=pause_after(failures))
-    return usual if not_before is None else max(usual, min(not_before, at + _GIVEN_UP_AFTER))
+    usual = later(at, pause_after(failures))
+    if not_before is None:
+        return usual
+    return max(usual, min(as_text(not_before), later(at, _GIVEN_UP_SECONDS)))
 
 
 def pause_after(failures: int) -> float:

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from adw_worktree.orchestration.store.database import Database, Value
-
-
-def now() -> str:
-    """Return the time as the store has it: UTC, with microseconds, so that texts sort."""
-    return as_text(datetime.now(UTC))
-
-
-def as_text(time: datetime) -> str:
-    """Return a time of UTC as the store has it."""
-    return time.isoformat(timespec="microseconds")
 
 
 def append(
@@ -33,6 +22,6 @@ def append(
     database.execute(
         "INSERT INTO events (at, feature_id, phase_id, attempt, stage, kind, data)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [now(), feature_id, phase_id, attempt, stage, kind, json.dumps(data or {})],
+        [database.now(), feature_id, phase_id, attempt, stage, kind, json.dumps(data or {})],
     )
     database.execute("UPDATE deliveries SET pending = 1 WHERE feature_id = ?", [feature_id])

@@ -12,7 +12,7 @@ from adw_worktree.orchestration.phases.states import waiting_status
 from adw_worktree.orchestration.store.checklists import Check, insert_checklist
 from adw_worktree.orchestration.store.database import Database, Value, placeholders
 from adw_worktree.orchestration.store.deliveries import subscribe
-from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.records import OPEN, Feature, Phase, features, phases
 from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 from adw_worktree.system.named_tuple import NamedTuple
@@ -34,6 +34,8 @@ class Origin(NamedTuple):
     owner: str
     user_id: int | None = None
     """The user of a board who adds it, if any."""
+    added_on: str | None = None
+    """The host on which `place` is, where hosts share the store."""
 
 
 class Planned(NamedTuple):
@@ -51,6 +53,11 @@ class Planned(NamedTuple):
     def digest(self) -> str:
         """What the document goes by."""
         return sha256(self.document.encode()).hexdigest()[:32]
+
+
+def branch_of(slug: str) -> str:
+    """Return the branch on which the work of a feature collects."""
+    return f"feature/{slug}"
 
 
 def add_feature(
@@ -79,7 +86,7 @@ def add_feature(
             "title": plan.title,
             "description": plan.description,
             "priority": plan.priority,
-            "branch": f"feature/{plan.slug}",
+            "branch": branch_of(plan.slug),
             **_as_planned(plan, origin, verification),
         }
         feature = _insert_feature(database, origin, wanted, "running" if starts else "added")
@@ -100,7 +107,7 @@ def add_unplanned(
             "title": title,
             "description": description,
             "priority": 50,
-            "branch": f"feature/{slug}",
+            "branch": branch_of(slug),
             "plan_text": "",
             "land": "leave",
             "issues": "file",
@@ -185,7 +192,7 @@ def start_feature(database: Database, feature: Feature) -> Feature:
         database.execute("UPDATE features SET status = 'running' WHERE id = ?", [feature.id])
         database.execute(
             "UPDATE phases SET ready_at = ? WHERE feature_id = ? AND status = 'ready'",
-            [now(), feature.id],
+            [database.now(), feature.id],
         )
         append(database, "feature.started", feature_id=feature.id)
         [present] = features(database, "id = ?", [feature.id])
@@ -227,10 +234,11 @@ def _insert_feature(
         **wanted,
         "repository": origin.repository,
         "place": origin.place,
+        "added_on": origin.added_on,
         "owner": origin.owner,
         "user_id": origin.user_id,
         "status": status,
-        "created_at": now(),
+        "created_at": database.now(),
     }
     row = database.execute(
         f"INSERT INTO features ({', '.join(columns)})"
@@ -252,7 +260,7 @@ def _insert_phases(
         )
     for position, entry in enumerate(plan.phases, 1):
         status = waiting_status(["queued"] * len(entry.depends_on))
-        at, workflow = now(), workflows.get(entry.number)
+        at, workflow = database.now(), workflows.get(entry.number)
         row = database.execute(
             "INSERT INTO phases (feature_id, phase_number, title, commands, changes,"
             " timeout_seconds, attempts_allowed, priority, queue_position, status, adw_id,"
@@ -271,6 +279,8 @@ def _insert_phases(
         )  # fmt: skip
         ids[entry.number] = int(str(row[0][0]))
         insert_checklist(database, ids[entry.number], workflow.checklist if workflow else ())
+        for label in sorted({*entry.needs}):
+            database.execute("INSERT INTO phase_needs VALUES (?, ?)", [ids[entry.number], label])
         append(database, f"phase.{status}", feature_id=feature.id, phase_id=ids[entry.number])
     insert_dependencies(database, ids, [(one.number, one.depends_on) for one in plan.phases])
 
@@ -342,6 +352,11 @@ def find_phase(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[F
             hint=f"adw-worktree feature show {feature.slug}",
         )
     return feature, found[0]
+
+
+def root_of(repository: str) -> str:
+    """Return the root commit of a repository, by what it is known by on one host or on all."""
+    return repository.partition(" ")[0]
 
 
 def require_running(feature: Feature) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from adw_worktree.errors import FeatureExists
 from adw_worktree.orchestration.plan.older_queue import OlderFeature, OlderPhase
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.features import Origin, insert_dependencies
 from adw_worktree.orchestration.store.records import Feature, features
 
@@ -33,13 +33,14 @@ def _import(database: Database, older: OlderFeature, origin: Origin) -> Feature:
         )
     over = all(one.kept_status == "completed" for one in older.phases)
     row = database.execute(
-        "INSERT INTO features (slug, title, description, repository, place, plan_path, plan_text,"
-        " branch, priority, status, land, owner, created_at, ended_at)"
-        " VALUES (?, ?, '', ?, ?, ?, '', ?, 50, ?, 'leave', ?, ?, ?) RETURNING id",
+        "INSERT INTO features (slug, title, description, repository, place, added_on, plan_path,"
+        " plan_text, branch, priority, status, land, owner, created_at, ended_at)"
+        " VALUES (?, ?, '', ?, ?, ?, ?, '', ?, 50, ?, 'leave', ?, ?, ?) RETURNING id",
         [
             slug, f"Feature {older.name} of the older queue", origin.repository, origin.place,
-            origin.plan_path, f"feature/{slug}", "completed" if over else "running", origin.owner,
-            now(), now() if over else None,
+            origin.added_on, origin.plan_path, f"feature/{slug}",
+            "completed" if over else "running", origin.owner, database.now(),
+            database.now() if over else None,
         ],
     )  # fmt: skip
     [feature] = features(database, "id = ?", [row[0][0]])
@@ -64,7 +65,7 @@ def _import_phases(database: Database, older: Sequence[OlderPhase], feature: Fea
             [
                 feature.id, one.phase_number, one.shown_title, one.priority, position, status,
                 f"{feature.slug}-p{one.phase_number}", one.issue_number, one.pr_number, message,
-                now(), now() if over else None,
+                database.now(), database.now() if over else None,
             ],
         )  # fmt: skip
         ids[one.phase_number] = int(str(row[0][0]))

@@ -28,9 +28,9 @@ class Verify(NamedTuple):
 IS_TO_LAND = "status = 'completed' AND land <> 'leave' AND landing IS NULL"
 
 
-def to_land(database: Database) -> list[Feature]:
-    """Return the features that are completed and are to land by themselves."""
-    return features(database, IS_TO_LAND)
+def to_land(database: Database, host: str) -> list[Feature]:
+    """Return the features that are completed and that `host` is to land."""
+    return features(database, f"{IS_TO_LAND} AND host = ?", [host])
 
 
 def note_landing(

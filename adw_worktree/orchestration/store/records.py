@@ -51,6 +51,10 @@ class Feature(NamedTuple):
     """Of one that has no plan yet: `running` while an agent drafts it, or `failed: ` and why."""
     user_id: int | None
     """The user of a board whose it is; None if it was added elsewhere."""
+    host: str | None
+    """The host that does what is to be done for it as a whole; None if none does yet."""
+    added_on: str | None
+    """The host on which `place` is; None in a store that has one host."""
     created_at: str
     ended_at: str | None
 
@@ -76,6 +80,8 @@ class Phase(NamedTuple):
     resume_at: str | None
     """When the limit of its agents ends; None if it is not paused by one."""
     adw_id: str
+    host: str | None
+    """The host that has its worktree; None if it has none."""
     issue_number: int | None
     """Its issue on GitHub; None if it has none."""
     error_message: str | None
@@ -154,7 +160,7 @@ def features(
     database: Database, where: str = "1 = 1", values: Sequence[Value] = (), order: str = "id"
 ) -> list[Feature]:
     """Return the features that `where` selects, the oldest first."""
-    rows = _select(database, "features", Feature, where, values, order)
+    rows = select(database, "features", Feature, where, values, order)
     return [Feature(*row) for row in rows]
 
 
@@ -168,12 +174,12 @@ def phases(
     database: Database, where: str = "1 = 1", values: Sequence[Value] = (), order: str = "id"
 ) -> list[Phase]:
     """Return the phases that `where` selects."""
-    return [Phase(*row) for row in _select(database, "phases", Phase, where, values, order)]
+    return [Phase(*row) for row in select(database, "phases", Phase, where, values, order)]
 
 
 def attempts(database: Database, where: str, values: Sequence[Value] = ()) -> list[Attempt]:
     """Return the attempts that `where` selects, in the order of their numbers."""
-    rows = _select(database, "attempts", Attempt, where, values, "phase_id, number")
+    rows = select(database, "attempts", Attempt, where, values, "phase_id, number")
     return [Attempt(*row) for row in rows]
 
 
@@ -191,7 +197,7 @@ def name_of(feature: Feature, phase: Phase) -> str:
 
 def stages(database: Database, token: str) -> list[Stage]:
     """Return the stages of an attempt, in their order."""
-    rows = _select(database, "stages", Stage, "attempt = ?", [token], "position")
+    rows = select(database, "stages", Stage, "attempt = ?", [token], "position")
     return [Stage(*row) for row in rows]
 
 
@@ -199,7 +205,7 @@ def events(
     database: Database, where: str, values: Sequence[Value] = (), order: str = "id"
 ) -> list[Event]:
     """Return the events that `where` selects, in their order."""
-    return [Event(*row) for row in _select(database, "events", Event, where, values, order)]
+    return [Event(*row) for row in select(database, "events", Event, where, values, order)]
 
 
 def dependencies(database: Database, feature_id: int) -> dict[int, list[int]]:
@@ -216,7 +222,7 @@ def dependencies(database: Database, feature_id: int) -> dict[int, list[int]]:
     return found
 
 
-def _select(
+def select(
     database: Database,
     table: str,
     kind: type[NamedTuple],
@@ -224,6 +230,7 @@ def _select(
     values: Sequence[Value],
     order: str,
 ) -> list[tuple[Any, ...]]:
+    """Return the rows of a table that `where` selects, with the columns that `kind` has."""
     columns = ", ".join(kind._fields)
     statement = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}"
     return list(database.execute(statement, values))

@@ -238,22 +238,75 @@ CREATE TABLE generations (
 );
 """
 
-MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS, _PLANS, _DRAFTS, _USERS)
+_HOSTS = """
+CREATE TABLE hosts (
+    name TEXT PRIMARY KEY,
+    machine TEXT NOT NULL,
+    serving INTEGER NOT NULL,
+    drained INTEGER NOT NULL DEFAULT 0,
+    most_here INTEGER,
+    lease_seconds DOUBLE PRECISION NOT NULL,
+    lease_until TEXT,
+    heard_at TEXT NOT NULL,
+    version TEXT NOT NULL,
+    slots INTEGER,
+    slots_leased INTEGER
+);
+CREATE TABLE host_labels (
+    host TEXT NOT NULL REFERENCES hosts (name),
+    label TEXT NOT NULL,
+    PRIMARY KEY (host, label)
+);
+CREATE TABLE host_repositories (
+    host TEXT NOT NULL REFERENCES hosts (name),
+    repository TEXT NOT NULL,
+    place TEXT NOT NULL,
+    PRIMARY KEY (host, repository)
+);
+CREATE TABLE phase_needs (
+    phase_id BIGINT NOT NULL REFERENCES phases (id),
+    label TEXT NOT NULL,
+    PRIMARY KEY (phase_id, label)
+);
+CREATE TABLE slotless (
+    phase_id BIGINT NOT NULL REFERENCES phases (id),
+    host TEXT NOT NULL,
+    PRIMARY KEY (phase_id, host)
+);
+CREATE TABLE logs (
+    attempt TEXT NOT NULL REFERENCES attempts (token),
+    name TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (attempt, name, position)
+);
+CREATE TABLE wanted_logs (attempt TEXT PRIMARY KEY REFERENCES attempts (token));
+ALTER TABLE phases ADD COLUMN host TEXT;
+ALTER TABLE features ADD COLUMN host TEXT;
+ALTER TABLE features ADD COLUMN added_on TEXT;
+"""
+
+MIGRATIONS = (_FIRST, _DELIVERIES, _AGENTS, _PLANS, _DRAFTS, _USERS, _HOSTS)
 """The statements that lead from each version to the next."""
 
 
 def migrate(database: Database) -> None:
     """Bring the tables to this version. Raises StoreTooNew, StoreError."""
-    if _version(database) == len(MIGRATIONS):
+    if version_of(database) == len(MIGRATIONS):
         return
     with database.transaction():
-        for version in range(_version(database), len(MIGRATIONS)):
+        for version in range(version_of(database), len(MIGRATIONS)):
             for statement in _statements(MIGRATIONS[version], database.serial_key):
                 database.execute(statement)
             database.execute("UPDATE meta SET version = ?", [version + 1])
 
 
-def _version(database: Database) -> int:
+def is_up_to_date(database: Database) -> bool:
+    """Return whether the tables are those of this version. Raises StoreTooNew."""
+    return version_of(database) == len(MIGRATIONS)
+
+
+def version_of(database: Database) -> int:
     """Return how many migrations the tables have had. Raises StoreTooNew."""
     if not _has_tables(database):
         return 0
@@ -268,11 +321,9 @@ def _version(database: Database) -> int:
 
 
 def _has_tables(database: Database) -> bool:
-    if database.serial_key.startswith("INTEGER"):
-        found = database.execute("SELECT name FROM sqlite_master WHERE name = 'meta'")
-    else:
-        found = [row for row in database.execute("SELECT to_regclass('meta')") if row[0]]
-    return bool(found)
+    if database.is_shared:
+        return bool(database.execute("SELECT to_regclass('meta')")[0][0])
+    return bool(database.execute("SELECT name FROM sqlite_master WHERE name = 'meta'"))
 
 
 def _statements(script: str, serial_key: str) -> list[str]:

@@ -18,6 +18,7 @@ from shlex import quote
 
 from adw_worktree.errors import FileUnusable, StoreError
 from adw_worktree.orchestration.store.database import Row, Value
+from adw_worktree.orchestration.store.times import now
 from adw_worktree.system.bells import ring_all
 from adw_worktree.system.faults import reached
 from adw_worktree.system.locks import held
@@ -38,6 +39,7 @@ class SqliteDatabase:
     """The database in a file; see `Database`."""
 
     serial_key = "INTEGER PRIMARY KEY AUTOINCREMENT"
+    is_shared = False
 
     def __init__(self, file: Path) -> None:
         """Open the file; it is made if it is missing. Raises StoreError."""
@@ -94,6 +96,9 @@ class SqliteDatabase:
                 raise
             reached("store.committed")
         ring_all(onlookers(self._file))
+
+    def now(self) -> str:
+        return now()
 
     def is_current(self) -> bool:
         """Return whether the file is still the one that was opened."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from adw_worktree.orchestration.store.database import Database, Row
-from adw_worktree.orchestration.store.events import now
 from adw_worktree.system.named_tuple import NamedTuple
 
 Role = Literal["admin", "member", "viewer", "closed"]
@@ -75,7 +74,7 @@ class Invitation(NamedTuple):
 def invite(database: Database, invitation: Invitation) -> None:
     """Keep an invitation until it is used or over."""
     with database.transaction():
-        database.execute("DELETE FROM invitations WHERE expires_at < ?", [now()])
+        database.execute("DELETE FROM invitations WHERE expires_at < ?", [database.now()])
         database.execute(
             "INSERT INTO invitations (digest, role, user_id, inviter_id, expires_at)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -93,7 +92,7 @@ def _invitations(database: Database, digest: str) -> list[Row]:
         "SELECT i.role, i.user_id FROM invitations i LEFT JOIN users u ON u.id = i.inviter_id"
         " WHERE i.digest = ? AND i.expires_at >= ?"
         " AND (i.inviter_id IS NULL OR u.role = 'admin')",
-        [digest, now()],
+        [digest, database.now()],
     )
 
 
@@ -125,7 +124,7 @@ def register(database: Database, address: str, password: str, digest: str | None
             return _changed(database, known, None, password)
         database.execute(
             "INSERT INTO users (address, role, password, epoch, created_at) VALUES (?, ?, ?, 1, ?)",
-            [address.lower(), role, password, now()],
+            [address.lower(), role, password, database.now()],
         )
         return user_by_address(database, address)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.database import Database, placeholders
-from adw_worktree.orchestration.store.events import append, now
+from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.records import OPEN, Feature, features, phases
 from adw_worktree.system.named_tuple import NamedTuple
 
@@ -22,14 +22,16 @@ class FollowUp(NamedTuple):
     title: str
 
 
-def to_verify(database: Database) -> list[Feature]:
-    """Return the features whose time to be verified has come."""
-    return features(database, "verify_at <= ?", [now()])
+def to_verify(database: Database, host: str) -> list[Feature]:
+    """Return the features that `host` is to verify, and whose time has come."""
+    return features(database, "verify_at <= ? AND host = ?", [database.now(), host])
 
 
-def next_verification(database: Database) -> str | None:
-    """Return the earliest time at which a feature is to be verified."""
-    [[at]] = database.execute("SELECT min(verify_at) FROM features WHERE verify_at IS NOT NULL")
+def next_verification(database: Database, host: str) -> str | None:
+    """Return the earliest time at which `host` is to verify a feature."""
+    [[at]] = database.execute(
+        "SELECT min(verify_at) FROM features WHERE verify_at IS NOT NULL AND host = ?", [host]
+    )
     return None if at is None else str(at)
 
 
@@ -88,7 +90,7 @@ def _add(database: Database, feature: Feature, prompt: str) -> FollowUp | None:
     [[last]] = database.execute(
         "SELECT max(phase_number) FROM phases WHERE feature_id = ?", [feature.id]
     )
-    number, at = int(str(last)) + 1, now()
+    number, at = int(str(last)) + 1, database.now()
     [[added]] = database.execute(
         "INSERT INTO phases (feature_id, phase_number, title, commands, changes, timeout_seconds,"
         " attempts_allowed, priority, queue_position, status, adw_id, created_at, prompt,"

@@ -34,6 +34,8 @@ from tests.support.receiver import Receiver, receiving
 from tests.support.repositories import git
 from tests.support.scripted_agent import COMMIT, add_settings, result, scripted
 
+pytestmark = pytest.mark.file_store
+
 BUILDS = f"{COMMIT}; {result('I told @everyone that ``` is `done`')}"
 
 

@@ -14,6 +14,8 @@ from tests.support.forge import TOKEN
 from tests.support.repositories import git
 from tests.support.scripted_agent import add_settings
 
+pytestmark = pytest.mark.file_store
+
 API = "https://api.github.com"
 
 

@@ -114,6 +114,7 @@ esac
 """
 
 
+@pytest.mark.file_store
 def test_a_pull_request_is_opened_once(
     adw: Adw, repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ def test_hooks_judge_it_and_a_person_goes_on(adw: Adw, repo: Path) -> None:
     assert "fixed" in git("ls-tree", "--name-only", "main", cwd=repo).split()
 
 
+@pytest.mark.file_store
 def test_a_conflict_changes_nothing(adw: Adw, repo: Path) -> None:
     completed(adw)
     (repo / "f-p1").write_text("another\n")

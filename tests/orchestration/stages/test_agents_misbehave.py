@@ -19,6 +19,7 @@ from tests.support.command_line import Adw
 from tests.support.features import (
     calls,
     ended,
+    join,
     kill_all,
     only,
     ours,
@@ -418,8 +419,13 @@ def _rows(database: Any, **more: Any) -> None:
     from adw_worktree.orchestration.store.journal import note
     from adw_worktree.orchestration.store.records import phases
     from adw_worktree.orchestration.store.schema import migrate
+    from adw_worktree.orchestration.store.server_tables import migrate_server
 
-    migrate(database)
+    if database.is_shared:
+        migrate_server(database)
+    else:
+        migrate(database)
+    join(database)
     entries = [PhaseEntry(number=n, title="p", prompt="do", budget_usd=2.0) for n in (1, 2)]
     plan = FeatureFile(slug="x", title="x", phases=tuple(entries), budget_usd=5.0, land="merge")
     flow = Planned("w", "{}", ("one",))
@@ -459,9 +465,9 @@ def _rows(database: Any, **more: Any) -> None:
         host="h",
     )
     assert {p.status for p in phases(database)} == {"paused"}
-    assert has_news(database) and next_time(database)
+    assert has_news(database, "h") and next_time(database, "h")
     steering.resume_phase(database, "x.1")
-    assert landings.to_land(database) == []
+    assert landings.to_land(database, "h") == []
     landings.note_landing(database, feature.id, "landed", "feature.landed", {"a": 1})
     assert c.calls(database, one.attempt.token)[0]["input_tokens"] == 10**12
 
@@ -472,7 +478,7 @@ def test_on_postgresql(postgres: Any, more: dict[str, Any]) -> None:
 
     postgres.clear()
     postgres.run("CREATE DATABASE calls")
-    database = PostgresDatabase(f"host={postgres.directory} user=postgres dbname=calls")
+    database = PostgresDatabase(postgres.url.replace("@/?", "@/calls?"))
     try:
         _rows(database, **more)
     finally:

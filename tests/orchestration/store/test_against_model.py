@@ -28,7 +28,9 @@ from adw_worktree.orchestration.store.features import Origin, add_feature
 from adw_worktree.orchestration.store.postgres import PostgresDatabase
 from adw_worktree.orchestration.store.records import attempts, events, phases
 from adw_worktree.orchestration.store.schema import migrate
+from adw_worktree.orchestration.store.server_tables import migrate_server
 from adw_worktree.orchestration.store.sqlite import SqliteDatabase
+from tests.support.features import join
 from tests.support.postgres_server import Server
 from tests.support.stress_size import stress_size
 
@@ -71,6 +73,7 @@ class Phases(RuleBasedStateMachine):
 
     @initialize(graph=graphs)
     def add(self, graph: list[tuple[set[int], int]]) -> None:
+        join(self.database, "here")
         for table in ("events", "stages", "attempts", "dependencies", "phases", "features"):
             self.database.execute(f"DELETE FROM {table}")
         steering.set_limit(self.database, 3)
@@ -203,6 +206,6 @@ def test_sqlite_agrees_with_the_model() -> None:
 def test_postgres_agrees_with_the_model(postgres: Server) -> None:
     postgres.run('CREATE DATABASE "phases"')
     database = PostgresDatabase(postgres.url.replace("@/?", "@/phases?"))
-    migrate(database)
+    migrate_server(database)
     check(database)
     database.close()

@@ -23,6 +23,8 @@ from tests.support.features import (
     write_feature,
 )
 
+pytestmark = pytest.mark.file_store
+
 
 @pytest.fixture(autouse=True)
 def nothing_runs_on() -> object:

@@ -20,6 +20,9 @@ from adw_worktree.orchestration.store.features import Origin, add_feature
 from adw_worktree.orchestration.store.opening import kept_store, open_store, store_file
 from adw_worktree.orchestration.store.records import attempts, events, phases
 from tests.support.command_line import Adw
+from tests.support.features import join
+
+pytestmark = pytest.mark.file_store
 
 ORIGIN = Origin("0" * 40, "/nowhere", "plan.toml", "", "somebody")
 PLAN = parse_feature(
@@ -34,7 +37,9 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(state: Path) -> Database:
-    return open_store(state)
+    database = open_store(state)
+    join(database, "here")
+    return database
 
 
 def started(store: Database) -> str:

@@ -1,0 +1,222 @@
+"""Code of phases that hosts share: it travels by a remote that all of them have.
+
+What holds here: an attempt puts its marker on the remote when it begins, in place of that of the
+attempt before it; its work lands there together with the marker, in one step. So an attempt that
+another host has taken over cannot land any more, whatever it believes; and one that has landed is
+seen to have landed by the next, wherever that runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+
+from adw_worktree.errors import BranchUnusable, GitFailed, StaleAttempt, TargetMoved
+from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.store.attempts import End
+from adw_worktree.project import Project
+from adw_worktree.repo.refs import resolve_base
+from adw_worktree.repo.remotes import preferred_remote
+from adw_worktree.repo.shared_branch import SharedBranch
+from adw_worktree.system.named_tuple import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Before a push or a look is repeated that failed for a reason of the network."""
+
+
+class Shared(NamedTuple):
+    """An attempt, and the branch that it is to land on."""
+
+    project: Project
+    assignment: Assignment
+    branch: SharedBranch
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Be the only one on this host who moves the feature's branch, for the block."""
+        state_dir, feature = self.assignment.state_dir, self.assignment.feature
+        path = state_dir / "phases" / f"share-{feature.id}.lock"
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # ---- beginning --------------------------------------------------------------------
+
+    def begin(self) -> End | None:
+        """Put our marker in place; return the end of the attempt if the phase has landed before.
+
+        Raises StaleAttempt if a later attempt has begun, GitFailed.
+        """
+        for pause in (0.0, *_PAUSES_SECONDS):
+            time.sleep(pause)
+            seen = self.branch.see()
+            text = self.branch.text(seen.marker) if seen.marker is not None else {}
+            if self._is_of_phase(text):
+                landed = text.get("landed")
+                if isinstance(landed, str) and seen.tip and self.branch.contains(seen.tip, landed):
+                    return End("completed", "its work had landed already", 0, landed)
+                if int(text.get("attempt", 0)) > self.assignment.attempt.number:
+                    raise self._stale()
+                if text.get("is") == self._digest:
+                    return None
+            mine = self.branch.write_marker(self._text())
+            done = self.branch.push({self.branch.marker: (seen.marker, mine)})
+            if done.returncode == 0:
+                return None
+        raise _not_taken(self.branch, done.stderr)
+
+    def tip(self) -> str:
+        """Return what `branch_tip` does, in a turn of its own."""
+        with self.turn():
+            return self.branch_tip()
+
+    def branch_tip(self) -> str:
+        """Return the commit of the feature's branch on the remote; the branch here is at it then.
+
+        It is made there if it is missing. In our turn. Raises GitFailed, BranchUnusable.
+        """
+        for pause in (0.0, *_PAUSES_SECONDS):
+            time.sleep(pause)
+            tip = self.branch.see().tip
+            if tip is not None:
+                self.branch.follow(tip)
+                return tip
+            start = self._start()
+            done = self.branch.push({self.branch.ref: (None, start)})
+            if done.returncode == 0:
+                self.branch.follow(start)
+                return start
+        raise _not_taken(self.branch, done.stderr)
+
+    def _start(self) -> str:
+        """Return the commit that the feature starts from: its base, as the remote has it."""
+        feature = self.assignment.feature
+        base = feature.base or self.project.settings.base
+        refs = ["HEAD"] if base == "HEAD" else [f"refs/heads/{base}", f"refs/tags/{base}"]
+        for ref, commit in self.branch.there(*refs).items():
+            if not self.branch.has(commit):
+                self.branch.fetch(ref)
+            return resolve_base(self.project.repo.home, commit) or commit
+        here = resolve_base(self.project.repo.home, base)
+        if here is None:
+            raise BranchUnusable(
+                f"neither {self.branch.remote} nor this host has {base!r}, from which feature "
+                f"{feature.slug} is to start",
+                hint="name another with base in the feature file, or with the setting base",
+            )
+        return here
+
+    # ---- landing ----------------------------------------------------------------------
+
+    def publish(self, before: str, commit: str) -> None:
+        """Have the branch on the remote go from `before` to `commit`; in our turn.
+
+        Raises StaleAttempt if a later attempt has begun, TargetMoved if others have landed
+        meanwhile; the branch here is at the remote's then. Raises GitFailed if the remote cannot be
+        reached for a minute.
+        """
+        landed = self.branch.write_marker(self._text(landed=commit))
+        told = ""
+        for pause in (0.0, *_PAUSES_SECONDS):
+            time.sleep(pause)
+            try:
+                seen = self.branch.see()
+            except GitFailed as exc:
+                told = exc.stderr
+                continue
+            if seen.marker == landed:
+                return
+            text = self.branch.text(seen.marker) if seen.marker is not None else {}
+            if text.get("is") != self._digest:
+                self._follow(seen.tip)
+                raise self._stale()
+            if seen.tip != before:
+                self._follow(seen.tip)
+                raise TargetMoved(
+                    f"{self.branch.branch} has moved on at {self.branch.remote}", hint="repeat"
+                )
+            told = self.branch.push(
+                {self.branch.ref: (before, commit), self.branch.marker: (seen.marker, landed)}
+            ).stderr
+            if self.branch.see().marker == landed:
+                return
+        raise _not_taken(self.branch, told)
+
+    def _follow(self, tip: str | None) -> None:
+        if tip is not None:
+            self.branch.follow(tip)
+
+    # ---- the marker -------------------------------------------------------------------
+
+    @property
+    def _digest(self) -> str:
+        """What tells our attempt, and does not give its token away."""
+        return sha256(self.assignment.attempt.token.encode()).hexdigest()[:32]
+
+    def _text(self, **more: str) -> dict[str, Any]:
+        phase, attempt = self.assignment.phase, self.assignment.attempt
+        return {
+            "phase": [phase.feature_id, phase.id, phase.created_at],
+            "attempt": attempt.number,
+            "is": self._digest,
+            **more,
+        }
+
+    def _is_of_phase(self, text: dict[str, Any]) -> bool:
+        return bool(text.get("phase") == self._text()["phase"])
+
+    def _stale(self) -> StaleAttempt:
+        return StaleAttempt(
+            f"another attempt of {self.assignment.name} has begun: this one lands nothing",
+            hint=f"adw-worktree phase show {self.assignment.name}",
+        )
+
+
+def publish_start(project: Project, branch: str, base: str) -> None:
+    """Have a feature's branch be on the remote, from `base` as this host has it, if it is not.
+
+    So phases start from what the person sees who starts the feature, pushed or not. Raises
+    BranchUnusable, GitFailed.
+    """
+    remote = preferred_remote(project.repo, project.settings.remote)
+    there = SharedBranch(project.repo, remote, branch, "")
+    start = resolve_base(project.repo.home, base)
+    if start is None:
+        raise BranchUnusable(
+            f"there is no commit {base!r} for {branch} to start from",
+            hint="name another with base in the feature file, or with the setting base",
+        )
+    if there.see().tip is None:
+        done = there.push({there.ref: (None, start)})
+        if there.see().tip is None:
+            raise _not_taken(there, done.stderr)
+
+
+def _not_taken(branch: SharedBranch, told: str) -> GitFailed:
+    return GitFailed(
+        f"{branch.remote} does not take {branch.branch}: {told.strip()[-300:]}",
+        hint=f"git push {branch.remote} {branch.branch}, which says more",
+        stderr=told,
+    )
+
+
+def shared(project: Project, assignment: Assignment) -> Shared | None:
+    """Return how an attempt shares its code; None if its store has one host."""
+    if assignment.feature.added_on is None:
+        return None
+    remote = preferred_remote(project.repo, project.settings.remote)
+    feature = assignment.feature
+    name = f"{feature.id}-{assignment.phase.adw_id}"
+    return Shared(project, assignment, SharedBranch(project.repo, remote, feature.branch, name))
