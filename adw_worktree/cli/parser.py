@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 
 from adw_worktree.cli.command_table import COMMANDS, command_module, require_command
+from adw_worktree.cli.exit_codes import EXIT_CODES
 from adw_worktree.cli.output import columns, print_text, print_version
 from adw_worktree.errors import UsageError
-from adw_worktree.exit_codes import EXIT_CODES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from adw_worktree import errors
-from adw_worktree.exit_codes import EXIT_CODES
+from adw_worktree.cli.exit_codes import EXIT_CODES
 from adw_worktree.settings import model
 from adw_worktree.settings.check import MOMENTS, TAKES, variable_of
 from adw_worktree.settings.load import WITHOUT_VARIABLE

@@ -171,6 +171,8 @@ PHASE_POINTS = (
     "call.before",
     "call.noted",
     "ship.merged",
+    "push.before",
+    "push.after",
     "ship.before",
     "ship.landed",
     "end.before",

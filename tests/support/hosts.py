@@ -6,16 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.opening import connect_to_server
-from tests.support.command_line import Adw
+from tests.support.command_line import Adw, Ran
 from tests.support.machine import settle
 
 
@@ -41,11 +39,27 @@ class Host(Adw):
         """Its state directory."""
         return self.home / "state" / "adw-worktree"
 
-    def _run(self, args: Any, cwd: Path, environ: Any) -> Any:
-        return super()._run(args, cwd, {**environ, **self.environ})
+    def _run(self, args: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Ran:
+        if not self.prefix:
+            return super()._run(args, cwd, {**environ, **self.environ})
+        done = subprocess.run(
+            [*self.prefix, *self.command, *args],
+            cwd=cwd,
+            env={**environ, **self.environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            text=True,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
 
     def work(self, *options: str) -> None:
         """Start its worker, and wait until it serves."""
+        self.start_worker(*options)
+        settle(self.serves, f"{self.name} does not serve: {self.said()}")
+
+    def start_worker(self, *options: str) -> None:
+        """Start its worker."""
         log = (self.home / "worker.log").open("ab")
         self.worker = subprocess.Popen(
             [*self.prefix, sys.executable, "-m", "adw_worktree", "work", "--name", self.name,
@@ -57,7 +71,13 @@ class Host(Adw):
             stderr=log,
         )  # fmt: skip
         log.close()
-        settle(self.serves, f"{self.name} does not serve: {self.said()}")
+
+    def stop_worker(self) -> None:
+        """Stop its worker as a service manager does, and wait for its end."""
+        assert self.worker is not None
+        self.worker.terminate()
+        self.worker.wait(60)
+        self.worker = None
 
     def serves(self) -> bool:
         """Return whether the store knows that it works."""
@@ -106,10 +126,6 @@ class Host(Adw):
         self.signal(signal.SIGKILL)
         return len([one for one in self.processes() if one.is_running()
                     and one.status() != psutil.STATUS_ZOMBIE])  # fmt: skip
-
-    def store(self) -> Database:
-        """Open the store."""
-        return connect_to_server(self.url)
 
 
 def make_hosts(

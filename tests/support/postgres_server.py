@@ -11,9 +11,12 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+import psutil
 
 # Run by sh: when the tests are gone, however that came, its stdin ends, and the server with it.
 _SERVE = '"$@" & read -r _; kill -INT $!; wait'
@@ -35,8 +38,10 @@ _OPTIONS = {
 class Server:
     """A running server."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, inside: Sequence[str] = (), **settings: str) -> None:
+        """Start it; `inside` runs a command in the network of its own that it is to be in."""
         self.programs = programs
+        self._inside, self._settings = inside, {**_OPTIONS, **settings}
         # The tests' own directory may be root's alone, and its name too long for a socket's.
         self.directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
         self._user = _unprivileged_user()
@@ -52,6 +57,8 @@ class Server:
             env=_environment(),
             user=self._user,
         )
+        with (self.directory / "data" / "pg_hba.conf").open("a") as access:
+            access.write("host all all 10.77.0.0/24 trust\n")
         self.start()
         self.run(f"CREATE DATABASE {SEEDED}")
         self.run("CREATE TABLE seed AS SELECT 'grown' AS word", database=SEEDED)
@@ -61,18 +68,19 @@ class Server:
         return f"postgresql://postgres@/?host={self.directory}"
 
     def start(self) -> None:
-        settings = {**_OPTIONS, "unix_socket_directories": str(self.directory)}
+        settings = {**self._settings, "unix_socket_directories": str(self.directory)}
         options = [f"-c{name}={value}" for name, value in settings.items()]
         command = [str(self.programs / "postgres"), "-D", str(self.directory / "data"), *options]
+        as_user = ["runuser", "-u", self._user, "--"] if self._inside and self._user else []
         with open(self.directory / "log", "ab") as log:
             self._process = subprocess.Popen(
-                ["sh", "-c", _SERVE, "sh", *command],
+                [*self._inside, *as_user, "sh", "-c", _SERVE, "sh", *command],
                 cwd="/",
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                user=self._user,
+                user=None if self._inside else self._user,
                 start_new_session=True,  # a Ctrl-C is for the tests
             )
         deadline = time.monotonic() + 60
@@ -85,6 +93,17 @@ class Server:
         if self._process is not None:
             self._process.communicate(timeout=60)
             self._process = None
+
+    def kill(self) -> None:
+        """Kill it with all its processes, as a power cut does."""
+        if self._process is None:
+            return
+        doomed = psutil.Process(self._process.pid).children(recursive=True)
+        for process in doomed:
+            with suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(doomed, timeout=30)
+        self.stop()
 
     def discard(self) -> None:
         self.stop()

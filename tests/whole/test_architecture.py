@@ -30,15 +30,15 @@ ROOMS = {
     "orchestration.gates": "system",
     "orchestration.plan": "errors system orchestration.gates orchestration.phases",
     "orchestration.agents": "errors system settings",
-    "orchestration.store": "errors system orchestration.phases orchestration.plan",
-    "orchestration.runs": "errors system pool orchestration.store",
+    "orchestration.store": "errors system settings orchestration.phases orchestration.plan",
+    "orchestration.runs": "errors system settings pool orchestration.store",
     "orchestration.issues": "errors system repo project orchestration.store",
     "orchestration.workflows": "errors system settings orchestration.agents orchestration.plan",
     "orchestration.stages": "errors system pool project repo worktrees.files worktrees.finish "
     "orchestration.agents orchestration.gates orchestration.issues orchestration.phases "
     "orchestration.runs orchestration.store orchestration.workflows",
-    "orchestration.running": "errors system settings repo pool project worktrees worktrees.files "
-    "worktrees.finish orchestration.gates orchestration.issues orchestration.runs "
+    "orchestration.running": "errors _version system settings repo pool project worktrees "
+    "worktrees.files worktrees.finish orchestration.gates orchestration.issues orchestration.runs "
     "orchestration.stages orchestration.store orchestration.workflows",
     "orchestration": "errors system settings repo pool project worktrees orchestration.agents "
     "orchestration.gates orchestration.issues orchestration.plan orchestration.runs "
@@ -257,6 +257,7 @@ SPAWNS = {
 PRINTS = {
     "cli.main",
     "cli.commands.trust",
+    "orchestration.running.coordinating",
     "orchestration.running.lander",
     "orchestration.running.nursery",
     "orchestration.running.runner",

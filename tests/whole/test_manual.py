@@ -18,9 +18,9 @@ import pytest
 import adw_worktree
 from adw_worktree import errors
 from adw_worktree.cli.command_table import COMMANDS
+from adw_worktree.cli.exit_codes import EXIT_CODES
 from adw_worktree.cli.parser import build_parser
 from adw_worktree.cli.topics import TOPICS
-from adw_worktree.exit_codes import EXIT_CODES
 from adw_worktree.pool.lease import Lease
 from adw_worktree.settings.check import MOMENTS, TAKES
 from adw_worktree.settings.model import Settings

@@ -42,7 +42,7 @@ def run(args: Namespace) -> Outcome:
     if len(args.words) != _ACTIONS[args.action]:
         raise UsageError(
             f"`store {args.action}` takes {_ACTIONS[args.action]} words, not {len(args.words)}",
-            hint="adw-worktree help store",
+            hint="see the examples: adw-worktree store --help",
         )
     if args.action == "migrate":
         return _migrate()

@@ -88,7 +88,8 @@ def _join(state_dir: Path, args: Namespace) -> None:
         try:
             check_label(label)
         except ValueError as exc:
-            raise UsageError(f"--label {label[:80]!r} {exc}") from exc
+            hint = "adw-worktree work --name anna --label gpu"
+            raise UsageError(f"--label {label[:80]!r} {exc}", hint=hint) from exc
     places = [str(open_project(args.directory / one).repo.home) for one in args.repo]
     repositories = tuple(dict.fromkeys([*host.repositories, *places]))
     keep_this_host(

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from adw_worktree.errors import Unexpected
 from adw_worktree.orchestration.running.delivering import Messenger
 from adw_worktree.orchestration.running.errands import Errands
 from adw_worktree.orchestration.running.lander import LANDING
@@ -82,6 +83,7 @@ class Coordinator:
         self._runners: dict[str, WatchedRunner] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(bell.descriptor, selectors.EVENT_READ)
+        self._selector.register(nursery.line, selectors.EVENT_READ)  # at its end with the nursery
         self._slots: Bell | None = None
         self._messenger = Messenger(state_dir)
         self._errands = Errands(
@@ -146,6 +148,11 @@ class Coordinator:
         all there may be.
         """
         ready = self._selector.select(self._patience())
+        if any(key.fileobj is self._nursery.line for key, _ in ready):
+            raise Unexpected(
+                "the process that forks runners was killed",
+                hint="what runs goes on, and starts another coordinator",
+            )
         words = self._bell.words()
         if not ready or any(
             key.data is None and key.fd != self._bell.descriptor for key, _ in ready
@@ -185,6 +192,7 @@ class Coordinator:
             run = self._run(attempt.token)
             if run.asked("stop") is None and is_dir(run.path):
                 run.ask("stop", str(attempt.stop))
+        self._membership.pass_on_reports()
         for token in self._membership.fenced(self._runners):
             self._ask_to_stop(self._runners[token], FENCED)
         for runner in list(self._runners.values()):

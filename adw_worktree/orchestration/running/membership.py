@@ -13,7 +13,9 @@ from pathlib import Path
 
 from adw_worktree._version import __version__
 from adw_worktree.errors import AdwError, Refused
+from adw_worktree.orchestration.running.reporting import pass_on
 from adw_worktree.orchestration.runs.host_lease import forget_lease, note_lease, uptime
+from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.runs.this_host import ThisHost, keep_this_host, this_host
 from adw_worktree.orchestration.store import hosts
 from adw_worktree.orchestration.store.attempts import expire
@@ -26,6 +28,7 @@ from adw_worktree.repo.known_by import known_by
 from adw_worktree.settings.load import load_settings
 from adw_worktree.settings.model import Settings
 from adw_worktree.system.bells import ring
+from adw_worktree.system.paths import is_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +83,15 @@ class Membership:
                 self._renew()
             expire(self._database)
         hosts.adopt_features(self._database, self.name)
+
+    def pass_on_reports(self) -> None:
+        """Leave what attempts have reported on other hosts for their runners here, once."""
+        if not self._database.is_shared:
+            return
+        for one in hosts.running_on(self._database, self.name):
+            run = run_directory(self._state_dir, one.token)
+            if one.report is not None and is_dir(run.path):
+                pass_on(self._database, run, one)
 
     def fenced(self, tokens: Iterable[str]) -> set[str]:
         """Return those of the attempts that are over by the store, though they ran here."""

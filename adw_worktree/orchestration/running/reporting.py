@@ -6,11 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.errors import StaleAttempt
-from adw_worktree.orchestration.runs.run_directory import run_directory
+from adw_worktree.orchestration.runs.run_directory import RunDirectory, run_directory
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store.attempts import remark, report
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.records import Phase, attempts
+from adw_worktree.orchestration.store.records import Attempt, Phase, attempts, stages
 from adw_worktree.system.paths import is_dir
 
 
@@ -45,7 +45,21 @@ def deliver(
     run = run_directory(state_dir, token)
     # Also if it is no news: whoever brought it first may have been killed here.
     if is_dir(run.path):
-        with suppress(OSError):
-            run.ask("report", f"{kind}\n{message or ''}")
+        [attempt] = attempts(database, "token = ?", [token])
+        pass_on(database, run, attempt)
     summon(state_dir)
     return is_new
+
+
+def pass_on(database: Database, run: RunDirectory, attempt: Attempt) -> None:
+    """Leave what an attempt has reported for its runner, once for each of its stages."""
+    if attempt.report is None:
+        return
+    begun = len(stages(database, attempt.token))
+    word = f"{attempt.report}\n{attempt.report_message or ''}"
+    which = f"{begun}\n{word}"
+    if run.asked("passed-on") == which:
+        return
+    with suppress(OSError):
+        run.ask("report", word)
+        run.ask("passed-on", which)

@@ -58,14 +58,14 @@ class SharedLanding(NamedTuple):
 
         Raises GitFailed if the base has moved on there.
         """
-        base = self._base(into)
+        base, git = self._base(into), f"git -C {quote(str(self.project.repo.home))}"
         done = base.push({base.ref: (before, commit)})
         if base.see().tip != commit:
             raise GitFailed(
                 f"{self.feature.slug} is merged here, and {base.remote} does not take {into}: "
                 f"{done.stderr.strip()[-300:]}",
-                hint=f"git pull {quote(base.remote)} {quote(into)}, then "
-                f"git push {quote(base.remote)} {quote(into)}",
+                hint=f"{git} pull {quote(base.remote)} {quote(into)}, then "
+                f"{git} push {quote(base.remote)} {quote(into)}",
             )
         with suppress(GitFailed):  # they are in nobody's way
             self._clear()

@@ -21,7 +21,7 @@ from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.project import Project
 from adw_worktree.repo.refs import resolve_base
 from adw_worktree.repo.remotes import preferred_remote
-from adw_worktree.repo.shared_branch import SharedBranch
+from adw_worktree.repo.shared_branch import Seen, SharedBranch
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -59,10 +59,15 @@ class Shared(NamedTuple):
 
         Raises StaleAttempt if a later attempt has begun, GitFailed.
         """
+        told = ""
         for pause in (0.0, *_PAUSES_SECONDS):
             time.sleep(pause)
-            seen = self.branch.see()
-            text = self.branch.text(seen.marker) if seen.marker is not None else {}
+            try:
+                seen = self.branch.see()
+                text = self.branch.text(seen.marker) if seen.marker is not None else {}
+            except GitFailed as exc:
+                told = exc.stderr
+                continue
             if self._is_of_phase(text):
                 landed = text.get("landed")
                 if isinstance(landed, str) and seen.tip and self.branch.contains(seen.tip, landed):
@@ -75,7 +80,8 @@ class Shared(NamedTuple):
             done = self.branch.push({self.branch.marker: (seen.marker, mine)})
             if done.returncode == 0:
                 return None
-        raise _not_taken(self.branch, done.stderr)
+            told = done.stderr
+        raise _not_taken(self.branch, told)
 
     def tip(self) -> str:
         """Return what `branch_tip` does, in a turn of its own."""
@@ -87,18 +93,20 @@ class Shared(NamedTuple):
 
         It is made there if it is missing. In our turn. Raises GitFailed, BranchUnusable.
         """
+        told = ""
         for pause in (0.0, *_PAUSES_SECONDS):
             time.sleep(pause)
-            tip = self.branch.see().tip
-            if tip is not None:
-                self.branch.follow(tip)
-                return tip
-            start = self._start()
-            done = self.branch.push({self.branch.ref: (None, start)})
-            if done.returncode == 0:
-                self.branch.follow(start)
-                return start
-        raise _not_taken(self.branch, done.stderr)
+            try:
+                tip = self.branch.see().tip
+                if tip is None:
+                    told = self.branch.push({self.branch.ref: (None, self._start())}).stderr
+                    tip = self.branch.see().tip
+                if tip is not None:
+                    self.branch.follow(tip)
+                    return tip
+            except GitFailed as exc:
+                told = exc.stderr
+        raise _not_taken(self.branch, told)
 
     def _start(self) -> str:
         """Return the commit that the feature starts from: its base, as the remote has it."""
@@ -133,30 +141,34 @@ class Shared(NamedTuple):
             time.sleep(pause)
             try:
                 seen = self.branch.see()
+                if seen.marker == landed:
+                    return
+                self._require_ours(seen, before)
+                told = self.branch.push(
+                    {self.branch.ref: (before, commit), self.branch.marker: (seen.marker, landed)}
+                ).stderr
+                if self.branch.see().marker == landed:
+                    return
             except GitFailed as exc:
                 told = exc.stderr
-                continue
-            if seen.marker == landed:
-                return
-            text = self.branch.text(seen.marker) if seen.marker is not None else {}
-            if text.get("is") != self._digest:
-                self._follow(seen.tip)
-                raise self._stale()
-            if seen.tip != before:
-                self._follow(seen.tip)
-                raise TargetMoved(
-                    f"{self.branch.branch} has moved on at {self.branch.remote}", hint="repeat"
-                )
-            told = self.branch.push(
-                {self.branch.ref: (before, commit), self.branch.marker: (seen.marker, landed)}
-            ).stderr
-            if self.branch.see().marker == landed:
-                return
         raise _not_taken(self.branch, told)
 
-    def _follow(self, tip: str | None) -> None:
-        if tip is not None:
-            self.branch.follow(tip)
+    def _require_ours(self, seen: Seen, before: str) -> None:
+        """Raise StaleAttempt if the marker is another's, TargetMoved if the branch has moved on.
+
+        The branch here is at the remote's then.
+        """
+        text = self.branch.text(seen.marker) if seen.marker is not None else {}
+        is_ours = text.get("is") == self._digest
+        if is_ours and seen.tip == before:
+            return
+        if seen.tip is not None:
+            self.branch.follow(seen.tip)
+        if not is_ours:
+            raise self._stale()
+        raise TargetMoved(
+            f"{self.branch.branch} has moved on at {self.branch.remote}", hint="repeat"
+        )
 
     # ---- the marker -------------------------------------------------------------------
 

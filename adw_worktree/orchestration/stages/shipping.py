@@ -156,7 +156,7 @@ def _land(bench: Bench, share: Shared | None, output: int) -> Outcome:
         tip = branch_commit(home, into)
         if head is None or (tip is not None and not is_ancestor(home, tip, head)):
             if share is not None:
-                raise TargetMoved(f"{into} has moved on")
+                raise TargetMoved(f"{into} has moved on", hint="repeat")
             return _bring_up_to_date(bench)
         # What lands is what was tested, and with nothing that the tests did not see.
         # Files that checks have left, such as caches, are nobody's work: all of it was committed.

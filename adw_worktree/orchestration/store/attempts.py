@@ -18,7 +18,12 @@ from adw_worktree.orchestration.store.calls import (
 )
 from adw_worktree.orchestration.store.changes import change_status
 from adw_worktree.orchestration.store.checklists import ChecklistItem, checklist, concerns_before
-from adw_worktree.orchestration.store.claimable import claimable, runs_or_may_start
+from adw_worktree.orchestration.store.claimable import (
+    claimable,
+    fair_share,
+    others_could_start,
+    runs_or_may_start,
+)
 from adw_worktree.orchestration.store.database import Database, placeholders
 from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.handovers import Handover, handovers
@@ -104,11 +109,27 @@ def _claim(database: Database, host: str, most_here: int | None) -> list[Claimed
     here = sum(one.host == host for one in running)
     hold_limited(database)
     free = min(most - len(running), (most if most_here is None else most_here) - here)
-    if free <= 0:
-        return []
-    ids = claimable(database, host, free)
-    found = {one.id: one for one in phases(database, f"id IN ({placeholders(ids)})", ids)}
-    return [_start(database, found[number], host) for number in ids]
+    claimed: list[Claimed] = []
+    while free > len(claimed):
+        ids = _next_ones(database, host, most, here + len(claimed), free - len(claimed))
+        if not ids:
+            break
+        found = {one.id: one for one in phases(database, f"id IN ({placeholders(ids)})", ids)}
+        claimed += [_start(database, found[number], host) for number in ids]
+    return claimed
+
+
+def _next_ones(database: Database, host: str, most: int, here: int, free: int) -> list[int]:
+    """Return the ids of the phases that are next on a host, at most `free`.
+
+    Where hosts share the store, one that runs its fair share leaves what others could start.
+    """
+    if not database.is_shared:
+        return claimable(database, host, free)
+    of_share = min(free, fair_share(database, most) - here)
+    if of_share > 0:
+        return claimable(database, host, of_share)
+    return [] if others_could_start(database, host) else claimable(database, host, 1)
 
 
 def _start(database: Database, phase: Phase, host: str) -> Claimed:

@@ -63,20 +63,37 @@ def runs_or_may_start(database: Database, host: str) -> bool:
     )
 
 
-def hosts_to_wake(database: Database, besides: str | None) -> list[str]:
-    """Return the hosts, besides one, that could start something now.
+_COULD_START = (
+    "SELECT h.name FROM hosts h, gate g WHERE g.id = 1 AND h.name <> ? AND h.lease_until > ?"
+    f" AND {IS_AT_WORK}"
+    " AND (SELECT count(*) FROM attempts WHERE ended_at IS NULL) < g.max_running"
+    " AND (h.most_here IS NULL OR (SELECT count(*) FROM attempts WHERE ended_at IS NULL"
+    " AND host = h.name) < h.most_here)"
+    f" AND EXISTS (SELECT 1 FROM {PHASES} WHERE {_IS_DUE} AND {SUITS})"
+)
+"""The hosts besides one that could start something. Takes that one, and the time three times."""
 
-    Inside a transaction. One that is just claimed by another of them is looked for in vain.
-    """
+
+def fair_share(database: Database, most: int) -> int:
+    """Return how many of `most` phases each host at work has, if all have as many."""
+    [[count]] = database.execute(
+        f"SELECT count(*) FROM hosts h WHERE {IS_AT_WORK} AND h.lease_until > ?", [database.now()]
+    )
+    return -(-most // max(int(str(count)), 1))
+
+
+def others_could_start(database: Database, host: str) -> bool:
+    """Return whether another host than `host` could start something now. In a transaction."""
+    at = database.now()
+    return bool(database.execute(_COULD_START, [host, at, at, at]))
+
+
+def hosts_to_wake(database: Database, besides: str | None) -> list[str]:
+    """Return the hosts, besides one, that have something to look at: what they could start, or what
+    is asked of attempts that run there. In a transaction."""
     at = database.now()
     rows = database.execute(
-        "SELECT h.name FROM hosts h, gate g WHERE g.id = 1 AND h.name <> ? AND h.lease_until > ?"
-        f" AND {IS_AT_WORK}"
-        " AND (SELECT count(*) FROM attempts WHERE ended_at IS NULL) < g.max_running"
-        " AND (h.most_here IS NULL OR (SELECT count(*) FROM attempts WHERE ended_at IS NULL"
-        " AND host = h.name) < h.most_here)"
-        f" AND EXISTS (SELECT 1 FROM {PHASES} WHERE {_IS_DUE} AND {SUITS})"
-        # What is asked of an attempt is for the host that runs it.
+        f"{_COULD_START}"
         " UNION SELECT a.host FROM attempts a WHERE a.ended_at IS NULL AND a.host <> ?"
         " AND (a.stop IS NOT NULL OR a.report IS NOT NULL)"
         " UNION SELECT a.host FROM attempts a JOIN wanted_logs w ON w.attempt = a.token"

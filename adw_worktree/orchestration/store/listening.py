@@ -17,9 +17,9 @@ from contextlib import suppress
 
 import psycopg
 
-from adw_worktree.errors import StoreError
+from adw_worktree.errors import StoreError, StoreUnavailable
 from adw_worktree.orchestration.store.database import Row
-from adw_worktree.orchestration.store.postgres import CHANNEL, connect, place_of
+from adw_worktree.orchestration.store.postgres import CHANNEL, connect, line_of, place_of
 
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -87,7 +87,10 @@ def _listening(url: str) -> psycopg.Connection[Row]:
             return connection
     except psycopg.Error as exc:
         connection.close()
-        raise StoreError(f"the store {place_of(url)} cannot be listened to: {exc}") from exc
+        raise StoreUnavailable(
+            f"the store {place_of(url)} cannot be listened to: {line_of(exc)}",
+            hint="see to the server, then repeat",
+        ) from exc
     connection.close()
     raise StoreError(
         f"the store {place_of(url)} delivers no notifications: a pool of connections in "

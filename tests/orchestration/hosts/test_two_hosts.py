@@ -3,43 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
-from tests.support import server_store
-from tests.support.features import phase, start, statuses, write_feature
-from tests.support.hosts import Host, make_hosts
+from tests.support.features import phase, reasons, start, statuses, write_feature
+from tests.support.hosts import Host
 from tests.support.machine import settle
-from tests.support.postgres_server import Server
-from tests.support.repositories import git, make_repo
-
-LEASE = "4"
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    """Return a repository without a worktree that all hosts have."""
-    made = make_repo(tmp_path / "first")
-    bare = tmp_path / "shop.git"
-    git("clone", "-q", "--bare", str(made), str(bare), cwd=tmp_path)
-    return bare
-
-
-@pytest.fixture
-def url(postgres: Server) -> str:
-    """Return the address of a store."""
-    return server_store.made(postgres)
-
-
-@pytest.fixture
-def hosts(tmp_path: Path, remote: Path, url: str) -> Iterator[list[Host]]:
-    """Return two hosts that do not work yet."""
-    made = make_hosts(tmp_path / "hosts", remote, url, ["anna", "ben"], ADW_LEASE=LEASE)
-    yield made
-    for host in made:
-        host.end()
+from tests.support.repositories import git
 
 
 def wait_for(condition: Callable[[], bool], what: Host | str) -> None:
@@ -109,3 +79,125 @@ def test_labels_say_where_a_phase_runs(hosts: list[Host]) -> None:
     ben.work("--label", "gpu")
     wait_for(lambda: completed(anna, "x"), ben)
     assert ran_on(anna, "x")[2] == ["ben"]
+
+
+def waits(go: Path, ran: Path) -> str:
+    """Return a command that says that it runs, and ends when `go` is there."""
+    return f"echo $ADW_ATTEMPT >>{ran}; while [ ! -e {go} ]; do sleep 0.05; done"
+
+
+def test_a_worker_that_is_stopped_starts_nothing_and_what_runs_goes_on(
+    hosts: list[Host], tmp_path: Path
+) -> None:
+    anna, ben = hosts
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    anna.work()
+    commit = "echo done >$ADW_ID; git add $ADW_ID; git commit -qm done"
+    start(anna, "x", phase(1, waits(go, ran), commit), phase(2, needs=[1]))
+    wait_for(ran.exists, anna)
+    anna.stop_worker()
+    go.touch()
+    wait_for(lambda: statuses(anna, "x")[1] == "completed", anna)
+    assert statuses(anna, "x")[2] == "ready", "nothing is started any more"
+    [row] = anna.json("worker")["hosts"]
+    assert (row["name"], row["status"]) == ("anna", "stopped")
+    ben.work()
+    wait_for(lambda: completed(ben, "x"), ben)
+    assert ran_on(ben, "x") == {1: ["anna"], 2: ["ben"]}
+
+
+def test_a_worker_that_hands_back_leaves_all_to_others(hosts: list[Host], tmp_path: Path) -> None:
+    anna, ben = hosts
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    anna.work("--hand-back")
+    start(anna, "x", phase(1, waits(go, ran), "true", changes="none", attempts=1))
+    wait_for(ran.exists, anna)
+    anna.stop_worker()
+    assert statuses(anna, "x") == {1: "ready"}
+    go.touch()
+    ben.work()
+    wait_for(lambda: completed(ben, "x"), ben)
+    attempts = ben.json("phase", "show", "x.1")["attempts"]
+    assert [(one["host"], one["end_reason"]) for one in attempts] == [
+        ("anna", "handed-back"),
+        ("ben", "completed"),
+    ]
+
+
+def test_a_worker_that_is_killed_goes_on_and_nothing_runs_twice(
+    hosts: list[Host], tmp_path: Path
+) -> None:
+    anna, _ = hosts
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    anna.work()
+    start(anna, "x", phase(1, waits(go, ran), changes="none"), phase(2, needs=[1]))
+    wait_for(ran.exists, anna)
+    assert anna.worker is not None
+    anna.worker.kill()
+    anna.worker.wait()
+    go.touch()
+    wait_for(lambda: completed(anna, "x"), anna)
+    assert ran_on(anna, "x") == {1: ["anna"], 2: ["anna"]}, anna("phase", "show", "x.2").stdout
+
+
+def test_a_drained_host_starts_nothing_until_it_is_resumed(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.work()
+    ben("worker", "drain", "anna")
+    start(ben, "x", phase(1))
+    row = ben.json("worker")["hosts"][0]
+    assert (row["status"], row["phases"]) == ("drained", [])
+    assert statuses(ben, "x") == {1: "ready"}
+    ben("worker", "resume", "anna")
+    wait_for(lambda: completed(ben, "x"), anna)
+    assert ben.json("worker", "drain", "nobody", code=6)["error"]["code"] == "unknown-adw"
+    assert ben.json("worker", "forget", "anna", code=7)["error"]["code"] == "refused"
+
+
+def test_a_phase_goes_on_where_its_worktree_is(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.work()
+    start(anna, "x", phase(1, "echo 1 >>tries; test $(wc -l <tries) = 2"))
+    wait_for(lambda: statuses(anna, "x")[1] == "failed", anna)
+    ben.work()
+    ben("phase", "retry", "x.1")
+    wait_for(lambda: statuses(anna, "x")[1] != "ready", anna)
+    assert ran_on(ben, "x") == {1: ["anna", "anna"]}
+
+
+def test_two_machines_of_one_name_do_not_both_work(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.work()
+    told = ben("work", "--name", "anna", "--until-idle", code=None)
+    assert told.code != 0
+    assert "another machine works on this store as anna" in told.stderr
+
+
+def test_the_limit_is_one_over_all_hosts(hosts: list[Host], tmp_path: Path) -> None:
+    anna, ben = hosts
+    log = tmp_path / "log"
+    count = f"echo in >>{log}; sleep 0.3; echo out >>{log}"
+    phases = [phase(number, count, changes="none") for number in range(1, 9)]
+    anna.work()
+    ben.work()
+    anna("feature", "start", str(write_feature(anna, "x", *phases)), "--yes", "--max-running", "3")
+    wait_for(lambda: completed(anna, "x"), anna)
+    running = most = 0
+    for line in log.read_text().split():
+        running += 1 if line == "in" else -1
+        most = max(most, running)
+    assert most == 3
+    assert {one for them in ran_on(anna, "x").values() for one in them} == {"anna", "ben"}
+
+
+def test_a_stop_and_a_report_find_the_host(hosts: list[Host], tmp_path: Path) -> None:
+    anna, ben = hosts
+    anna.work()
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    start(anna, "x", phase(1, waits(go, ran), changes="none"))
+    start(anna, "y", phase(1, waits(go, tmp_path / "other"), changes="none"))
+    wait_for(lambda: ran.exists() and (tmp_path / "other").exists(), anna)
+    ben("phase", "cancel", "x.1")
+    wait_for(lambda: reasons(ben, "x.1") == ["cancelled"], anna)
+    ben("phase", "done", "--attempt", (tmp_path / "other").read_text().strip())
+    wait_for(lambda: statuses(ben, "y") == {1: "completed"}, anna)
