@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from adw_worktree.errors import BranchUnusable
 from adw_worktree.repo.git import NO_HOOKS, GitResult, run_git
-from adw_worktree.repo.refs import branch_commit, is_ancestor
+from adw_worktree.repo.refs import branch_commit, is_ancestor, loose_commit
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -93,6 +93,9 @@ class SharedBranch(NamedTuple):
 
         What it has here alone was never accepted there: it is the merge of a branch that stays.
         """
+        # Most often it is: then git need not be asked.
+        if loose_commit(self.repo.common_dir, self.branch) == tip:
+            return
         if not self.has(tip):
             self.fetch(self.ref)
         here = branch_commit(self.repo.home, self.branch)

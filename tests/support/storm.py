@@ -7,6 +7,7 @@ remote has in the end is read with git.
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -66,7 +67,9 @@ class Storm:
         self.hosts, self.counts = hosts, Counter[str]()
         self._noting = threading.Lock()
         self.faults: list[str] = []
-        self._features: list[str] = []
+        self._numbers = itertools.count(1)
+        self._down: set[str] = set()
+        """Hosts that are switched off."""
         self._resumed: dict[str, list[float]] = defaultdict(list)
         """When each host was let go on after it was suspended."""
         self.person = hosts[0]
@@ -77,7 +80,7 @@ class Storm:
 
     def start_feature(self, rng: random.Random) -> None:
         """Start a feature: a diamond of five phases of half a second to three."""
-        slug = f"f{len(self._features) + 1}"
+        slug = f"f{next(self._numbers)}"
         needs = {1: [], 2: [1], 3: [1], 4: [1], 5: [2, 3, 4]}
         phases = [
             phase(
@@ -93,8 +96,6 @@ class Storm:
         ]
         file = write_feature(self.person, slug, *phases)
         self.person("feature", "start", str(file), "--yes", "--max-running", "8")
-        self._features.append(slug)
-        self._note("features")
 
     def _beats(self, slug: str, number: int, count: int) -> str:
         return _BEATS.format(beats=count, name=slug, log=self.log / f"{slug}.{number}")
@@ -120,6 +121,7 @@ class Storm:
                 for number in range(len(self.hosts))
             ]
             while time.monotonic() < end:
+                self._see_to_all()
                 with suppress(psycopg.OperationalError, AssertionError):  # the server is just away
                     if self._count("phases WHERE status <> 'completed'") < _FEW:
                         self.start_feature(rng)
@@ -146,7 +148,8 @@ class Storm:
             if number:
                 self._network.heal(number)
                 host.signal(signal.SIGCONT)
-                self._see_to(host)
+        self._down.clear()
+        self._see_to_all()
 
     def _note(self, what: str) -> None:
         with self._noting:
@@ -176,19 +179,18 @@ class Storm:
 
     def _kill(self, number: int, rng: random.Random) -> None:
         host = self.hosts[number]
+        self._down.add(host.name)
         host.end()
         self._note("kills")
         time.sleep(rng.uniform(0.0, 2.0 * LEASE))
-        self._see_to(host)
+        self._down.discard(host.name)
 
-    def _kill_worker(self, number: int, rng: random.Random) -> None:
+    def _kill_worker(self, number: int, _rng: random.Random) -> None:
         """Kill the worker alone: what runs goes on."""
         worker = self.hosts[number].worker
         if worker is not None:
             worker.kill()
             self._note("kills")
-        time.sleep(rng.uniform(0.0, LEASE))
-        self._see_to(self.hosts[number])
 
     def _suspend(self, number: int, rng: random.Random) -> None:
         host = self.hosts[number]
@@ -204,12 +206,20 @@ class Storm:
         time.sleep(rng.uniform(0.0, LEASE))
         self._server.start()
 
-    def _see_to(self, host: Host) -> None:
-        """Have a worker on a host, as its service manager does."""
-        if host.worker is None or host.worker.poll() is not None:
-            if host.worker is not None:
-                host.worker.wait()
-            host.start_worker()
+    def _see_to_all(self) -> None:
+        """Have a worker on each host that is not switched off, as service managers do."""
+        for host in self.hosts[1:]:
+            ended = host.worker is None or host.worker.poll() is not None
+            if ended and host.name not in self._down:
+                host.start_worker()
+
+    def wait(self) -> None:
+        """Wait until every phase is completed."""
+        settle(self._is_done_or_seen_to, "not all phases are completed")
+
+    def _is_done_or_seen_to(self) -> bool:
+        self._see_to_all()
+        return self.is_done()
 
     # ---- what came of it --------------------------------------------------------------
 
@@ -219,7 +229,9 @@ class Storm:
         ran_on = dict(self._pairs("SELECT token || ' ' || host FROM attempts"))
         counts["attempts"] = len(ran_on)
         counts["taken over"] = self._count("attempts WHERE end_reason = 'lost'")
-        for slug in self._features:
+        slugs = self._server.run("SELECT slug FROM features ORDER BY id", database=self.database)
+        counts["features"] = len(slugs)
+        for slug in slugs:
             subjects = git("log", "--format=%s", f"feature/{slug}", cwd=remote).splitlines()
             for number in range(1, 6):
                 counts["phases"] += 1

@@ -17,12 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from adw_worktree.errors import Unexpected
 from adw_worktree.orchestration.running.delivering import Messenger
 from adw_worktree.orchestration.running.errands import Errands
 from adw_worktree.orchestration.running.lander import LANDING
 from adw_worktree.orchestration.running.membership import Membership
-from adw_worktree.orchestration.running.nursery import Carrier, Nursery
+from adw_worktree.orchestration.running.nursery import Carrier, Nursery, was_killed
 from adw_worktree.orchestration.running.runner import (
     become_runner,
     become_tidier,
@@ -149,10 +148,7 @@ class Coordinator:
         """
         ready = self._selector.select(self._patience())
         if any(key.fileobj is self._nursery.line for key, _ in ready):
-            raise Unexpected(
-                "the process that forks runners was killed",
-                hint="what runs goes on, and starts another coordinator",
-            )
+            raise was_killed()
         words = self._bell.words()
         if not ready or any(
             key.data is None and key.fd != self._bell.descriptor for key, _ in ready

@@ -50,13 +50,17 @@ class Membership:
         self._settings = load_settings(None)
         self._host = keep_this_host(state_dir, this_host(state_dir))
         self._tokens: Tokens | None = None
-        self._renewed = uptime()
         serves = serves or not database.is_shared
         offer = _offer(state_dir, self._host, self._settings, whole=serves and database.is_shared)
-        hosts.register(database, offer, serves=serves)
-        self._note_lease(self._renewed)
         if database.is_shared:
-            self._tokens = _tokens(self._settings, self.name, state_dir)
+            self._tokens = _tokens(self._settings, self.name, state_dir, serves=serves)
+        try:
+            self._renewed = uptime()
+            hosts.register(database, offer, serves=serves)
+            self._note_lease(self._renewed)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -127,14 +131,19 @@ class Membership:
                 forget_lease(self._state_dir)
 
 
-def _tokens(settings: Settings, name: str, state_dir: Path) -> Tokens:
+def _tokens(settings: Settings, name: str, state_dir: Path, *, serves: bool) -> Tokens:
+    """Begin to take tokens. Raises LibraryMissing, StoreError if they could not be heard of."""
     from adw_worktree.orchestration.store.libraries import require_library
 
     require_library("procrastinate")
     from adw_worktree.orchestration.running.tokens import Tokens
 
-    bell = coordinator_bell(state_dir)
-    return Tokens(str(settings.store_listen or settings.store), name, lambda: ring(bell))
+    url, bell = str(settings.store_listen or settings.store), coordinator_bell(state_dir)
+    if serves:
+        from adw_worktree.orchestration.store.listening import require_notifications
+
+        require_notifications(url)
+    return Tokens(url, name, lambda: ring(bell))
 
 
 def _slots(state_dir: Path, settings: Settings) -> tuple[int, int]:

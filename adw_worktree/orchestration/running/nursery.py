@@ -24,7 +24,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, NoReturn
 
-from adw_worktree.errors import AdwError
+from adw_worktree.errors import AdwError, Unexpected
 
 _MOST_BYTES = 8 * 1024 * 1024
 _MOST_DESCRIPTORS = 16
@@ -44,17 +44,28 @@ class Nursery(NamedTuple):
         """Have a process forked that becomes `carrier(*arguments, descriptors=...)`.
 
         It has copies of `descriptors`, open under other numbers, and nothing else of ours. Returns
-        its process number. Raises OSError, EOFError if the nursery is dead.
+        its process number. Raises OSError, Unexpected if the nursery is dead.
         """
         data = pickle.dumps((carrier, arguments))
-        _hand_over(self.line, data, descriptors)
-        answer = self.line.recv(_ANSWER.size, socket.MSG_WAITALL)
+        try:
+            _hand_over(self.line, data, descriptors)
+            answer = self.line.recv(_ANSWER.size, socket.MSG_WAITALL)
+        except (BrokenPipeError, ConnectionResetError):
+            answer = b""
         if len(answer) < _ANSWER.size:
-            raise EOFError("the process that forks runners has ended")
+            raise was_killed()
         (number,) = _ANSWER.unpack(answer)
         if number < 0:
             raise OSError(-number, os.strerror(-number))
         return int(number)
+
+
+def was_killed() -> Unexpected:
+    """Return the error that the nursery is dead."""
+    return Unexpected(
+        "the process that forks runners was killed",
+        hint="what runs goes on, and starts another coordinator",
+    )
 
 
 Rehearsal = Callable[..., object]

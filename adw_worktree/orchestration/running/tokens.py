@@ -1,7 +1,12 @@
 """Taking this host's tokens: a worker of procrastinate, in a thread of the coordinator.
 
-What holds here: a token rings the coordinator's bell, and is done. The worker is begun again
-whenever it ends, and the coordinator looks after each beginning: a token may have been missed.
+What holds here: a token has the coordinator look, and is done. The worker is begun again whenever
+it ends, and the coordinator looks after each beginning: a token may have been missed.
+
+The coordinator looks as soon as the notification of a token is there, and does not wait for the job
+to be fetched. The worker is told of it once more a moment later: procrastinate 3.10 forgets a
+notification that comes while it finds no job (`_fetch_and_process_jobs` clears its event after the
+answer), and would leave the token, and with it those after it, for up to five seconds.
 
 A task that comes once a minute is registered, for two reasons: it is the net under leases and
 wake-ups; and without one a worker's listener ends for good when the server is first restarted
@@ -13,21 +18,46 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import procrastinate
+from procrastinate.connector import Notify
 from procrastinate.exceptions import ProcrastinateException
 
 from adw_worktree.orchestration.store.postgres import with_patience
 from adw_worktree.orchestration.store.tokens import TASK, queue_of
 
-_log = logging.getLogger(__name__)
+_NOISY = ("procrastinate", "psycopg.pool")
+"""They log each outage, with a traceback; the coordinator says once that the store is away."""
 _POLL_SECONDS = 5.0
 """procrastinate looks by itself so often, beside hearing of each token."""
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 _GRACE_SECONDS = 1.0
+_ONCE_MORE_SECONDS = 0.03
+
+
+class _Connector(procrastinate.PsycopgConnector):
+    """A connector that tells of each notification at once, and the worker of it twice."""
+
+    look: Callable[[], object]
+
+    async def listen_notify(self, on_notification: Notify, channels: Iterable[str]) -> None:
+        again: set[asyncio.Task[None]] = set()
+
+        async def once_more(channel: str, payload: str) -> None:
+            await asyncio.sleep(_ONCE_MORE_SECONDS)
+            await on_notification(channel=channel, payload=payload)
+
+        async def hear(*, channel: str, payload: str) -> None:
+            self.look()
+            await on_notification(channel=channel, payload=payload)
+            task = asyncio.ensure_future(once_more(channel, payload))
+            again.add(task)
+            task.add_done_callback(again.discard)
+
+        await super().listen_notify(hear, channels)
 
 
 class Tokens:
@@ -38,6 +68,8 @@ class Tokens:
         self._loop = asyncio.new_event_loop()
         self._worker: asyncio.Task[None] | None = None
         self._stopping = False
+        for name in _NOISY:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -68,19 +100,20 @@ class Tokens:
                 pause = _FIRST_PAUSE_SECONDS
             except asyncio.CancelledError:
                 continue
-            except (ProcrastinateException, OSError) as exc:
-                _log.warning("no tokens are taken for a moment: %s", exc)
+            except (ProcrastinateException, OSError):
+                pass  # the server is away
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
     async def _work_once(self) -> None:
         """Take tokens until the worker ends, which it does when the server goes away."""
-        connector = procrastinate.PsycopgConnector(
+        connector = _Connector(
             conninfo=with_patience(self._url),
             min_size=1,
             max_size=3,
             kwargs={"prepare_threshold": None},
         )
+        connector.look = self._look
         app = procrastinate.App(connector=connector)
         queue = queue_of(self._host)
 

@@ -42,6 +42,12 @@ def forget_lease(state_dir: Path) -> None:
         _file(state_dir).unlink()
 
 
+def is_trusted(state_dir: Path) -> bool:
+    """Return whether no other host can have taken over what runs here."""
+    lease = _lease(state_dir)
+    return lease is None or uptime() < lease[0]
+
+
 def heed_lease(state_dir: Path, run: RunDirectory) -> None:
     """Have a runner's commands ended, from now on, when the host's lease is over."""
     if _lease(state_dir) is not None:

@@ -1,9 +1,10 @@
 """Code of phases that hosts share: it travels by a remote that all of them have.
 
-What holds here: an attempt puts its marker on the remote when it begins, in place of that of the
-attempt before it; its work lands there together with the marker, in one step. So an attempt that
-another host has taken over cannot land any more, whatever it believes; and one that has landed is
-seen to have landed by the next, wherever that runs.
+What holds here: an attempt that takes over from another puts its marker on the remote when it
+begins; the work of each lands there together with its marker, in one step, and only if no later
+attempt has put its own. So an attempt that another host has taken over cannot land any more,
+whatever it believes; and one that has landed is seen to have landed by the next, wherever that
+runs.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hashlib import sha256
 
 from adw_worktree.errors import BranchUnusable, GitFailed, StaleAttempt, TargetMoved
 from adw_worktree.orchestration.runs.assignment import Assignment
+from adw_worktree.orchestration.runs.host_lease import is_trusted
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.project import Project
 from adw_worktree.repo.refs import resolve_base
@@ -57,9 +59,14 @@ class Shared(NamedTuple):
     def begin(self) -> End | None:
         """Put our marker in place; return the end of the attempt if the phase has landed before.
 
-        Raises StaleAttempt if a later attempt has begun, GitFailed.
+        The first attempt takes over from none, and needs no marker before it lands. Raises
+        StaleAttempt if a later attempt has begun, or could have, GitFailed.
         """
         told = ""
+        if not is_trusted(self.assignment.state_dir):
+            raise self._stale()
+        if self.assignment.attempt.number == 1:
+            return None
         for pause in (0.0, *_PAUSES_SECONDS):
             time.sleep(pause)
             try:
@@ -159,7 +166,8 @@ class Shared(NamedTuple):
         The branch here is at the remote's then.
         """
         text = self.branch.text(seen.marker) if seen.marker is not None else {}
-        is_ours = text.get("is") == self._digest
+        is_first = self.assignment.attempt.number == 1
+        is_ours = text.get("is") == self._digest or (is_first and not self._is_of_phase(text))
         if is_ours and seen.tip == before:
             return
         if seen.tip is not None:

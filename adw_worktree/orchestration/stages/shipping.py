@@ -92,10 +92,10 @@ def landed_before(project: Project, assignment: Assignment) -> End | None:
 
     Where hosts share code, no earlier attempt can land from now on. Raises StaleAttempt, GitFailed.
     """
-    share = shared(project, assignment)
-    if share is not None:
-        _require_current(assignment)
-        return share.begin() if assignment.phase.changes != "none" else None
+    if assignment.feature.added_on is not None:
+        # One that lands nothing needs no marker.
+        share = shared(project, assignment) if assignment.phase.changes != "none" else None
+        return share.begin() if share is not None else None
     interrupted = assignment.interrupted
     tip = branch_commit(project.repo.home, assignment.feature.branch) if interrupted else None
     for run in interrupted if tip is not None else ():

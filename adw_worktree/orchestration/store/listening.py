@@ -4,7 +4,7 @@ What holds here: whoever listens is called after each commit, and after each tim
 was away, since a commit may have been missed then. One connection, one thread, no polling.
 
 A pool that hands each transaction another connection takes LISTEN without a word and delivers
-nothing; so a notification to ourselves has to arrive first.
+nothing; so a notification that we send by another connection has to arrive first.
 """
 
 from __future__ import annotations
@@ -77,12 +77,18 @@ class Listening:
                     self._heard()
 
 
+def require_notifications(url: str) -> None:
+    """Raise StoreError if notifications do not arrive by this address."""
+    _listening(url).close()
+
+
 def _listening(url: str) -> psycopg.Connection[Row]:
     """Return a connection on which notifications arrive. Raises StoreError, StoreUnavailable."""
     connection = connect(url)
     try:
         connection.execute(f"LISTEN {CHANNEL}")
-        connection.execute(f"SELECT pg_notify('{CHANNEL}', '')")
+        with connect(url) as other:
+            other.execute(f"SELECT pg_notify('{CHANNEL}', '')")
         if list(connection.notifies(timeout=_ECHO_SECONDS, stop_after=1)):
             return connection
     except psycopg.Error as exc:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support import network, postgres_server
-from tests.support.machine import settle
 from tests.support.storm import storms
 from tests.support.stress_size import stress_size
 
@@ -27,11 +27,9 @@ def test_nothing_is_lost_or_done_twice(tmp_path: Path, tally: Callable[..., None
         storm.start_feature(rng)
         storm.blow(rng, stress_size(30, 600))
         for _ in range(5):
-            try:
-                settle(storm.is_done, "not done yet")
+            with suppress(AssertionError):
+                storm.wait()
                 break
-            except AssertionError:
-                storm.calm()
         counts = storm.judge(remote)
         print(dict(counts), file=sys.stderr)
         assert storm.is_done(), [host.said()[-500:] for host in storm.hosts[1:]]
