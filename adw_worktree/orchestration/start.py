@@ -109,12 +109,14 @@ def add(database: Database, project: Project, prepared: Prepared, *, starts: boo
     Its phases run at once if it `starts`, and otherwise once it is started. Raises FeatureExists,
     StoreError; if hosts share the store, GitFailed, BranchUnusable.
     """
+    origin = prepared.origin
     if starts:
-        _publish(project, prepared.origin.added_on, prepared.plan.slug, prepared.plan.base)
+        tip = _publish(project, origin.added_on, prepared.plan.slug, prepared.plan.base)
+        origin = origin._replace(tip=tip)
     return add_feature(
         database,
         prepared.plan,
-        prepared.origin,
+        origin,
         _ways(project, prepared),
         _planned(prepared),
         starts=starts,
@@ -165,14 +167,18 @@ def start(database: Database, project: Project, feature: Feature) -> Feature:
     Raises PhaseNotInState, StoreError; if hosts share the store, GitFailed, BranchUnusable.
     """
     require_added(database, feature)
-    _publish(project, feature.added_on, feature.slug, feature.base)
-    return start_feature(database, feature)
+    tip = _publish(project, feature.added_on, feature.slug, feature.base)
+    return start_feature(database, feature, tip)
 
 
-def _publish(project: Project, added_on: str | None, slug: str, base: str | None) -> None:
-    """Have a feature's branch be where all hosts find it, if this host is the one it is from."""
-    if added_on is not None and added_on == this_host(project.state_dir).name:
-        publish_start(project, branch_of(slug), base or project.settings.base)
+def _publish(project: Project, added_on: str | None, slug: str, base: str | None) -> str | None:
+    """Have a feature's branch be where all hosts find it, if this host is the one it is from.
+
+    Returns where it is, if hosts share the store.
+    """
+    if added_on is None or added_on != this_host(project.state_dir).name:
+        return None
+    return publish_start(project, branch_of(slug), base or project.settings.base)
 
 
 def set_going(database: Database, project: Project, most: int | None = None) -> None:

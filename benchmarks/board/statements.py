@@ -32,8 +32,8 @@ class _Timed:
         self._seconds.append(time.perf_counter() - began)
         return found
 
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._database.transaction()
+    def transaction(self, *, lasting: bool = True) -> AbstractContextManager[None]:
+        return self._database.transaction(lasting=lasting)
 
     def now(self) -> str:
         return self._database.now()

@@ -21,7 +21,7 @@ from adw_worktree.orchestration.runs.assignment import Assignment
 from adw_worktree.orchestration.runs.host_lease import is_trusted
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.project import Project
-from adw_worktree.repo.refs import resolve_base
+from adw_worktree.repo.refs import loose_commit, resolve_base
 from adw_worktree.repo.remotes import preferred_remote
 from adw_worktree.repo.shared_branch import Seen, SharedBranch
 from adw_worktree.system.named_tuple import NamedTuple
@@ -91,7 +91,15 @@ class Shared(NamedTuple):
         raise _not_taken(self.branch, told)
 
     def tip(self) -> str:
-        """Return what `branch_tip` does, in a turn of its own."""
+        """Return what `branch_tip` does, in a turn of its own.
+
+        If the branch here is where the store has last heard of it, all that the phase depends on is
+        in it, and the remote need not be asked.
+        """
+        known = self.assignment.feature.tip
+        here = loose_commit(self.project.repo.common_dir, self.branch.branch)
+        if known is not None and here == known:
+            return known
         with self.turn():
             return self.branch_tip()
 
@@ -204,11 +212,11 @@ class Shared(NamedTuple):
         )
 
 
-def publish_start(project: Project, branch: str, base: str) -> None:
+def publish_start(project: Project, branch: str, base: str) -> str:
     """Have a feature's branch be on the remote, from `base` as this host has it, if it is not.
 
-    So phases start from what the person sees who starts the feature, pushed or not. Raises
-    BranchUnusable, GitFailed.
+    So phases start from what the person sees who starts the feature, pushed or not. Returns where
+    it is there. Raises BranchUnusable, GitFailed.
     """
     remote = preferred_remote(project.repo, project.settings.remote)
     there = SharedBranch(project.repo, remote, branch, "")
@@ -218,10 +226,14 @@ def publish_start(project: Project, branch: str, base: str) -> None:
             f"there is no commit {base!r} for {branch} to start from",
             hint="name another with base in the feature file, or with the setting base",
         )
-    if there.see().tip is None:
-        done = there.push({there.ref: (None, start)})
-        if there.see().tip is None:
-            raise _not_taken(there, done.stderr)
+    tip = there.see().tip
+    if tip is not None:
+        return tip
+    done = there.push({there.ref: (None, start)})
+    tip = there.see().tip
+    if tip is None:
+        raise _not_taken(there, done.stderr)
+    return tip
 
 
 def _not_taken(branch: SharedBranch, told: str) -> GitFailed:

@@ -119,8 +119,9 @@ def ship(bench: Bench, turn: Turn) -> Outcome:
 
 def _ship(bench: Bench, output: int) -> Outcome:
     """Land the work, where hosts share code on their remote as well, in our turn on this host."""
-    share = shared(bench.project, bench.assignment)
-    if share is None or bench.assignment.phase.changes == "none":
+    lands = bench.assignment.phase.changes != "none"
+    share = shared(bench.project, bench.assignment) if lands else None
+    if share is None:
         return _land(bench, None, output)
     for _ in range(_MOST_TRIES):
         try:

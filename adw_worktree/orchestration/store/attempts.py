@@ -209,6 +209,12 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
         " AND ended_at IS NULL",
         [database.now(), attempt.token],
     )
+    if ended.reason == "completed" and ended.head_commit is not None:
+        database.execute(
+            "UPDATE features SET tip = ? WHERE added_on IS NOT NULL"
+            " AND id = (SELECT feature_id FROM phases WHERE id = ?)",
+            [ended.head_commit, attempt.phase_id],
+        )
     how = {"reason": ended.reason, "exit_code": ended.exit_code, "message": ended.message}
     tell(database, attempt, "attempt.ended", how)
     if attempt.worktree is None:  # it may go on anywhere

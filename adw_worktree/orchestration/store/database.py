@@ -51,8 +51,10 @@ class Database(Protocol):
         Raises StoreError.
         """
 
-    def transaction(self) -> AbstractContextManager[None]:
+    def transaction(self, *, lasting: bool = True) -> AbstractContextManager[None]:
         """Hold the only place for a writer; commit at the end, or take all back on an error.
+
+        What is not `lasting` may be gone after a power cut at the server: it comes again.
 
         Raises StoreError, LockTimeout.
         """

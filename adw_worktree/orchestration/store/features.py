@@ -36,6 +36,8 @@ class Origin(NamedTuple):
     """The user of a board who adds it, if any."""
     added_on: str | None = None
     """The host on which `place` is, where hosts share the store."""
+    tip: str | None = None
+    """Where the branch of the feature is, where hosts share the store."""
 
 
 class Planned(NamedTuple):
@@ -182,14 +184,17 @@ def require_free_slug(database: Database, slug: str, repository: str) -> None:
         )
 
 
-def start_feature(database: Database, feature: Feature) -> Feature:
-    """Let the phases of a feature run that was added.
+def start_feature(database: Database, feature: Feature, tip: str | None = None) -> Feature:
+    """Let the phases of a feature run that was added; `tip` is where its branch is, if known.
 
     Raises PhaseNotInState if it was not, or has no plan.
     """
     with database.transaction():
         require_added(database, feature)
-        database.execute("UPDATE features SET status = 'running' WHERE id = ?", [feature.id])
+        database.execute(
+            "UPDATE features SET status = 'running', tip = coalesce(?, tip) WHERE id = ?",
+            [tip, feature.id],
+        )
         database.execute(
             "UPDATE phases SET ready_at = ? WHERE feature_id = ? AND status = 'ready'",
             [database.now(), feature.id],
@@ -235,6 +240,7 @@ def _insert_feature(
         "repository": origin.repository,
         "place": origin.place,
         "added_on": origin.added_on,
+        "tip": origin.tip,
         "owner": origin.owner,
         "user_id": origin.user_id,
         "status": status,

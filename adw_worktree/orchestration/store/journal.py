@@ -29,9 +29,10 @@ _TOLD = {
 def note(database: Database, token: str, entries: list[dict[str, Any]]) -> None:
     """Take entries of an attempt's journal into the store; one that is there already is no news.
 
-    What is noted of an attempt that has ended is kept: it tells how it went.
+    What is noted of an attempt that has ended is kept: it tells how it went. After an outage of a
+    server the whole journal is taken in again.
     """
-    with database.transaction():
+    with database.transaction(lasting=False):
         take_entries(database, token, entries)
 
 

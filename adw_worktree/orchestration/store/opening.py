@@ -15,6 +15,10 @@ from adw_worktree.orchestration.store.schema import is_up_to_date, migrate
 from adw_worktree.orchestration.store.sqlite import SqliteDatabase, is_missing
 from adw_worktree.settings.load import load_settings
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.store.postgres import PostgresDatabase
+
 
 def store_file(state_dir: Path) -> Path:
     """Return the file of the store on this machine."""
@@ -63,7 +67,7 @@ def open_server_store(url: str, host: str | None = None) -> Database:
         raise
 
 
-def connect_to_server(url: str, host: str | None = None) -> Database:
+def connect_to_server(url: str, host: str | None = None) -> PostgresDatabase:
     """Return the database of a server, whatever is in it. Raises as `open_server_store` does."""
     from adw_worktree.orchestration.store.libraries import require_library
 

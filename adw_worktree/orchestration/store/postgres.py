@@ -11,8 +11,9 @@ Nothing here needs a session: it works behind a pool that hands each transaction
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 
 import psycopg
 from psycopg.adapt import Loader
@@ -27,6 +28,9 @@ from adw_worktree.system.faults import reached
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from psycopg.abc import Buffer
+
+# It warns of what could not be tidied up after an error that we raise anyhow.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 CHANNEL = "adw_worktree"
 OLDEST = 130000
@@ -45,7 +49,7 @@ _BEGIN = (
 _CLOCK = "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
 # The clock is read once the gate is had, or an event could be older than the one before it.
 _GATE = f"{_BEGIN}; SELECT {_CLOCK} FROM (SELECT id FROM gate WHERE id = 1 FOR UPDATE) AS gate"
-_COMMIT = f"SELECT pg_notify('{CHANNEL}', ''); COMMIT"
+_COMMIT = (f"SELECT pg_notify('{CHANNEL}', '')", "COMMIT")
 """Whoever follows the store hears of it with the commit, and not without it."""
 _WITHOUT_TABLES = (7302614, 1)
 """The lock of those who make the tables, while there is no gate."""
@@ -65,7 +69,7 @@ class PostgresDatabase:
         self._url, self._host = url, host
         self._time: str | None = None
         """The time of the transaction that is under way."""
-        self._has_gate = False
+        self._has_gate = self._is_pipelined = False
         self.place = place_of(url)
         self._connection = connect(url)
 
@@ -73,18 +77,27 @@ class PostgresDatabase:
         if self._time is None:
             self._reconnect()
         # No statement of ours has a `?` or a `%` in a text.
-        return self._run(statement.replace("?", "%s"), values)
+        query = statement.replace("?", "%s")
+        if self._is_pipelined and not (query.startswith("SELECT") or " RETURNING " in query):
+            self._send(query, values)
+            return []
+        return self._run(query, values)
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, lasting: bool = True, scripts: bool = False) -> Iterator[None]:
+        """See `Database`; with `scripts`, texts of several statements may be run in it."""
         self._reconnect()
         try:
             self._begin()
-            yield
-            if self._has_gate:
-                send_tokens(self, hosts_to_wake(self, self._host))
-            reached("store.commit")
-            self._run(_COMMIT)
+            with nullcontext() if scripts else self._pipelined():
+                if not lasting:
+                    self._send("SET LOCAL synchronous_commit = off")
+                yield
+                if self._has_gate:
+                    send_tokens(self, hosts_to_wake(self, self._host))
+                reached("store.commit")
+                for query in _COMMIT:
+                    self._send(query)
         except BaseException:
             with suppress(psycopg.Error):  # the server takes back what is not committed
                 self._connection.execute("ROLLBACK")
@@ -124,10 +137,31 @@ class PostgresDatabase:
         if self._connection.closed:
             self._connection = connect(self._url)
 
+    @contextmanager
+    def _pipelined(self) -> Iterator[None]:
+        """Wait for no statement of the block whose result nobody reads; at its end for all."""
+        try:
+            with self._connection.pipeline():
+                self._is_pipelined = True
+                yield
+        except psycopg.Error as exc:
+            raise self._error(exc) from exc
+        finally:
+            self._is_pipelined = False
+
+    def _send(self, query: str, values: Sequence[Value] = ()) -> None:
+        """Run a statement without waiting for it. Raises StoreError, also for one before it."""
+        try:
+            self._connection.execute(query.encode(), [*map(_storable, values)] or None)
+        except psycopg.Error as exc:
+            raise self._error(exc) from exc
+
     def _run(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
         """Run statements; return the rows of the last one that has any. Raises StoreError."""
         try:
             cursor = self._connection.execute(query.encode(), [*map(_storable, values)] or None)
+            if self._is_pipelined:
+                return cursor.fetchall()
             while cursor.nextset():
                 pass
             return cursor.fetchall() if cursor.description is not None else []

@@ -55,6 +55,8 @@ class Feature(NamedTuple):
     """The host that does what is to be done for it as a whole; None if none does yet."""
     added_on: str | None
     """The host on which `place` is; None in a store that has one host."""
+    tip: str | None
+    """The last commit that is known to have landed on its branch, where hosts share the store."""
     created_at: str
     ended_at: str | None
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.libraries import require_library
 from adw_worktree.orchestration.store.schema import MIGRATIONS, migrate, version_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from adw_worktree.orchestration.store.postgres import PostgresDatabase
 
 _NOTED = "CREATE TABLE IF NOT EXISTS procrastinate_migrations (name TEXT PRIMARY KEY)"
 
 
-def migrate_server(database: Database) -> list[str]:
+def migrate_server(database: PostgresDatabase) -> list[str]:
     """Bring the tables of a server to this version; return what was done, nothing if it was there.
 
     Raises StoreError, StoreTooNew, LibraryMissing.
@@ -27,7 +30,7 @@ def migrate_server(database: Database) -> list[str]:
     migrate(database)
     done = [f"tables of version {len(MIGRATIONS)}"] if before < len(MIGRATIONS) else []
     files = sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
-    with database.transaction():
+    with database.transaction(scripts=True):
         database.execute(_NOTED)
         known = {str(name) for [name] in database.execute("SELECT * FROM procrastinate_migrations")}
         [[has_tables]] = database.execute("SELECT to_regclass('procrastinate_jobs')")

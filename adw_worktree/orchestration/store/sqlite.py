@@ -82,7 +82,7 @@ class SqliteDatabase:
             raise self._error(exc) from exc
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self, *, lasting: bool = True) -> Iterator[None]:
         with locked(self._file):
             self.execute("BEGIN IMMEDIATE")
             try:

@@ -1,0 +1,1 @@
+"""Many hosts on one store: handovers, transitions a second, and the load of the server."""

@@ -1,0 +1,73 @@
+"""`python -m benchmarks.hosts`: measure many hosts, and write the page about them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..machine import describe, say
+from . import page
+from .handover import handovers
+from .transitions import transitions
+from .wakeups import wakeups
+
+
+class Plan(NamedTuple):
+    """How much is measured."""
+
+    length: int = 120
+    wakeups: int = 200
+    workers: tuple[int, ...] = (1, 5, 20)
+    running: tuple[int, ...] = (10, 100, 1000)
+    seconds: float = 15.0
+
+
+QUICK = Plan(6, 10, (1, 2), (5,), 4.0)
+
+
+def main() -> None:
+    """Measure, and write figures and page."""
+    parser = ArgumentParser(prog="python -m benchmarks.hosts", allow_abbrev=False)
+    parser.add_argument("--quick", action="store_true", help="see that everything works")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: docs")
+    args = parser.parse_args()
+    out = args.out or (
+        Path(tempfile.mkdtemp(prefix="adw-bench-"))
+        if args.quick
+        else Path(__file__).resolve().parents[2] / "docs"
+    )
+    results = {"quick": args.quick, **measured(QUICK if args.quick else Plan())}
+    (out / "benchmarks-hosts.json").write_text(json.dumps(results, indent=1) + "\n")
+    written = out / "benchmarks-hosts.md"
+    written.write_text(page.document(results), encoding="utf-8")
+    say(f"wrote {written}")
+
+
+def measured(plan: Plan) -> dict[str, Any]:
+    """Return what was measured, as plain data."""
+    say("measuring handovers")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        chains = handovers(Path(scratch), plan.length)
+    say("measuring wake-ups")
+    alone = wakeups(plan.wakeups)
+    say("measuring transitions")
+    rows = transitions(plan.workers, plan.running, plan.seconds)
+    return {
+        "schema_version": 1,
+        "machine": describe(Path.cwd()),
+        "plan": plan._asdict(),
+        "handovers": {name: _rounded(found) for name, found in chains.items()},
+        "wakeups": {name: _rounded(found) for name, found in alone.items()},
+        "transitions": [{**row._asdict(), "seconds": _rounded(row.seconds)} for row in rows],
+    }
+
+
+def _rounded(seconds: list[float]) -> list[float]:
+    return [round(one, 5) for one in seconds]
+
+
+if __name__ == "__main__":
+    main()
