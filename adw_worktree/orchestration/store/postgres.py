@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg.adapt import Loader
@@ -49,8 +49,6 @@ _BEGIN = (
 _CLOCK = "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"+00:00\"')"
 # The clock is read once the gate is had, or an event could be older than the one before it.
 _GATE = f"{_BEGIN}; SELECT {_CLOCK} FROM (SELECT id FROM gate WHERE id = 1 FOR UPDATE) AS gate"
-_COMMIT = (f"SELECT pg_notify('{CHANNEL}', '')", "COMMIT")
-"""Whoever follows the store hears of it with the commit, and not without it."""
 _WITHOUT_TABLES = (7302614, 1)
 """The lock of those who make the tables, while there is no gate."""
 
@@ -69,41 +67,44 @@ class PostgresDatabase:
         self._url, self._host = url, host
         self._time: str | None = None
         """The time of the transaction that is under way."""
-        self._has_gate = self._is_pipelined = False
+        self._has_gate = self._waits_for_each = False
+        self._unsent: list[tuple[str, Sequence[Value]]] = []
+        """Statements of the transaction that nobody waits for: they go with the next one."""
         self.place = place_of(url)
         self._connection = connect(url)
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
-        if self._time is None:
-            self._reconnect()
         # No statement of ours has a `?` or a `%` in a text.
         query = statement.replace("?", "%s")
-        if self._is_pipelined and not (query.startswith("SELECT") or " RETURNING " in query):
-            self._send(query, values)
-            return []
-        return self._run(query, values)
+        if self._time is None:
+            self._reconnect()
+            return self._run(query, values)
+        if self._waits_for_each or query.startswith("SELECT") or " RETURNING " in query:
+            return self._run(query, values)
+        self._unsent.append((query, values))
+        return []
 
     @contextmanager
     def transaction(self, *, lasting: bool = True, scripts: bool = False) -> Iterator[None]:
         """See `Database`; with `scripts`, texts of several statements may be run in it."""
         self._reconnect()
+        self._waits_for_each = scripts
         try:
             self._begin()
-            with nullcontext() if scripts else self._pipelined():
-                if not lasting:
-                    self._send("SET LOCAL synchronous_commit = off")
-                yield
-                if self._has_gate:
-                    send_tokens(self, hosts_to_wake(self, self._host))
-                reached("store.commit")
-                for query in _COMMIT:
-                    self._send(query)
+            if not lasting:
+                self.execute("SET LOCAL synchronous_commit = off")
+            yield
+            if self._has_gate:
+                send_tokens(self, hosts_to_wake(self, self._host))
+            reached("store.commit")
+            self._unsent.append((f"SELECT pg_notify('{CHANNEL}', '')", ()))
+            self._run("COMMIT")
         except BaseException:
             with suppress(psycopg.Error):  # the server takes back what is not committed
                 self._connection.execute("ROLLBACK")
             raise
         finally:
-            self._time = None
+            self._time, self._unsent = None, []
         reached("store.committed")
 
     def now(self) -> str:
@@ -137,34 +138,22 @@ class PostgresDatabase:
         if self._connection.closed:
             self._connection = connect(self._url)
 
-    @contextmanager
-    def _pipelined(self) -> Iterator[None]:
-        """Wait for no statement of the block whose result nobody reads; at its end for all."""
-        try:
-            with self._connection.pipeline():
-                self._is_pipelined = True
-                yield
-        except psycopg.Error as exc:
-            raise self._error(exc) from exc
-        finally:
-            self._is_pipelined = False
-
-    def _send(self, query: str, values: Sequence[Value] = ()) -> None:
-        """Run a statement without waiting for it. Raises StoreError, also for one before it."""
-        try:
-            self._connection.execute(query.encode(), [*map(_storable, values)] or None)
-        except psycopg.Error as exc:
-            raise self._error(exc) from exc
-
     def _run(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
-        """Run statements; return the rows of the last one that has any. Raises StoreError."""
+        """Run what was not sent yet, then a statement, in one go; return the rows of that.
+
+        Raises StoreError.
+        """
         try:
-            cursor = self._connection.execute(query.encode(), [*map(_storable, values)] or None)
-            if self._is_pipelined:
-                return cursor.fetchall()
-            while cursor.nextset():
-                pass
-            return cursor.fetchall() if cursor.description is not None else []
+            if not self._unsent:
+                return _rows(self._sent(query, values))
+            # Its end is a word to the server that it may do it: else one that sleeps here with the
+            # gate would not be seen to be idle.
+            with self._connection.pipeline():
+                for earlier in self._unsent:
+                    self._sent(*earlier)
+                cursor = self._sent(query, values)
+            self._unsent = []
+            return _rows(cursor)
         except psycopg.errors.LockNotAvailable as exc:
             raise LockTimeout(
                 f"somebody writes to the store {self.place} for longer than 30 seconds",
@@ -172,6 +161,9 @@ class PostgresDatabase:
             ) from exc
         except psycopg.Error as exc:
             raise self._error(exc) from exc
+
+    def _sent(self, query: str, values: Sequence[Value]) -> psycopg.Cursor[Row]:
+        return self._connection.execute(query.encode(), [*map(_storable, values)] or None)
 
     def _error(self, exc: psycopg.Error) -> StoreError:
         """Return the error for what the server says. Raises mistakes of ours as they are."""
@@ -187,6 +179,13 @@ class PostgresDatabase:
         if isinstance(exc, psycopg.InternalError):
             return StoreError(text, hint="see to the server, then repeat")
         raise exc
+
+
+def _rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    """Return the rows of the last statement, none if it has no result."""
+    while cursor.nextset():
+        pass
+    return cursor.fetchall() if cursor.description is not None else []
 
 
 def connect(url: str) -> psycopg.Connection[Row]:
