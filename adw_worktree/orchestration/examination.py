@@ -7,12 +7,12 @@ from pathlib import Path
 
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.run_directory import run_directory
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.hosts import running_on
 from adw_worktree.orchestration.store.opening import has_store, open_store
 from adw_worktree.orchestration.store.records import name_of, phase_of
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import ring
 from adw_worktree.worktrees.doctor import Problem

@@ -21,12 +21,12 @@ from adw_worktree.orchestration.plan.load import Loaded, parse_document
 from adw_worktree.orchestration.plan.phases import PlannedFeature
 from adw_worktree.orchestration.plan.plan import Finding
 from adw_worktree.orchestration.running.forge import require_forge
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.checklists import Check
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import Origin, plan_text, workflow_documents
 from adw_worktree.orchestration.store.opening import store_url
 from adw_worktree.orchestration.store.records import Feature
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.orchestration.workflows import verification as verification_json
 from adw_worktree.orchestration.workflows import workflow as workflow_json
 from adw_worktree.orchestration.workflows.definitions import Defined, Wishes, define

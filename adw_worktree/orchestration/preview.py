@@ -8,12 +8,13 @@ from typing import NamedTuple
 from adw_worktree.errors import PhaseNotInState
 from adw_worktree.orchestration.issues.document import Place, Subject, how_to_work, issue_text
 from adw_worktree.orchestration.issues.size import Sizes, sizes
+from adw_worktree.orchestration.running.landing import project_of_feature
 from adw_worktree.orchestration.runs.issue_file import issue_file
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import plan_text
 from adw_worktree.orchestration.store.handovers import handovers
 from adw_worktree.orchestration.store.records import Feature, Phase, name_of
-from adw_worktree.project import Project, open_project
+from adw_worktree.project import Project
 
 
 class Preview(NamedTuple):
@@ -48,7 +49,7 @@ def preview(database: Database, feature: Feature, phase: Phase) -> Preview:
         str(part),
         handovers(database, phase),
     )
-    project = open_project(Path(feature.place))
+    project = project_of_feature(feature)
     place = _place(project, phase)
     text = _given(project.state_dir, feature, phase) or issue_text(subject, place)
     others = [str(one) for one in parts.values() if one is not None]

@@ -10,7 +10,6 @@ from adw_worktree.errors import HookUntrusted
 from adw_worktree.orchestration.prepare import Prepared
 from adw_worktree.orchestration.running.delivering import ON_EVENT
 from adw_worktree.orchestration.runs.summon import summon
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.stages.sharing import publish_start
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.features import (
@@ -23,6 +22,7 @@ from adw_worktree.orchestration.store.features import (
 )
 from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.orchestration.store.steering import set_limit
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.orchestration.workflows.verification import Kept, keep
 from adw_worktree.orchestration.workflows.verification_table import verification_key
 from adw_worktree.orchestration.workflows.workflow import to_json

@@ -24,7 +24,7 @@ class _Timed:
     def __init__(self, database: Database, seconds: list[float]) -> None:
         self._database, self._seconds = database, seconds
         self.place, self.serial_key = database.place, database.serial_key
-        self.is_shared = database.is_shared
+        self.is_shared, self.here = database.is_shared, database.here
 
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         began = time.perf_counter()

@@ -53,6 +53,9 @@ class Host(Adw):
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 
+    def start(self, *args: str, quiet: bool = False, **env: str) -> subprocess.Popen[str]:
+        return super().start(*args, quiet=quiet, **{**self.environ, **env})
+
     def work(self, *options: str) -> None:
         """Start its worker, and wait until it serves."""
         self.start_worker(*options)

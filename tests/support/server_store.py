@@ -7,10 +7,10 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
-from adw_worktree.orchestration.runs.this_host import keep_this_host, this_host
 from adw_worktree.orchestration.store.hosts import Offer, register
 from adw_worktree.orchestration.store.opening import connect_to_server, open_store
 from adw_worktree.orchestration.store.server_tables import migrate_server
+from adw_worktree.orchestration.store.this_host import keep_this_host, this_host
 from tests.support.postgres_server import KEPT, Server
 
 _TEMPLATE = f"{KEPT}phases"

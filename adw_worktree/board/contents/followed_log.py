@@ -10,7 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from adw_worktree.board.contents.logs import MOST_BYTES, log_names, log_tail, read_part
+from adw_worktree.errors import AdwError
+from adw_worktree.orchestration.runs.far_logs import AGAIN_SECONDS, fetch_logs, is_far
 from adw_worktree.orchestration.runs.run_directory import run_directory
+from adw_worktree.orchestration.store.opening import kept_store
+from adw_worktree.orchestration.store.records import attempts
 from adw_worktree.system.file_watch import woken_by_writes
 
 _READ_BYTES = 65536
@@ -48,6 +52,7 @@ class FollowedLog:
                 written.set()
 
             loop.add_reader(woken, hear)
+            fetching = asyncio.create_task(self._keep_fetching())
             try:
                 for message in await asyncio.to_thread(self._begin):
                     await send(message)
@@ -57,7 +62,25 @@ class FollowedLog:
                     await written.wait()
                     written.clear()
             finally:
+                fetching.cancel()
                 loop.remove_reader(woken)
+
+    async def _keep_fetching(self) -> None:
+        """Have what is printed on another host come here, as long as somebody follows."""
+        while not await asyncio.to_thread(self._fetch):
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    def _fetch(self) -> bool:
+        """Fetch what another host has; return whether nothing comes any more."""
+        try:
+            database = kept_store(self._state_dir)
+            found = attempts(database, "token = ?", [self._token])
+            if not found or not is_far(database, self._state_dir, found[0]):
+                return True
+            fetch_logs(database, self._state_dir, found[0])
+        except AdwError:
+            return False  # the store is away
+        return found[0].ended_at is not None
 
     def _begin(self) -> list[str]:
         """Return the end of what was printed; what came before it is for who asks for it."""

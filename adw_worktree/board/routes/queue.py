@@ -38,6 +38,7 @@ from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.difference import difference
 from adw_worktree.orchestration.preview import preview
 from adw_worktree.orchestration.running.landing import project_of_feature
+from adw_worktree.orchestration.runs.far_logs import fetch_logs
 from adw_worktree.orchestration.runs.summon import summon
 from adw_worktree.orchestration.store import steering
 from adw_worktree.orchestration.store.calls import calls
@@ -142,6 +143,8 @@ def show_log(
     """Return a part of what a phase has printed: by default the end of its last stage's log."""
     with board.reading() as database:
         _, _, tried = board.tried(database, queue_id)
+        for one in [one for one in tried if one.token == attempt] or tried[-1:]:
+            fetch_logs(database, board.state_dir, one)
     part = log_part(board.state_dir, [one.token for one in tried], attempt, log, start, end)
     return JSONResponse(part.model_dump())
 

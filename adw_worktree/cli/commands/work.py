@@ -61,13 +61,13 @@ def _join(state_dir: Path, args: Namespace) -> None:
     from contextlib import closing
 
     from adw_worktree.errors import Refused, UsageError
-    from adw_worktree.orchestration.runs.this_host import (
+    from adw_worktree.orchestration.store.hosts import running_on
+    from adw_worktree.orchestration.store.opening import open_store
+    from adw_worktree.orchestration.store.this_host import (
         keep_this_host,
         require_host_name,
         this_host,
     )
-    from adw_worktree.orchestration.store.hosts import running_on
-    from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.project import open_project
     from adw_worktree.settings.rules import check_label
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from adw_worktree.cli.output import Outcome, can_draw, draw, print_event, table, terminal
 from adw_worktree.errors import UnknownPhase
 from adw_worktree.orchestration.phases.states import WAITING_FOR_PERSON
+from adw_worktree.orchestration.runs.far_logs import AGAIN_SECONDS, fetch_logs, is_far
 from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.runs.summon import onlooking
 from adw_worktree.orchestration.store.checklists import CONCERNS
@@ -205,11 +206,12 @@ def _verdict(feature: Feature, rows: Sequence[Mapping[str, Any]]) -> int | None:
 def log_outcome(database: Database, state_dir: Path, name: str) -> Outcome:
     """Return what the last attempt of a phase printed. Raises UnknownPhase if it has none yet."""
     attempt = _last_attempt(database, name)
+    why = fetch_logs(database, state_dir, attempt)
     text = b"".join(_Log(path).more() for path in _logs(state_dir, attempt)).decode(
         errors="backslashreplace"
     )
     data = {"name": name, "attempt": attempt.token, "log": text}
-    return Outcome(data, text.rstrip("\n"), exact=True)
+    return Outcome(data, text.rstrip("\n"), [why] if why else [], exact=True)
 
 
 def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
@@ -218,6 +220,8 @@ def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
     Raises UnknownPhase if it has none yet.
     """
     attempt = _last_attempt(database, name)
+    far = is_far(database, state_dir, attempt)
+    fetch_logs(database, state_dir, attempt)
     known: dict[Path, _Log] = {}
     directory = run_directory(state_dir, attempt.token).path
     with onlooking(state_dir) as onlooker, woken_by_writes(directory) as woken:
@@ -225,11 +229,13 @@ def follow_log(database: Database, state_dir: Path, name: str) -> Outcome:
             with suppress(BlockingIOError):
                 os.read(woken, _CHUNK_BYTES)
             present = attempts(database, "token = ?", [attempt.token])[0]
+            why = fetch_logs(database, state_dir, present)
             for path in _logs(state_dir, attempt):
                 _show(known.setdefault(path, _Log(path)).more())
             if present.ended_at is not None:
-                return Outcome({}, f"attempt {present.number} ended: {present.end_reason}")
-            onlooker.sleep(database, [woken])
+                text = f"attempt {present.number} ended: {present.end_reason}"
+                return Outcome({}, text, [why] if why else [])
+            onlooker.sleep(database, [woken], AGAIN_SECONDS if far else None)
 
 
 class _Log:

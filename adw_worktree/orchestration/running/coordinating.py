@@ -19,8 +19,8 @@ from adw_worktree.errors import StoreUnavailable
 from adw_worktree.orchestration.running.coordinator import Coordinator
 from adw_worktree.orchestration.running.nursery import Nursery
 from adw_worktree.orchestration.runs.summon import coordinator_lock, is_idle, onlooking
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.opening import open_store
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.system.bells import hang, ring
 from adw_worktree.system.faults import reached

@@ -39,7 +39,6 @@ from adw_worktree.orchestration.runs.run_directory import (
     run_directory,
 )
 from adw_worktree.orchestration.runs.summon import is_idle
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store import attempts as store_attempts
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.attempts import Claimed, End
@@ -48,6 +47,7 @@ from adw_worktree.orchestration.store.journal import note
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import attempts, phase_of
 from adw_worktree.orchestration.store.steering import asked_to_stop
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.orchestration.store.times import seconds_until
 from adw_worktree.pool.wakeups import WORKTREES, slots_bell
 from adw_worktree.settings.load import load_settings
@@ -189,6 +189,7 @@ class Coordinator:
             if run.asked("stop") is None and is_dir(run.path):
                 run.ask("stop", str(attempt.stop))
         self._membership.pass_on_reports()
+        self._membership.bring_wanted_logs()
         for token in self._membership.fenced(self._runners):
             self._ask_to_stop(self._runners[token], FENCED)
         for runner in list(self._runners.values()):
@@ -281,6 +282,7 @@ class Coordinator:
             self._end(runner, ended, entries)
         elif entries:
             note(self._store, runner.token, entries)
+            self._membership.keep_logs(runner.token, entries)
         if not dead:
             return
         if not runner.taken_in:
@@ -304,6 +306,7 @@ class Coordinator:
         reached("end.committed")
         self._start(claimed)
         self._errands.send(self._store)
+        self._membership.keep_logs(runner.token)
 
     def _runner(self, token: str) -> WatchedRunner:
         return WatchedRunner(self._run(token), token, self._selector)

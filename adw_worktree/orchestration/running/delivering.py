@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adw_worktree.errors import AdwError
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store import deliveries
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import Delivery, NotDelivered
@@ -30,6 +29,7 @@ from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Event, features
 from adw_worktree.orchestration.store.results import event_document
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.pool.wakeups import ATTEMPT_VARIABLES, coordinator_bell
 from adw_worktree.project import Project, open_project
 from adw_worktree.settings.approvals import require_trusted

@@ -13,12 +13,12 @@ from adw_worktree.orchestration.running.forge import open_pull_request
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.landing import base_branch, land, project_of_feature
 from adw_worktree.orchestration.runs.summon import summon
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.database import Database, Value
 from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.landings import note_landing, to_land
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Feature, features, phases
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.worktrees.finish.finish import Terms
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adw_worktree.errors import AdwIdTaken, BranchUnusable, PhaseNotInState
+from adw_worktree.errors import AdwIdTaken, BranchUnusable, NotARepository, PhaseNotInState
 from adw_worktree.orchestration.gates.logs import mark_logs
 from adw_worktree.orchestration.running.shared_landing import shared_landing
 from adw_worktree.orchestration.store.database import Database, Value
@@ -18,6 +18,7 @@ from adw_worktree.orchestration.store.times import later
 from adw_worktree.orchestration.workflows.verification import Kept, keep, kept
 from adw_worktree.project import Project, open_project
 from adw_worktree.repo.refs import branch_commit
+from adw_worktree.system.paths import is_dir
 from adw_worktree.worktrees.create import create
 from adw_worktree.worktrees.create_plan import Wish
 from adw_worktree.worktrees.finish.finish import Finished, Terms, finish
@@ -25,8 +26,17 @@ from adw_worktree.worktrees.finish.target import require_target
 
 
 def project_of_feature(feature: Feature) -> Project:
-    """Return the project that a feature is built in. Raises NotARepository, SettingsError."""
-    return open_project(Path(feature.place))
+    """Return the project that a feature is built in.
+
+    Raises NotARepository, also if it is on other hosts alone, SettingsError.
+    """
+    place = Path(feature.place)
+    if feature.added_on is not None and not is_dir(place):
+        raise NotARepository(
+            f"this host does not have the repository of feature {feature.slug}",
+            hint=f"repeat on {feature.added_on}, or clone it and run adw-worktree work --repo DIR",
+        )
+    return open_project(place)
 
 
 def base_branch(project: Project, feature: Feature) -> str | None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from adw_worktree._version import __version__
 from adw_worktree.errors import AdwError, Refused
 from adw_worktree.orchestration.running.reporting import pass_on
+from adw_worktree.orchestration.runs.far_logs import bring_logs
 from adw_worktree.orchestration.runs.host_lease import forget_lease, note_lease, uptime
 from adw_worktree.orchestration.runs.run_directory import run_directory
-from adw_worktree.orchestration.runs.this_host import ThisHost, keep_this_host, this_host
-from adw_worktree.orchestration.store import hosts
+from adw_worktree.orchestration.store import hosts, logs
 from adw_worktree.orchestration.store.attempts import expire
 from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.records import attempts
+from adw_worktree.orchestration.store.this_host import ThisHost, keep_this_host, this_host
 from adw_worktree.orchestration.store.times import seconds_until
 from adw_worktree.pool.registry import readable_entries
 from adw_worktree.pool.wakeups import coordinator_bell
@@ -32,6 +34,8 @@ from adw_worktree.system.paths import is_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from adw_worktree.orchestration.running.tokens import Tokens
 
 _RENEWALS = 3
@@ -96,6 +100,28 @@ class Membership:
             run = run_directory(self._state_dir, one.token)
             if one.report is not None and is_dir(run.path):
                 pass_on(self._database, run, one)
+
+    def bring_wanted_logs(self) -> None:
+        """Put those logs of attempts here into the store that somebody elsewhere wants."""
+        if self._database.is_shared:
+            for token in logs.wanted_of(self._database, self.name):
+                self._bring_logs(token)
+
+    def keep_logs(self, token: str, entries: Sequence[dict[str, Any]] = ()) -> None:
+        """Put the logs of an attempt into the store if they are to be kept there.
+
+        They are with the end of each stage, of which `entries` of the journal tell, and with the
+        attempt's.
+        """
+        ended = not entries or any(one["kind"] == "stage.ended" for one in entries)
+        if self._database.is_shared and self._settings.logs == "store" and ended:
+            self._bring_logs(token)
+
+    def _bring_logs(self, token: str) -> None:
+        [attempt] = attempts(self._database, "token = ?", [token])
+        with suppress(OSError):  # they are not in the way of the phase
+            is_over = attempt.ended_at is not None
+            bring_logs(self._database, self._state_dir, token, is_over=is_over)
 
     def fenced(self, tokens: Iterable[str]) -> set[str]:
         """Return those of the attempts that are over by the store, though they ran here."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.running.membership import places_here
 from adw_worktree.orchestration.runs.restoring import nobody_works
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.copying import adapt_to_file, adapt_to_server, copy_store
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import places
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.project import open_project
 from adw_worktree.repo.known_by import known_by
 

@@ -23,11 +23,11 @@ from adw_worktree.orchestration.running.errands import Errand
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.landing import base_branch, project_of_feature
 from adw_worktree.orchestration.runs.summon import summon
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.records import Feature, features
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.orchestration.store.verifications import (
     follow_up,
     note_verification,

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.runs.drafts import note_interrupted
-from adw_worktree.orchestration.runs.this_host import this_host
 from adw_worktree.orchestration.store.attempts import has_news
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.deliveries import due, has_undelivered
 from adw_worktree.orchestration.store.opening import store_file
 from adw_worktree.orchestration.store.sqlite import onlookers
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.pool.wakeups import coordinator_bell, start_coordinator
 from adw_worktree.settings.load import load_settings
 from adw_worktree.system.bells import ALL, Bell, hang, ring

@@ -45,6 +45,9 @@ class Database(Protocol):
     is_shared: bool
     """Whether programs on other hosts may be connected to it, too."""
 
+    here: str | None
+    """What this host is called, where hosts share the store."""
+
     def execute(self, statement: str, values: Sequence[Value] = ()) -> list[Row]:
         """Run one statement; return its rows, none for one that has no result.
 

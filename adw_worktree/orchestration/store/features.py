@@ -13,6 +13,7 @@ from adw_worktree.orchestration.store.checklists import Check, insert_checklist
 from adw_worktree.orchestration.store.database import Database, Value, placeholders
 from adw_worktree.orchestration.store.deliveries import subscribe
 from adw_worktree.orchestration.store.events import append
+from adw_worktree.orchestration.store.hosts import place_on
 from adw_worktree.orchestration.store.records import OPEN, Feature, Phase, features, phases
 from adw_worktree.orchestration.store.sharing import OWNER, Viewer
 from adw_worktree.system.named_tuple import NamedTuple
@@ -328,6 +329,8 @@ def description_of(database: Database, feature: Feature) -> str:
 def find_feature(database: Database, name: str, viewer: Viewer = OWNER) -> Feature:
     """Return the feature called `name`, its id or its slug; of several, the newest.
 
+    Its place is that of this host, if this has its repository.
+
     Raises UnknownPhase, also if `viewer` may not see it.
     """
     # An id of a later store may have more digits than the database can count.
@@ -337,7 +340,8 @@ def find_feature(database: Database, name: str, viewer: Viewer = OWNER) -> Featu
     exact = [one for one in found if one.id == number]
     if not found:
         raise UnknownPhase(f"there is no feature {name!r}", hint="adw-worktree feature list")
-    return (exact or found)[-1]
+    feature = (exact or found)[-1]
+    return feature if database.here is None else place_on(database, feature, database.here)
 
 
 def find_phase(database: Database, name: str, viewer: Viewer = OWNER) -> tuple[Feature, Phase]:

@@ -13,6 +13,7 @@ from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.schema import is_up_to_date, migrate
 from adw_worktree.orchestration.store.sqlite import SqliteDatabase, is_missing
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.settings.load import load_settings
 
 TYPE_CHECKING = False
@@ -38,7 +39,11 @@ def open_store(state_dir: Path, host: str | None = None) -> Database:
     Raises StoreError, StoreUnavailable, FileUnusable, LibraryMissing, SettingsError.
     """
     url = store_url()
-    return open_file_store(state_dir) if url is None else open_server_store(url, host)
+    if url is None:
+        return open_file_store(state_dir)
+    database = open_server_store(url, host)
+    database.here = this_host(state_dir).name
+    return database
 
 
 def open_file_store(state_dir: Path) -> SqliteDatabase:

@@ -65,6 +65,7 @@ class PostgresDatabase:
         Raises StoreError, StoreUnavailable.
         """
         self._url, self._host = url, host
+        self.here: str | None = None
         self._time: str | None = None
         """The time of the transaction that is under way."""
         self._has_gate = self._waits_for_each = False

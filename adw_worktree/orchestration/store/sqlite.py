@@ -40,6 +40,7 @@ class SqliteDatabase:
 
     serial_key = "INTEGER PRIMARY KEY AUTOINCREMENT"
     is_shared = False
+    here: str | None = None
 
     def __init__(self, file: Path) -> None:
         """Open the file; it is made if it is missing. Raises StoreError."""

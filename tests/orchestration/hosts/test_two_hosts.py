@@ -201,3 +201,69 @@ def test_a_stop_and_a_report_find_the_host(hosts: list[Host], tmp_path: Path) ->
     wait_for(lambda: reasons(ben, "x.1") == ["cancelled"], anna)
     ben("phase", "done", "--attempt", (tmp_path / "other").read_text().strip())
     wait_for(lambda: statuses(ben, "y") == {1: "completed"}, anna)
+
+
+def test_logs_are_read_on_every_host(hosts: list[Host], tmp_path: Path) -> None:
+    anna, ben = hosts
+    anna.work()
+    go, ran = tmp_path / "go", tmp_path / "ran"
+    start(
+        anna, "x", phase(1, "echo first", waits(go, ran), "printf 'last \\377\\n'", changes="none")
+    )
+    wait_for(ran.exists, anna)
+    assert ben("phase", "log", "x.1").stdout == "first\n"
+    following = ben.start("phase", "log", "x.1", "-f")
+    go.touch()
+    printed, _ = following.communicate(timeout=60)
+    assert printed.startswith("first\nlast ")
+    assert "attempt 1 ended: completed" in printed
+    wait_for(lambda: completed(ben, "x"), anna)
+    assert ben("phase", "log", "x.1").stdout == anna("phase", "log", "x.1").stdout
+    [token] = ran.read_text().split()
+    logs = [host.state / "runs" / token / "01-run.log" for host in hosts]
+    assert logs[0].read_bytes() == logs[1].read_bytes() == b"first\nlast \xff\n"
+
+
+def test_the_log_of_a_host_that_is_gone_says_so(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.work()
+    start(anna, "x", phase(1, "echo first", changes="none"))
+    wait_for(lambda: completed(ben, "x"), anna)
+    anna.end()
+    wait_for(lambda: ben.json("worker")["hosts"][0]["status"] == "gone", "it is not gone")
+    told = ben("phase", "log", "x.1")
+    assert "the log is on anna, which was last heard of at" in told.stderr
+
+
+def test_logs_that_are_kept_in_the_store_outlive_their_host(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.environ["ADW_LOGS"] = "store"
+    anna.work()
+    start(anna, "x", phase(1, "echo first", changes="none"))
+    wait_for(lambda: completed(ben, "x"), anna)
+    anna.end()
+    wait_for(lambda: ben.json("worker")["hosts"][0]["status"] == "gone", "it is not gone")
+    assert ben("phase", "log", "x.1").stdout == "first\n"
+
+
+def test_what_a_phase_changed_is_seen_on_every_host(hosts: list[Host]) -> None:
+    anna, ben = hosts
+    anna.work()
+    start(anna, "x", phase(1), phase(2))
+    wait_for(lambda: completed(ben, "x"), anna)
+    ben.work()  # it has the repository, too
+    for number in (1, 2):
+        shown = ben("phase", "diff", f"x.{number}").stdout
+        assert f"+++ b/x-p{number}" in shown
+        assert f"x-p{3 - number}" not in shown
+
+
+def test_a_feature_lands_where_hosts_share_code(hosts: list[Host], remote: Path) -> None:
+    anna, ben = hosts
+    ben.work()
+    start(anna, "x", phase(1), phase(2, needs=[1]), land="merge")
+    wait_for(lambda: anna.json("feature", "show", "x")["feature"]["landing"] is not None, ben)
+    assert anna.json("feature", "show", "x")["feature"]["landing"] == "landed", ben.said()
+    assert {"x-p1", "x-p2"} <= {*git("ls-tree", "--name-only", "main", cwd=remote).split()}
+    left = git("for-each-ref", "--format=%(refname)", cwd=remote).split()
+    assert left == ["refs/heads/main"], "branch and markers are gone"
