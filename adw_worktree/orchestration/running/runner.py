@@ -15,7 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from adw_worktree.errors import AdwError, BranchUnusable, PoolExhausted, SlotUnavailable
+from adw_worktree.errors import (
+    AdwError,
+    BranchUnusable,
+    PoolExhausted,
+    SlotUnavailable,
+    StaleAttempt,
+)
 from adw_worktree.orchestration.running.forked import live
 from adw_worktree.orchestration.running.tidying import clear_mark, in_turn, mark_untidy, tidy
 from adw_worktree.orchestration.runs.assignment import Assignment
@@ -132,6 +138,8 @@ def _carry(assignment: Assignment, lifeline: int) -> End:
         return execute(bench, landed)
     except (PoolExhausted, SlotUnavailable) as exc:
         return End("no-slot", exc.message)
+    except StaleAttempt as exc:
+        return End("lost", exc.message)
     except AdwError as exc:
         hint = f" ({exc.hint})" if exc.hint else ""
         return End("command-failed", f"{exc.message}{hint}")
