@@ -25,6 +25,7 @@ from adw_worktree.board.routes import (
     auth,
     features,
     hook,
+    hosts,
     machine,
     metrics,
     people,
@@ -86,7 +87,7 @@ def application(board: Board) -> FastAPI:
         responses={code: {"model": Refusal} for code in _REFUSALS},
     )
     app.state.board = board
-    for router in (features.router, queue.router, machine.router, *with_users):
+    for router in (features.router, queue.router, machine.router, hosts.router, *with_users):
         app.include_router(router, prefix="/api/v1")
     app.include_router(machine.health_router)
     app.include_router(hook.router)

@@ -19,6 +19,7 @@ from adw_worktree.documents.board import (
     StoreRestore,
 )
 from adw_worktree.documents.document import Document, Failed
+from adw_worktree.documents.hosts import StoreCopy, StoreMigrate, Worker
 from adw_worktree.documents.phases import (
     AgentCheck,
     AgentList,
@@ -87,7 +88,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     FeatureList, FeatureShow, FeatureChecklist, ImportQueue, PhaseList, PhaseShow, PhaseIssue,
     PhaseJudge, PhaseLog, PhaseDiff, PhaseReport, Work,
     AgentList, AgentCheck, BoardLink, BoardToken, BoardHookSecret, BoardInvitation,
-    StoreBackup, StoreRestore,
+    StoreBackup, StoreRestore, StoreMigrate, StoreCopy, Worker,
     Help, Watching, Freed, Trouble, Failed,
 )  # fmt: skip
 """All, in the order of the reference. `run` has its command's output."""

@@ -122,7 +122,8 @@ def install(unit: Unit) -> UnitState:
     content = unit.content
     try:
         unit.path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(unit.path, content)
+        # The address of a store may have a password in it.
+        write_atomically(unit.path, content, mode=0o600)
     except OSError as exc:
         raise FileUnusable.because(f"{unit.path} cannot be written", exc) from exc
     if found.state != "absent" and unit.manager == "launchd":

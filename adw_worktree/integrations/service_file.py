@@ -35,6 +35,7 @@ class Service(NamedTuple):
 
 WATCHER = Service("watch", "watcher")
 BOARD = Service("board", "board")
+WORKER = Service("work", "worker")
 
 STATE_HOME = "ADW_STATE_HOME"
 

@@ -24,6 +24,7 @@ from adw_worktree.board.access.accounts import SESSION_SECONDS, Accounts
 from adw_worktree.board.access.keys import load_keys
 from adw_worktree.orchestration.runs.drafts import is_drafting
 from adw_worktree.orchestration.store.features import find_feature
+from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.orchestration.store.users import User, find_users
 from tests.board.test_access import socket
 from tests.support.board import BoardProcess, serving
@@ -64,6 +65,9 @@ RULES = {
     "POST /api/v1/planned-features": ALL,
     "POST /api/v1/plans/check": ALL,
     "GET /metrics": ADMIN,
+    "GET /api/v1/hosts": ADMIN,
+    "POST /api/v1/hosts/{host}/drain": ADMIN,
+    "POST /api/v1/hosts/{host}/resume": ADMIN,
     "GET /api/v1/users": ADMIN,
     "PATCH /api/v1/users/{user_id}": ADMIN,
     "POST /api/v1/users/{user_id}/reset": ADMIN,
@@ -238,6 +242,7 @@ def test_the_matrix(users_board: BoardProcess, adw: Adw) -> None:
     cast = Cast(users_board, adw)
     [row] = users_board.get("/queue?feature=x")["items"]
     names = {"{feature_id}": "x", "{queue_id}": str(row["queue_id"]), "{name}": "x",
+             "{host}": this_host(state_dir()).name,
              "{user_id}": str(user("another@example.com").id)}  # fmt: skip
     counted = {"answered": 0, "refused": 0}
     # Those who may do the most come last: what they do ends the feature.

@@ -15,6 +15,7 @@ from adw_worktree.integrations.service import own_unit
 from adw_worktree.integrations.service_file import (
     BOARD,
     WATCHER,
+    WORKER,
     Service,
     is_untouched,
     launch_agent,
@@ -203,7 +204,21 @@ def test_the_board_has_a_service_of_its_own(adw: Adw, unit_path: Path, asked: Pa
     assert files_below(home) == before
 
 
-@pytest.mark.parametrize("service", [WATCHER, BOARD])
+@pytest.mark.parametrize("service", [WATCHER, BOARD, WORKER])
 def test_phases_that_it_has_started_outlive_it(service: Service) -> None:
     """systemd ends all processes of a service with it, unless it is told not to."""
     assert b"\nKillMode=process\n" in systemd_service(["true"], {}, service)
+
+
+def test_the_worker_has_a_service_of_its_own(adw: Adw, unit_path: Path, asked: Path) -> None:
+    error = adw.json("hooks", "install", "--worker", code=3)["error"]
+    assert error["message"] == "no server is named that has the store"
+    url = "postgresql://me:secret@db/adw"
+    adw("hooks", "install", "--worker", ADW_STORE=url)
+    assert "adw-worktree-work" in asked.read_text() or "adw-worktree.work" in asked.read_text()
+    [state] = [one for one in adw.json("hooks", "status")["hooks"] if one["event"] == "work"]
+    file = Path(str(state["path"]))
+    assert url in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0, "the address has a password in it"
+    adw("hooks", "uninstall", "--worker", ADW_STORE=url)
+    assert not file.exists()

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from adw_worktree.board.contents.people import Me
 from adw_worktree.documents.document import AdwId, Document, Error
+from adw_worktree.documents.hosts import Host
 from adw_worktree.documents.phases import AttemptRow, EventRow, FeatureRow, PhaseRow
 from adw_worktree.documents.plans import CheckRow, Finding, IssueTokens
 from adw_worktree.documents.pool import Blocked
@@ -153,6 +154,12 @@ class Slots(Document):
     others: list[int]
     """Slots that are held by what whoever asks may not see."""
     blocked: list[Blocked]
+
+
+class HostList(Document):
+    """The hosts that share the store."""
+
+    hosts: list[Host]
 
 
 class Home(Document):

@@ -38,6 +38,7 @@ _AT_ONCE = 500
 _MOST_OVER = 50
 """Features that are over, in a snapshot."""
 _TYPES = {"attempt.ended": "workflow_completed", "limit": "limit_changed"}
+_OF_HOST = "host."
 
 
 class Told(NamedTuple):
@@ -289,6 +290,8 @@ class _Reader:
         feature, phase = self._feature(event), self._phase(event)
         data = {"event": event_row(event), "feature": feature, "phase": phase}
         kind = "feature_changed" if phase is None else "phase_changed"
+        if event.kind.startswith(_OF_HOST):
+            kind = "host_changed"
         return {"type": _TYPES.get(event.kind, kind), "id": event.id, "data": data}
 
     def _feature(self, event: Event) -> dict[str, Any] | None:

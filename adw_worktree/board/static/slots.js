@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./vendor/preact.js";
 import { get } from "./api.js";
+import { Hosts } from "./hosts.js";
 import { Foreign, Heading, Problem, useLive, useTitle } from "./parts.js";
 import { baseName } from "./words.js";
 
@@ -24,7 +25,7 @@ export function SlotsView() {
   return html`<${Heading}>Slots<//><${Problem} failure=${failure} />
     ${pool && html`<p>${pool.allocated} of ${pool.total} slots leased, ${pool.available} free.
       ${" "}<button type="button" onClick=${look}>Look again</button></p>
-      <${Map} pool=${pool} /><${Held} pool=${pool} />`}`;
+      <${Map} pool=${pool} /><${Held} pool=${pool} />`}<${Hosts} />`;
 }
 
 function Map({ pool }) {

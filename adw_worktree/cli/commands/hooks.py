@@ -24,6 +24,7 @@ examples:
   adw-worktree hooks install --agents-md    # a section on worktrees in AGENTS.md
   adw-worktree hooks install --watch        # one watcher for all repositories, at each login
   adw-worktree hooks install --board        # the board, at each login
+  adw-worktree hooks install --worker       # phases of a store that hosts share, at each login
   adw-worktree hooks uninstall              # leaves every file as it was"""
 
 
@@ -43,6 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--board", action="store_true", help="the service that runs `adw-worktree board`"
     )
+    parser.add_argument(
+        "--worker", action="store_true", help="the service that runs `adw-worktree work`"
+    )
 
 
 Row = dict[str, str | None]
@@ -51,14 +55,18 @@ Row = dict[str, str | None]
 def run(args: Namespace) -> Outcome:
     rows: list[Row] = []
     notes: list[str] = []
-    has_service = args.watch or args.board
+    has_service = args.watch or args.board or args.worker
     of_repository = not has_service or args.claude or args.agents_md or args.action == "status"
     if of_repository:
         look = args.action == "status"
         project = project_around(args.directory) if look else open_project(args.directory)
         if project is not None:
             rows, notes = _of_repository(project, args), project.notices
-    for name, wanted in (("board", args.board), ("watch", args.watch)):
+    for name, wanted in (
+        ("board", args.board),
+        ("work", args.worker),
+        ("watch", args.watch),
+    ):
         if wanted or args.action == "status":
             rows += _service(name, args.action, notes)
     shown = [[str(one["event"]), str(one["state"]), one["how"] or "-",
@@ -92,10 +100,10 @@ def _of_repository(project: Project, args: Namespace) -> list[Row]:
 def _service(name: str, action: str, notes: list[str]) -> list[Row]:
     """Put in the user's service for a command, take it out, or tell whether it is in."""
     from adw_worktree.integrations import service as units
-    from adw_worktree.integrations.service_file import BOARD, WATCHER
+    from adw_worktree.integrations.service_file import BOARD, WATCHER, WORKER
 
     command = [sys.executable, "-m", __package__.partition(".")[0], name]
-    service = BOARD if name == "board" else WATCHER
+    service = {one.name: one for one in (BOARD, WATCHER, WORKER)}[name]
     try:
         unit = units.own_unit(command, state_directory(), os.environ, service=service)
     except SettingsError:
@@ -126,6 +134,12 @@ def _require_libraries(name: str) -> None:
         from adw_worktree.cli.commands.board import require_libraries
 
         require_libraries()
+    elif name == "work":
+        from adw_worktree.orchestration.store import libraries, opening
+
+        opening.require_store_url()
+        for library in ("psycopg", "procrastinate"):
+            libraries.require_library(library)
     else:
         from adw_worktree.system.directory_watch import require_library
 

@@ -90,26 +90,13 @@ def _require_file() -> None:
         )
 
 
-def _require_url() -> str:
-    from adw_worktree.errors import StoreError
-    from adw_worktree.orchestration.store.opening import store_url
-
-    url = store_url()
-    if url is None:
-        raise StoreError(
-            "no server is named that has the store",
-            hint='store = "postgresql://USER@HOST/NAME" in your settings, or ADW_STORE',
-        )
-    return url
-
-
 def _migrate() -> Outcome:
     from contextlib import closing
 
-    from adw_worktree.orchestration.store.opening import connect_to_server
+    from adw_worktree.orchestration.store.opening import connect_to_server, require_store_url
     from adw_worktree.orchestration.store.server_tables import migrate_server
 
-    with closing(connect_to_server(_require_url())) as database:
+    with closing(connect_to_server(require_store_url())) as database:
         done = migrate_server(database)
         text = f"made {', '.join(done)}" if done else "the tables are up to date"
         return Outcome({"made": done}, f"{text} in {database.place}")
@@ -121,7 +108,11 @@ def _copy(source: str, target: str) -> Outcome:
     from adw_worktree.board.access.places import board_lock
     from adw_worktree.errors import UsageError
     from adw_worktree.orchestration.running.moving import move_store
-    from adw_worktree.orchestration.store.opening import open_file_store, open_server_store
+    from adw_worktree.orchestration.store.opening import (
+        open_file_store,
+        open_server_store,
+        require_store_url,
+    )
     from adw_worktree.settings.places import state_directory
 
     if {source, target} != set(_ENDS):
@@ -133,7 +124,7 @@ def _copy(source: str, target: str) -> Outcome:
     with ExitStack() as opened:
         ends: dict[str, Database] = {
             "file": opened.enter_context(closing(open_file_store(state_dir))),
-            "server": opened.enter_context(closing(open_server_store(_require_url()))),
+            "server": opened.enter_context(closing(open_server_store(require_store_url()))),
         }
         others = {"the board": board_lock(state_dir)}
         copied = move_store(state_dir, ends[source], ends[target], others)

@@ -31,6 +31,17 @@ def store_url() -> str | None:
     return load_settings(None).store
 
 
+def require_store_url() -> str:
+    """Return the server that has the store. Raises StoreError if none is named."""
+    url = store_url()
+    if url is None:
+        raise StoreError(
+            "no server is named that has the store",
+            hint='store = "postgresql://USER@HOST/NAME" in your settings, or ADW_STORE',
+        )
+    return url
+
+
 def open_store(state_dir: Path, host: str | None = None) -> Database:
     """Return the store: that of the setting `store`, or this machine's, made if there is none.
 

@@ -17,6 +17,7 @@ def host_rows(database: Database) -> list[dict[str, Any]]:
         {
             "name": host.name,
             "status": _status(host, at),
+            "drained": bool(host.drained),
             "phases": running.get(host.name, []),
             "labels": labels.get(host.name, []),
             "slots": host.slots,
