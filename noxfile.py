@@ -146,6 +146,13 @@ def bench_board(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks.board", *session.posargs)
 
 
+@nox.session(name="bench-hosts")
+def bench_hosts(session: nox.Session) -> None:
+    """Measure many hosts on one PostgreSQL server, and write docs/benchmarks-hosts.md."""
+    session.install("-e", ".[bench,test]")
+    session.run("python", "-m", "benchmarks.hosts", *session.posargs)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
     """Write what the code knows of itself into docs, and build the site: `-- --serve` shows it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from adw_worktree.errors import AdwError
 from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.store.attempts import has_news
+from adw_worktree.orchestration.store.claimable import unserved
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.hosts import running_on
 from adw_worktree.orchestration.store.opening import has_store, open_store
@@ -29,7 +30,11 @@ def examine_phases(state_dir: Path) -> list[Problem]:
     except AdwError as exc:
         return [Problem("store-unusable", exc.message, exc.hint or "see the message")]
     try:
-        return [*_coordinator(database, state_dir), *_runners(database, state_dir)]
+        return [
+            *_coordinator(database, state_dir),
+            *_runners(database, state_dir),
+            *_unserved(database),
+        ]
     except AdwError as exc:
         return [Problem("store-unusable", exc.message, exc.hint or "see the message")]
     finally:
@@ -50,6 +55,12 @@ def _coordinator(database: Database, state_dir: Path) -> Iterator[Problem]:
     if has_news(database, this_host(state_dir).name) and not ring(coordinator_bell(state_dir)):
         message = "phases wait to be started, or run, and no coordinator lives that sees to them"
         yield Problem("coordinator-missing", message, _START)
+
+
+def _unserved(database: Database) -> Iterator[Problem]:
+    for name in unserved(database):
+        message = f"{name} is ready, and no host that works has its repository and what it needs"
+        yield Problem("phase-unserved", message, "adw-worktree worker list")
 
 
 def _runners(database: Database, state_dir: Path) -> Iterator[Problem]:

@@ -63,7 +63,7 @@ class Storm:
     """Hosts, their servers, and what happens to them."""
 
     def __init__(self, place: Path, network: Network, server: Server, hosts: list[Host]) -> None:
-        self._place, self._network, self._server = place, network, server
+        self._place, self.network, self._server = place, network, server
         self.hosts, self.counts = hosts, Counter[str]()
         self._noting = threading.Lock()
         self.faults: list[str] = []
@@ -146,7 +146,7 @@ class Storm:
         """Heal what is broken, and have every host work."""
         for number, host in enumerate(self.hosts):
             if number:
-                self._network.heal(number)
+                self.network.heal(number)
                 host.signal(signal.SIGCONT)
         self._down.clear()
         self._see_to_all()
@@ -159,23 +159,23 @@ class Storm:
         return int(self._server.run(f"SELECT count(*) FROM {what}", database=self.database)[0])
 
     def _cut(self, number: int, rng: random.Random) -> None:
-        self._network.cut(number)
+        self.network.cut(number)
         self._note("cuts")
         self._while_broken(number, rng)
 
     def _cut_one_way(self, number: int, rng: random.Random) -> None:
-        self._network.cut_one_way(number)
+        self.network.cut_one_way(number)
         self._note("cuts")
         self._while_broken(number, rng)
 
     def _slow(self, number: int, rng: random.Random) -> None:
-        self._network.slow_down(number, rng.uniform(0.05, 0.4))
+        self.network.slow_down(number, rng.uniform(0.05, 0.4))
         self._note("delays")
         self._while_broken(number, rng)
 
     def _while_broken(self, number: int, rng: random.Random) -> None:
         time.sleep(rng.uniform(0.5, 2.5 * LEASE))
-        self._network.heal(number)
+        self.network.heal(number)
 
     def _kill(self, number: int, rng: random.Random) -> None:
         host = self.hosts[number]
@@ -279,6 +279,7 @@ def storms(place: Path, count: int) -> Iterator[tuple[Storm, Path]]:
     """Have so many hosts at work, each in a network of its own, for the block; and their remote."""
     programs = postgres_server.programs()
     assert programs is not None
+    place.mkdir(exist_ok=True)
     with networks(place, count) as network:
         server = Server(programs, network.inside(0), listen_addresses=SERVERS)
         try:

@@ -43,6 +43,7 @@ FILES = (
     "worktrees/finish/test_finish.py",
     "worktrees/test_database.py",
     "orchestration/running/test_killed_phases.py",
+    "orchestration/hosts/test_storm.py",
     "orchestration/store/test_against_model.py",
     "orchestration/stages/test_real_agents.py",
     "orchestration/agents/test_real_programs.py",

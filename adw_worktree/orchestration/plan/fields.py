@@ -22,7 +22,8 @@ Prompt = Annotated[
 ]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,30}$")]
 """Of a workflow, stage or agent."""
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
+LABEL = r"^[a-z][a-z0-9-]{0,31}$"
+Label = Annotated[str, StringConstraints(pattern=LABEL)]
 """What a host has that phases may need, such as `gpu`."""
 Money = Annotated[float, Field(gt=0, le=1e6, strict=True)]
 """US dollars."""

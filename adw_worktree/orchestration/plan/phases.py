@@ -57,6 +57,7 @@ def planned_feature(plan: Plan) -> PlannedFeature:
                 prompt=_part(plan, tasks, wired),
                 depends_on=tuple(sorted(before)),
                 estimated_hours=sum(estimates) if estimates else None,
+                needs=tuple(sorted({label for task in tasks for label in task.labels})),
             )
         except ValidationError as exc:
             error = exc.errors(include_url=False)[0]

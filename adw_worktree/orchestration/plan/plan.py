@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from adw_worktree.orchestration.plan.fields import (
     SLUG,
     Issues,
+    Label,
     Landing,
     Line,
     Money,
@@ -103,6 +104,8 @@ class Task(_Frozen):
     changes: tuple[PlannedFile, ...] = ()
     tests: tuple[Point, ...] = ()
     hours: Annotated[float, Field(gt=0, le=1000)] | None = None
+    labels: tuple[Label, ...] = ()
+    """What the host has to have that runs it."""
     text: str
     """Its part of the document, as Markdown: what its agent gets."""
 

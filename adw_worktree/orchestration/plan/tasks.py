@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from adw_worktree.orchestration.plan.dependencies import Places, Unclear
+from adw_worktree.orchestration.plan.fields import LABEL
 from adw_worktree.orchestration.plan.fields_of_task import Fields
 from adw_worktree.orchestration.plan.files import is_path, planned_files
 from adw_worktree.orchestration.plan.markdown import Line
@@ -107,6 +108,7 @@ class TaskMaking:
                 changes=tuple(changes),
                 tests=tuple(tests),
                 hours=self._hours(raw),
+                labels=self._labels(raw),
                 text=part(raw.lines, criteria, self._code),
             )
         except ValidationError as exc:
@@ -178,6 +180,16 @@ class TaskMaking:
             self._warn(content.line, f"{content.text[:40]!r} is no number of hours: it is left out")
             return None
         return round(hours, 2)
+
+    def _labels(self, raw: RawTask) -> tuple[str, ...]:
+        """Return what the host of a task has to have, by its labels."""
+        content = raw.fields.get("labels")
+        words = re.findall(r"[^\s,;`]+", content.text) if content is not None else []
+        for word in words:
+            if content is not None and not re.fullmatch(LABEL, word):
+                self._error(content.line, f"{word[:40]!r} is no label of a host, such as gpu")
+                return ()
+        return tuple(dict.fromkeys(words))
 
     def _error(self, line: int, text: str) -> None:
         self._findings.append(Finding(line, "error", text))

@@ -21,7 +21,7 @@ Part = Literal[
 ]  # fmt: skip
 Field = Literal[
     "description", "module", "dependencies", "hours", "criteria", "creates", "files", "changes",
-    "configuration", "code", "tests", "lane", "name", "id", "none",
+    "configuration", "code", "tests", "lane", "name", "id", "none", "labels",
 ]  # fmt: skip
 
 _PARTS: Mapping[Part, str] = {
@@ -52,6 +52,7 @@ _FIELDS: Mapping[Field, str] = {
     "description": "description, what, summary, goal, objective, details, purpose, what to do,"
     " context, background, about, overview, scope",
     "module": "module, modules, package, component, area",
+    "labels": "runs on, host labels, labels of the host",
     "dependencies": "dependencies, depends on, predecessors, predecessor, follows, comes after,"
     " must come after, starts after, waits on, depends, blocked by, requires, prerequisites, after,"
     " dependency, needs, waits for, prerequisite",

@@ -74,6 +74,19 @@ _COULD_START = (
 """The hosts besides one that could start something. Takes that one, and the time three times."""
 
 
+def unserved(database: Database) -> list[str]:
+    """Return the phases that are ready and that no host at work may start, by their names."""
+    if not database.execute("SELECT 1 FROM hosts LIMIT 1"):
+        return []  # none has worked with this file since it may have several
+    rows = database.execute(
+        f"SELECT f.slug, p.phase_number FROM {PHASES} WHERE p.status = 'ready'"
+        " AND f.status = 'running' AND NOT EXISTS"
+        f" (SELECT 1 FROM hosts h WHERE {IS_AT_WORK} AND {SUITS}) ORDER BY p.id",
+        [database.now()],
+    )
+    return [f"{slug}.{number}" for slug, number in rows]
+
+
 def fair_share(database: Database, most: int) -> int:
     """Return how many of `most` phases each host at work has, if all have as many."""
     [[count]] = database.execute(

@@ -76,6 +76,7 @@ def test_labels_say_where_a_phase_runs(hosts: list[Host]) -> None:
     anna("feature", "start", str(file), "--yes")
     wait_for(lambda: statuses(anna, "x")[1] == "completed", anna)
     assert statuses(anna, "x")[2] == "ready"
+    assert "x.2 is ready, and no host" in anna("doctor", code=10).stdout
     ben.work("--label", "gpu")
     wait_for(lambda: completed(anna, "x"), ben)
     assert ran_on(anna, "x")[2] == ["ben"]

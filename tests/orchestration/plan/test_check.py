@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adw_worktree.orchestration.plan.check import Checked, check_plan, shown
+from adw_worktree.orchestration.plan.phases import planned_feature
 
 HEAD = """\
 # Login
@@ -422,3 +423,20 @@ def test_a_slug_is_made_of_the_name_or_asked_for() -> None:
     assert found.plan is not None
     assert found.plan.slug == "log-in-2"
     assert "makes no slug" in shown(check_plan((HEAD + task(1)).encode(), "日.md").findings, "x")[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"), [("gpu", ("gpu",)), ("`gpu`, big-disk", ("gpu", "big-disk"))]
+)
+def test_a_task_names_what_its_host_has_to_have(written: str, labels: tuple[str, ...]) -> None:
+    found = checked(HEAD + task(1, "", f"Runs on: {written}"))
+    assert found.errors == 0, found.findings
+    assert found.plan is not None
+    assert found.plan.tasks[0].labels == labels
+    [phase] = planned_feature(found.plan).feature.phases
+    assert phase.needs == tuple(sorted(labels))
+
+
+def test_a_word_that_is_no_label_of_a_host_is_refused() -> None:
+    ((_, text),) = errors(HEAD + task(1, "", "Runs on: GPU!"))
+    assert text == "'GPU!' is no label of a host, such as gpu"
