@@ -117,7 +117,7 @@ class _Outage:
         """Note that the server is there."""
         if self._began is not None:
             print("the coordinator: the store is back", file=sys.stderr, flush=True)
-        self.__init__()  # type: ignore[misc]
+        self._began, self._pause = None, _FIRST_PAUSE_SECONDS
 
     def wait(self, exc: StoreUnavailable, bell: int, manner: Manner) -> None:
         """Wait before the next try. Raises StoreUnavailable once it lasts too long."""

@@ -130,8 +130,12 @@ class Membership:
         return {*tokens} - {one.token for one in hosts.running_on(self._database, self.name)}
 
     def stop_serving(self) -> None:
-        """Start nothing here any more. Raises StoreError."""
-        hosts.stop_serving(self._database, self.name)
+        """Start nothing here any more, where others may; else the next one goes on.
+
+        Raises StoreError.
+        """
+        if self._database.is_shared:
+            hosts.stop_serving(self._database, self.name)
 
     def close(self) -> None:
         """Take no more tokens."""

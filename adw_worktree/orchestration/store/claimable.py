@@ -78,11 +78,13 @@ def unserved(database: Database) -> list[str]:
     """Return the phases that are ready and that no host at work may start, by their names."""
     if not database.execute("SELECT 1 FROM hosts LIMIT 1"):
         return []  # none has worked with this file since it may have several
+    at = database.now()
     rows = database.execute(
         f"SELECT f.slug, p.phase_number FROM {PHASES} WHERE p.status = 'ready'"
         " AND f.status = 'running' AND NOT EXISTS"
-        f" (SELECT 1 FROM hosts h WHERE {IS_AT_WORK} AND {SUITS}) ORDER BY p.id",
-        [database.now()],
+        f" (SELECT 1 FROM hosts h WHERE {IS_AT_WORK} AND {SUITS}"
+        " AND (h.lease_until IS NULL OR h.lease_until > ?)) ORDER BY p.id",
+        [at, at],
     )
     return [f"{slug}.{number}" for slug, number in rows]
 

@@ -12,7 +12,7 @@ Nothing here needs a session: it works behind a pool that hands each transaction
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -27,7 +27,11 @@ from adw_worktree.system.faults import reached
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from psycopg.abc import Buffer
+
+    T = TypeVar("T")
 
 # It warns of what could not be tidied up after an error that we raise anyhow.
 logging.getLogger("psycopg").setLevel(logging.ERROR)
@@ -78,8 +82,7 @@ class PostgresDatabase:
         # No statement of ours has a `?` or a `%` in a text.
         query = statement.replace("?", "%s")
         if self._time is None:
-            self._reconnect()
-            return self._run(query, values)
+            return self._first(lambda: self._run(query, values))
         if self._waits_for_each or query.startswith("SELECT") or " RETURNING " in query:
             return self._run(query, values)
         self._unsent.append((query, values))
@@ -88,10 +91,9 @@ class PostgresDatabase:
     @contextmanager
     def transaction(self, *, lasting: bool = True, scripts: bool = False) -> Iterator[None]:
         """See `Database`; with `scripts`, texts of several statements may be run in it."""
-        self._reconnect()
         self._waits_for_each = scripts
         try:
-            self._begin()
+            self._first(self._begin)
             if not lasting:
                 self.execute("SET LOCAL synchronous_commit = off")
             yield
@@ -134,10 +136,19 @@ class PostgresDatabase:
         self._run(f"{_BEGIN}; SELECT pg_advisory_xact_lock{_WITHOUT_TABLES}")
         self._time = str(self._run(f"SELECT {_CLOCK}")[0][0])
 
-    def _reconnect(self) -> None:
-        """Connect again if the server, or the way to it, was gone meanwhile."""
-        if self._connection.closed:
-            self._connection = connect(self._url)
+    def _first(self, work: Callable[[], T]) -> T:
+        """Do what nothing was done before; once more, if the connection was found to be broken.
+
+        Raises StoreUnavailable if the server, or the way to it, is gone.
+        """
+        if not self._connection.closed:
+            try:
+                return work()
+            except StoreUnavailable:
+                if not self._connection.closed:
+                    raise
+        self._connection = connect(self._url)
+        return work()
 
     def _run(self, query: str, values: Sequence[Value] = ()) -> list[Row]:
         """Run what was not sent yet, then a statement, in one go; return the rows of that.

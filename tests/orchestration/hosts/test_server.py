@@ -231,6 +231,12 @@ def test_a_connection_that_broke_is_made_anew(url: str, postgres: Server) -> Non
         postgres.start()
         with database.transaction():
             database.execute("UPDATE gate SET max_running = 5")
+        postgres.kill()
+        postgres.start()
+        with database.transaction():  # it was not noticed yet that the connection is broken
+            assert database.execute("SELECT max_running FROM gate") == [(5,)]
+        postgres.kill()
+        postgres.start()
         assert database.execute("SELECT max_running FROM gate") == [(5,)]
 
 
