@@ -18,7 +18,7 @@ from .wakeups import wakeups
 class Plan(NamedTuple):
     """How much is measured."""
 
-    length: int = 120
+    length: int = 80
     wakeups: int = 200
     workers: tuple[int, ...] = (1, 5, 20)
     running: tuple[int, ...] = (10, 100, 1000)

@@ -27,6 +27,8 @@ from .room import server
 
 _ORIGIN = Origin("0" * 40, "/nowhere", "plan.toml", "", "somebody")
 _PHASES_OF_FEATURE = 500
+_MOST_A_SECOND = 300
+"""Transitions: so many phases are there to be run."""
 
 
 class Measured(NamedTuple):
@@ -58,7 +60,7 @@ def transitions(
 
 def _measure(started: Server, workers: int, running: int, seconds: float) -> Measured:
     url = server_store.made(started)
-    _fill(url, workers, running, int(running + 600 * seconds))
+    _fill(url, workers, running, int(running + _MOST_A_SECOND * seconds))
     context = get_context("spawn")
     with context.Pool(workers) as pool:
         arguments = [(url, f"host{number}", running, seconds) for number in range(workers)]

@@ -58,6 +58,7 @@ from adw_worktree.system.paths import is_dir
 _LONGEST_NAP_SECONDS = 60.0
 """A clock that was set forward is noticed after that, while a phase waits for its time."""
 _BIRTH_SECONDS = 0.02
+_MOST_BURIALS = 5
 
 
 class Coordinator:
@@ -234,7 +235,16 @@ class Coordinator:
     def _start(self, claimed: list[Claimed]) -> None:
         for one in claimed:
             reached("claim.committed")
-            self._fork(assignment_of(self._state_dir, one))
+            try:
+                self._fork(assignment_of(self._state_dir, one))
+            except OSError as exc:  # a full disk: others may have room for it
+                self._give_back(one.attempt.token, exc)
+
+    def _give_back(self, token: str, why: OSError) -> None:
+        """Let another host start a phase that cannot be started here, or this one once it can."""
+        self._runners.pop(token, None)
+        text = f"{self._host} cannot start it: {why.strerror or why}"
+        store_attempts.end(self._store, token, End("no-slot", text))
 
     def _fork(self, assignment: Assignment) -> None:
         """Start the runner of an attempt."""
@@ -244,7 +254,14 @@ class Coordinator:
         reached("runner.forked")
 
     def _bury(self, runner: WatchedRunner) -> None:
-        """Have another process end what a dead runner left, and write that it was lost."""
+        """Have another process end what a dead runner left, and write that it was lost.
+
+        On a full disk it cannot write that; once it has ended everything, it counts as written.
+        """
+        runner.burials += 1
+        if runner.burials > _MOST_BURIALS:
+            self._end(runner, End("lost", "its end could not be written down"), [])
+            return
         self._send(runner, become_undertaker, runner.run)
 
     def _tidy(self, token: str) -> None:

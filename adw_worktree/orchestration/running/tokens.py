@@ -57,7 +57,11 @@ class _Connector(procrastinate.PsycopgConnector):
             again.add(task)
             task.add_done_callback(again.discard)
 
-        await super().listen_notify(hear, channels)
+        try:
+            await super().listen_notify(hear, channels)
+        finally:
+            for task in again:
+                task.cancel()
 
 
 class Tokens:

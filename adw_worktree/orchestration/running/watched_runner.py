@@ -21,6 +21,8 @@ class WatchedRunner:
         self.worktree: Path | None = None
         self.taken_in = False
         """Whether the end is in the store."""
+        self.burials = 0
+        """How often it was tried to end what it left when it died."""
         self.ended: int | None = None
         """Readable once the process has ended; None if that is not known to come."""
 

@@ -79,7 +79,8 @@ class Shared(NamedTuple):
                 landed = text.get("landed")
                 if isinstance(landed, str) and seen.tip and self.branch.contains(seen.tip, landed):
                     return End("completed", "its work had landed already", 0, landed)
-                if int(text.get("attempt", 0)) > self.assignment.attempt.number:
+                number = text.get("attempt")
+                if isinstance(number, int) and number > self.assignment.attempt.number:
                     raise self._stale()
                 if text.get("is") == self._digest:
                     return None

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from adw_worktree.orchestration.store.opening import connect_to_server
+from adw_worktree.orchestration.store.times import seconds_until
+from tests.support.disk import fill
 from tests.support.features import phase, reasons, start, statuses, write_feature
 from tests.support.hosts import Host
 from tests.support.machine import settle
@@ -268,3 +277,55 @@ def test_a_feature_lands_where_hosts_share_code(hosts: list[Host], remote: Path)
     assert {"x-p1", "x-p2"} <= {*git("ls-tree", "--name-only", "main", cwd=remote).split()}
     left = git("for-each-ref", "--format=%(refname)", cwd=remote).split()
     assert left == ["refs/heads/main"], "branch and markers are gone"
+
+
+def test_a_host_whose_disk_is_full_leaves_phases_to_others(
+    hosts: list[Host], tmp_path: Path
+) -> None:
+    anna, ben = hosts
+    small = anna.home / "state"
+    small.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True).returncode != 0:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        anna.work()
+        ballast = fill(small)
+        start(ben, "x", phase(1), phase(2, needs=[1]))
+        wait_for(lambda: reasons(ben, "x.1")[:1] == ["no-slot"], anna)
+        assert statuses(ben, "x")[1] == "ready"
+        ben.work()
+        wait_for(lambda: completed(ben, "x"), ben)
+        ballast.unlink()
+        ben("worker", "drain", "ben")
+        start(ben, "y", phase(1))
+        wait_for(lambda: completed(ben, "y"), anna)
+    finally:
+        anna.end()
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+
+
+def test_a_host_whose_clock_is_wrong_changes_no_order_and_no_lease(
+    hosts: list[Host], tmp_path: Path
+) -> None:
+    anna, ben = hosts
+    program = shutil.which("faketime")
+    if program is None:
+        pytest.skip("faketime is not installed")
+    anna.environ["DONT_FAKE_MONOTONIC"] = ben.environ["DONT_FAKE_MONOTONIC"] = "1"
+    anna.prefix, ben.prefix = [program, "-f", "+2h"], [program, "-f", "-2h"]
+    anna.work("--label", "a")
+    ben.work("--label", "b")
+    names = ["a", "b"] * 4
+    phases = [
+        phase(number, needs=[number - 1] if number > 1 else []) | {"needs": [label]}
+        for number, label in enumerate(names, 1)
+    ]
+    start(anna, "x", *phases)
+    wait_for(lambda: completed(anna, "x"), ben)
+    assert {len(ran) for ran in ran_on(anna, "x").values()} == {1}
+    with closing(connect_to_server(anna.url)) as database:
+        times = [at for [at] in database.execute("SELECT at FROM events ORDER BY id")]
+        now = database.now()
+    assert times == sorted(times, key=str)
+    assert abs(seconds_until(str(times[0]), now)) < 600
