@@ -26,11 +26,20 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "--numprocesses=auto", "--variants=few", *session.posargs)
 
 
+ON_SERVER = ("tests/orchestration/running", "tests/board/test_live.py", "tests/board/test_api.py")
+"""What is tried with both kinds of store."""
+
+
 @nox.session(default=False)
 def thorough(session: nox.Session) -> None:
-    """Run the tests that take long, a few variants of each; what follows `--` goes to pytest."""
+    """Run the tests that take long, a few variants of each; what follows `--` goes to pytest.
+
+    And those of running phases once more, with the store on a PostgreSQL server.
+    """
     session.install("-e", ".[test]")
     session.run("pytest", "--numprocesses=auto", "--variants=thorough", *session.posargs)
+    if not session.posargs:
+        session.run("pytest", "--numprocesses=auto", "--variants=few", "--store=server", *ON_SERVER)
 
 
 @nox.session(default=False)

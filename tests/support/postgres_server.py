@@ -102,8 +102,8 @@ class Server:
         for process in doomed:
             with suppress(psutil.Error):
                 process.kill()
+        self.stop()  # which takes in the first of them
         psutil.wait_procs(doomed, timeout=30)
-        self.stop()
 
     def discard(self) -> None:
         self.stop()

@@ -18,7 +18,7 @@ from adw_worktree.orchestration.runs.far_logs import bring_logs
 from adw_worktree.orchestration.runs.host_lease import forget_lease, note_lease, uptime
 from adw_worktree.orchestration.runs.run_directory import run_directory
 from adw_worktree.orchestration.store import hosts, logs
-from adw_worktree.orchestration.store.attempts import expire
+from adw_worktree.orchestration.store.attempts import awaits_slot, expire, slot_freed
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.records import attempts
 from adw_worktree.orchestration.store.this_host import ThisHost, keep_this_host, this_host
@@ -152,6 +152,8 @@ class Membership:
             )
         self._renewed = asked_at
         self._note_lease(asked_at)
+        if awaits_slot(self._database, self.name):
+            slot_freed(self._database, self.name)  # or there is room on the disk again
 
     def _note_lease(self, asked_at: float) -> None:
         with suppress(OSError):  # on a full disk: what runs is ended with the lease before

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from adw_worktree.orchestration.phases.states import EndReason
 
 
+_MOST_FALSE_STARTS = 5
+
+
 class Task(NamedTuple):
     """What agents are to do in a phase."""
 
@@ -230,12 +233,24 @@ def _end(database: Database, attempt: Attempt, ended: End) -> None:
         return
     status = status_after(ended.reason, losses=losses, attempts=phase.attempts_allowed)
     change_status(database, phase, status, why=ended.message)
-    if ended.reason == "no-slot":
+    if ended.reason == "no-slot" or _never_begins(database, attempt):
         database.execute("UPDATE phases SET awaits_slot = 1 WHERE id = ?", [phase.id])
         database.execute(
             "INSERT INTO slotless (phase_id, host) VALUES (?, ?) ON CONFLICT DO NOTHING",
             [phase.id, attempt.host],
         )
+
+
+def _never_begins(database: Database, attempt: Attempt) -> bool:
+    """Return whether a phase was lost on a host again and again before its first stage.
+
+    The disk may be full, and it would go on for ever. It is left to other hosts then, and tried
+    again where it was once there is reason to.
+    """
+    tried = attempts(database, "phase_id = ?", [attempt.phase_id])[-_MOST_FALSE_STARTS:]
+    return len(tried) == _MOST_FALSE_STARTS and all(
+        (one.host, one.end_reason, one.stage) == (attempt.host, "lost", None) for one in tried
+    )
 
 
 def expire(database: Database) -> list[str]:
