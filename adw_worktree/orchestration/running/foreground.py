@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from adw_worktree.errors import StoreError
 from adw_worktree.orchestration.running.coordinating import Manner, coordinate
 from adw_worktree.orchestration.running.nursery import Nursery, with_nursery
 from adw_worktree.orchestration.running.runner import rehearse
+from adw_worktree.orchestration.store.database import Database
+from adw_worktree.orchestration.store.hosts import hosts
 from adw_worktree.orchestration.store.opening import open_store
+from adw_worktree.orchestration.store.this_host import this_host
+from adw_worktree.pool.wakeups import coordinator_bell
 
 
 def work(state_dir: Path, manner: Manner) -> None:
@@ -18,13 +23,24 @@ def work(state_dir: Path, manner: Manner) -> None:
     Where a coordinator lives already, a `patient` one waits until that has nothing left to do.
     Raises StoreError.
     """
-    open_store(state_dir).close()  # what is wrong with it is said here, not in a process of its own
+    with closing(open_store(state_dir)) as store:  # what is wrong with it is said here
+        if not manner.serves and not _is_host(store, state_dir):
+            with suppress(OSError):  # nobody is to hear it
+                coordinator_bell(state_dir).unlink()
+            return
     code = with_nursery(partial(_coordinate, state_dir, manner), rehearse)
     if code != 0:
         raise StoreError(
             "the coordinator ended before its time",
             hint="adw-worktree doctor; what runs goes on, and the next command starts another",
         )
+
+
+def _is_host(store: Database, state_dir: Path) -> bool:
+    """Return whether this machine works on the store: one that only steers others does not."""
+    if not store.is_shared:
+        return True
+    return this_host(state_dir).name in {one.name for one in hosts(store)}
 
 
 def _coordinate(state_dir: Path, manner: Manner, nursery: Nursery) -> int:
