@@ -56,7 +56,7 @@ workers do not make more transitions a second; they wait for each other. What wa
 next start, never what runs.
 
 Phases of agents last minutes. At 10 minutes each, 1,000 running phases make two transitions a
-second: a hundredth of what the gate lets through.
+second: a small part of what the gate lets through here.
 
 ## What 1,000 hosts would need, on paper
 
