@@ -46,7 +46,7 @@ def run(args: Namespace) -> Outcome:
     from adw_worktree.orchestration.running.foreground import work
     from adw_worktree.settings.places import state_directory
 
-    if args.name or args.label or args.repo or args.hand_back:
+    if not args.quiet:
         _join(state_directory(), args)
     manner = Manner(args.until_idle, not args.quiet, not args.quiet, args.hand_back)
     work(state_directory(), manner)
@@ -54,26 +54,29 @@ def run(args: Namespace) -> Outcome:
 
 
 def _join(state_dir: Path, args: Namespace) -> None:
-    """Keep what this host is called and offers to those that share its store.
+    """Keep what this host is called and offers to those that share its store, if any do.
 
-    Raises UsageError, Refused if it has another name while something runs, NotARepository.
+    The repository that it is called in is served, too. Raises UsageError, Refused if the host has
+    another name while something runs, NotARepository.
     """
     from contextlib import closing
 
     from adw_worktree.errors import Refused, UsageError
-    from adw_worktree.orchestration.store.hosts import running_on
+    from adw_worktree.orchestration.store.hosts import rename_adder, running_on
     from adw_worktree.orchestration.store.opening import open_store
     from adw_worktree.orchestration.store.this_host import (
         keep_this_host,
         require_host_name,
         this_host,
     )
-    from adw_worktree.project import open_project
+    from adw_worktree.project import open_project, project_around
     from adw_worktree.settings.rules import check_label
 
     host = this_host(state_dir)
     with closing(open_store(state_dir)) as database:
         if not database.is_shared:
+            if not (args.name or args.label or args.repo or args.hand_back):
+                return
             raise UsageError(
                 "a name, labels, repositories and --hand-back are for hosts that share a store",
                 hint="name that with the setting store; adw-worktree help settings",
@@ -84,14 +87,16 @@ def _join(state_dir: Path, args: Namespace) -> None:
                 f"this host works as {host.name}, and something runs on it",
                 hint=f"adw-worktree work --name {host.name}",
             )
+        rename_adder(database, host.name, name)
     for label in args.label:
         try:
             check_label(label)
         except ValueError as exc:
             hint = "adw-worktree work --name anna --label gpu"
             raise UsageError(f"--label {label[:80]!r} {exc}", hint=hint) from exc
-    places = [str(open_project(args.directory / one).repo.home) for one in args.repo]
+    around = project_around(args.directory)
+    found = [open_project(args.directory / one) for one in args.repo]
+    places = [str(one.repo.home) for one in [*found, *([around] if around else [])]]
     repositories = tuple(dict.fromkeys([*host.repositories, *places]))
-    keep_this_host(
-        state_dir, host._replace(name=name, labels=tuple(args.label), repositories=repositories)
-    )
+    labels = tuple(args.label) or host.labels
+    keep_this_host(state_dir, host._replace(name=name, labels=labels, repositories=repositories))

@@ -9,14 +9,16 @@ is one host, and it needs no lease.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from adw_worktree.errors import Refused, UnknownAdw
 from adw_worktree.orchestration.store.database import Database
 from adw_worktree.orchestration.store.events import append
 from adw_worktree.orchestration.store.landings import IS_TO_LAND
-from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, select
+from adw_worktree.orchestration.store.records import Attempt, Feature, attempts, features, select
 from adw_worktree.orchestration.store.times import later
 from adw_worktree.system.named_tuple import NamedTuple
+from adw_worktree.system.paths import is_dir
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,6 +146,18 @@ def _note_what_it_has(database: Database, offer: Offer) -> None:
         database.execute(
             "INSERT INTO host_repositories VALUES (?, ?, ?)", [offer.name, repository, place]
         )
+
+
+def rename_adder(database: Database, before: str, name: str) -> None:
+    """Let features be of a host by the name that it has from now on, which were added here."""
+    if name == before:
+        return
+    with database.transaction():
+        for feature in features(database, "added_on = ?", [before]):
+            if is_dir(Path(feature.place)):
+                database.execute(
+                    "UPDATE features SET added_on = ? WHERE id = ?", [name, feature.id]
+                )
 
 
 def stop_serving(database: Database, name: str) -> None:
