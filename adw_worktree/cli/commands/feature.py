@@ -240,7 +240,19 @@ def _started(
     outcome = _show(database, str(feature.id))
     text = f"started feature {feature.id}, {feature.slug}, with {_phases(outcome.data['phases'])}"
     follow = f"to follow it: adw-worktree feature show {feature.slug}"
-    return outcome._replace(text=text, notes=[*notes, follow])
+    return outcome._replace(text=text, notes=[*notes, *_unserved(database, feature), follow])
+
+
+def _unserved(database: Database, feature: Feature) -> list[str]:
+    """Return a note if phases of a feature are ready that no host may start."""
+    if not database.is_shared:
+        return []
+    from adw_worktree.orchestration.store.claimable import unserved
+
+    found = [name for name in unserved(database) if name.startswith(f"{feature.slug}.")]
+    if not found:
+        return []
+    return [f"no host that works has what {', '.join(found[:5])} needs: adw-worktree worker list"]
 
 
 def _phases(rows: Sequence[object]) -> str:

@@ -348,7 +348,8 @@ def test_hosts_whose_clocks_are_wrong_change_no_order_and_no_lease(
 def test_a_feature_that_was_added_before_its_host_had_a_name_runs_there(hosts: list[Host]) -> None:
     """And the repository that `work` is called in is served, though it never had a slot."""
     anna, _ = hosts
-    start(anna, "x", phase(1))
+    started = anna("feature", "start", str(write_feature(anna, "x", phase(1))), "--yes")
+    assert "no host that works has what x.1 needs" in started.stderr
     worker = anna.start("work", "--name", "anna", quiet=True)
     try:
         wait_for(lambda: completed(anna, "x"), "it is not run")
