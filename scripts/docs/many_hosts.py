@@ -177,6 +177,7 @@ def main() -> None:
             storm.blow(rng, 60 * args.minutes)
             storm.wait()
             counts: Counter[str] = storm.judge(remote)
+            print(*storm.faults, sep="\n")
     lines = [_ABOUT, *seen, _STORM.format(minutes=args.minutes), *table(counts)]
     _PAGE.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     print(f"wrote {_PAGE}")

@@ -70,8 +70,8 @@ class Storm:
         self._numbers = itertools.count(1)
         self._down: set[str] = set()
         """Hosts that are switched off."""
-        self._resumed: dict[str, list[float]] = defaultdict(list)
-        """When each host was let go on after it was suspended."""
+        self._resumed: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        """When it was begun to let each host go on that was suspended, and when that was done."""
         self.person = hosts[0]
         self.log = place / "beats"
         self.log.mkdir()
@@ -197,8 +197,9 @@ class Storm:
         host.signal(signal.SIGSTOP)
         self._note("suspensions")
         time.sleep(rng.uniform(0.5, 2.5 * LEASE))
-        self._resumed[host.name].append(time.time())
+        began = time.time()
         host.signal(signal.SIGCONT)
+        self._resumed[host.name].append((began, time.time()))
 
     def _kill_server(self, _number: int, rng: random.Random) -> None:
         self._server.kill()
@@ -256,8 +257,8 @@ class Storm:
         }
         for attempt, at in overlaps.items():
             woken = any(
-                0 <= at - resumed <= _WOKEN_SECONDS
-                for resumed in self._resumed[ran_on.get(attempt, "")]
+                began <= at <= ended + _WOKEN_SECONDS
+                for began, ended in self._resumed[ran_on.get(attempt, "")]
             )
             self.counts["woken from suspension" if woken else "twice at once"] += 1
             if not woken:

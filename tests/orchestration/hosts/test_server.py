@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -133,7 +134,9 @@ def pooled(url: str, postgres: Server, tmp_path: Path) -> Iterator[str]:
         pytest.skip("pgbouncer is not installed")
     place = Path(str(postgres.directory), "pool")
     place.mkdir(exist_ok=True)
-    shutil.chown(place, "postgres")
+    user = "postgres" if os.geteuid() == 0 else None
+    if user is not None:
+        shutil.chown(place, user)
     (place / "users").write_text('"postgres" ""\n')
     (place / "pool.ini").write_text(
         f"[databases]\n* = host={postgres.directory}\n[pgbouncer]\npool_mode = transaction\n"
@@ -142,7 +145,7 @@ def pooled(url: str, postgres: Server, tmp_path: Path) -> Iterator[str]:
     )
     process = subprocess.Popen(
         [program, str(place / "pool.ini")],
-        user="postgres",
+        user=user,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
