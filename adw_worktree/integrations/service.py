@@ -175,7 +175,7 @@ def state(unit: Unit) -> UnitState:
     if linked or not is_untouched(present):
         return UnitState("foreign", unit.manager, unit.path, "written or changed by somebody else")
     if not runs(present, unit.command, unit.environment[STATE_HOME]):
-        note = f"it runs another command: adw-worktree hooks install --{unit.service.name}"
+        note = "it runs another command; to install it anew: adw-worktree hooks --help"
         return UnitState("outdated", unit.manager, unit.path, note)
     return UnitState("installed", unit.manager, unit.path)
 

@@ -118,7 +118,7 @@ def _copy(source: str, target: str) -> Outcome:
     if {source, target} != set(_ENDS):
         raise UsageError(
             f"a store is copied from `file` to `server`, or back, not {source} to {target}"[:200],
-            hint="adw-worktree store copy file server",
+            hint="see the examples: adw-worktree store --help",
         )
     state_dir = state_directory()
     with ExitStack() as opened:

@@ -43,13 +43,14 @@ class SharedLanding(NamedTuple):
         if not base.has(there):
             base.fetch(base.ref)
         here = branch_commit(self.project.repo.home, into)
+        git = f"git -C {quote(str(self.project.repo.home))}"
         if here is None or is_ancestor(self.project.repo.home, here, there):
             self._forward(base, there)
         elif not self._adds_nothing(here, there, tip):
             raise BranchUnusable(
                 f"{into} has commits here that {base.remote} and {self.branch.branch} lack: they "
                 "would be pushed with the feature",
-                hint=f"git push {quote(base.remote)} {quote(into)}, or repeat on another host",
+                hint=f"{git} push {quote(base.remote)} {quote(into)}, or repeat on another host",
             )
         return there
 

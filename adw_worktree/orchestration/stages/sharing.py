@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from shlex import quote
 
 from adw_worktree.errors import BranchUnusable, GitFailed, StaleAttempt, TargetMoved
 from adw_worktree.orchestration.runs.assignment import Assignment
@@ -240,7 +241,8 @@ def publish_start(project: Project, branch: str, base: str) -> str:
 def _not_taken(branch: SharedBranch, told: str) -> GitFailed:
     return GitFailed(
         f"{branch.remote} does not take {branch.branch}: {told.strip()[-300:]}",
-        hint=f"git push {branch.remote} {branch.branch}, which says more",
+        hint=f"git -C {quote(str(branch.repo.home))} push {quote(branch.remote)} "
+        f"{quote(branch.branch)}, which says more",
         stderr=told,
     )
 
