@@ -12,8 +12,7 @@ from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.project import Project
 from adw_worktree.repo.git import run_git
 from adw_worktree.repo.refs import branch_commit
-from adw_worktree.repo.remotes import preferred_remote
-from adw_worktree.repo.shared_branch import SharedBranch
+from adw_worktree.repo.shared_branch import shared_branch
 from adw_worktree.settings.places import branch_name
 
 
@@ -64,8 +63,7 @@ def _landed(project: Project, feature: Feature, attempt: Attempt) -> Difference 
     """
     if attempt.head_commit is None or attempt.base_commit is None:
         return None
-    remote = preferred_remote(project.repo, project.settings.remote)
-    branch = SharedBranch(project.repo, remote, feature.branch, "")
+    branch = shared_branch(project.repo, project.settings.remote, feature.branch)
     if not branch.has(attempt.head_commit):
         branch.fetch(branch.ref)
     # Of a merge, what it brought to the branch.

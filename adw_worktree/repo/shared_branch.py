@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from adw_worktree.errors import BranchUnusable
 from adw_worktree.repo.git import NO_HOOKS, GitResult, run_git
 from adw_worktree.repo.refs import branch_commit, is_ancestor, loose_commit
+from adw_worktree.repo.remotes import preferred_remote
 from adw_worktree.repo.repository import Repository
 from adw_worktree.system.faults import reached
 from adw_worktree.system.named_tuple import NamedTuple
@@ -169,3 +170,13 @@ def _checked_out(repo: Repository, branch: str) -> str | None:
         if lines.get("branch") == f"refs/heads/{branch}":
             return lines.get("worktree")
     return None
+
+
+def shared_branch(
+    repo: Repository, setting: str | None, branch: str, name: str = ""
+) -> SharedBranch:
+    """Return a branch at the remote that is meant, where the setting `remote` is `setting`.
+
+    `name` is that of the marker; what does not land alone needs none.
+    """
+    return SharedBranch(repo, preferred_remote(repo, setting), branch, name)

@@ -85,9 +85,7 @@ class Storm:
         phases = [
             phase(
                 number,
-                _BEATS.format(
-                    beats=rng.randint(5, 30), name=slug, log=self.log / f"{slug}.{number}"
-                ),
+                self._beats(slug, number, rng.randint(5, 30)),
                 _WORK,
                 needs=before,
                 attempts=1000,

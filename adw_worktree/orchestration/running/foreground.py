@@ -11,7 +11,7 @@ from adw_worktree.orchestration.running.coordinating import Manner, coordinate
 from adw_worktree.orchestration.running.nursery import Nursery, with_nursery
 from adw_worktree.orchestration.running.runner import rehearse
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.hosts import hosts
+from adw_worktree.orchestration.store.hosts import known_host
 from adw_worktree.orchestration.store.opening import open_store
 from adw_worktree.orchestration.store.this_host import this_host
 from adw_worktree.pool.wakeups import coordinator_bell
@@ -40,7 +40,7 @@ def _is_host(store: Database, state_dir: Path) -> bool:
     """Return whether this machine works on the store: one that only steers others does not."""
     if not store.is_shared:
         return True
-    return this_host(state_dir).name in {one.name for one in hosts(store)}
+    return known_host(store, this_host(state_dir).name) is not None
 
 
 def _coordinate(state_dir: Path, manner: Manner, nursery: Nursery) -> int:

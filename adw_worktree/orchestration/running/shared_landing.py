@@ -14,8 +14,7 @@ from adw_worktree.orchestration.store.records import Feature
 from adw_worktree.project import Project
 from adw_worktree.repo.git import NO_HOOKS, run_git
 from adw_worktree.repo.refs import branch_commit, is_ancestor
-from adw_worktree.repo.remotes import preferred_remote
-from adw_worktree.repo.shared_branch import MARKERS, SharedBranch
+from adw_worktree.repo.shared_branch import MARKERS, SharedBranch, shared_branch
 from adw_worktree.system.named_tuple import NamedTuple
 from adw_worktree.worktrees.finish.target import checked_out_at
 
@@ -97,5 +96,5 @@ def shared_landing(project: Project, feature: Feature) -> SharedLanding | None:
     """Return how a feature lands whose hosts share code; None if its store has one host."""
     if feature.added_on is None:
         return None
-    remote = preferred_remote(project.repo, project.settings.remote)
-    return SharedLanding(project, feature, SharedBranch(project.repo, remote, feature.branch, ""))
+    branch = shared_branch(project.repo, project.settings.remote, feature.branch)
+    return SharedLanding(project, feature, branch)

@@ -17,7 +17,7 @@ from adw_worktree.orchestration.runs.run_directory import RunDirectory, run_dire
 from adw_worktree.orchestration.runs.summon import hearing_commits
 from adw_worktree.orchestration.store import logs
 from adw_worktree.orchestration.store.database import Database
-from adw_worktree.orchestration.store.hosts import hosts
+from adw_worktree.orchestration.store.hosts import known_host
 from adw_worktree.orchestration.store.records import Attempt
 from adw_worktree.orchestration.store.this_host import this_host
 
@@ -84,7 +84,7 @@ def fetch_logs(database: Database, state_dir: Path, attempt: Attempt) -> str | N
 
 def _ask(database: Database, state_dir: Path, attempt: Attempt) -> str | None:
     """Ask the host of an attempt for its logs; return why it has not answered, None if it has."""
-    host = {one.name: one for one in hosts(database)}.get(attempt.host)
+    host = known_host(database, attempt.host)
     if host is None or host.lease_until is None or host.lease_until <= database.now():
         heard = f", which was last heard of at {host.heard_at[:19]}" if host is not None else ""
         return f"the log is on {attempt.host}{heard}"

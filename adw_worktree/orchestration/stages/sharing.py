@@ -23,8 +23,7 @@ from adw_worktree.orchestration.runs.host_lease import is_trusted
 from adw_worktree.orchestration.store.attempts import End
 from adw_worktree.project import Project
 from adw_worktree.repo.refs import loose_commit, resolve_base
-from adw_worktree.repo.remotes import preferred_remote
-from adw_worktree.repo.shared_branch import Seen, SharedBranch
+from adw_worktree.repo.shared_branch import Seen, SharedBranch, shared_branch
 from adw_worktree.system.named_tuple import NamedTuple
 
 TYPE_CHECKING = False
@@ -220,8 +219,7 @@ def publish_start(project: Project, branch: str, base: str) -> str:
     So phases start from what the person sees who starts the feature, pushed or not. Returns where
     it is there. Raises BranchUnusable, GitFailed.
     """
-    remote = preferred_remote(project.repo, project.settings.remote)
-    there = SharedBranch(project.repo, remote, branch, "")
+    there = shared_branch(project.repo, project.settings.remote, branch)
     start = resolve_base(project.repo.home, base)
     if start is None:
         raise BranchUnusable(
@@ -251,7 +249,7 @@ def shared(project: Project, assignment: Assignment) -> Shared | None:
     """Return how an attempt shares its code; None if its store has one host."""
     if assignment.feature.added_on is None:
         return None
-    remote = preferred_remote(project.repo, project.settings.remote)
     feature = assignment.feature
     name = f"{feature.id}-{assignment.phase.adw_id}"
-    return Shared(project, assignment, SharedBranch(project.repo, remote, feature.branch, name))
+    branch = shared_branch(project.repo, project.settings.remote, feature.branch, name)
+    return Shared(project, assignment, branch)

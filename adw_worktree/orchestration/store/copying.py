@@ -7,7 +7,13 @@ again and compared. Nothing may run meanwhile: an attempt ends in the store in w
 from __future__ import annotations
 
 from adw_worktree.errors import Refused, StoreError
-from adw_worktree.orchestration.store.database import Database, Row, placeholders
+from adw_worktree.orchestration.store.database import (
+    Database,
+    Row,
+    in_parts,
+    placeholders,
+    storable,
+)
 from adw_worktree.orchestration.store.features import root_of
 from adw_worktree.orchestration.store.records import attempts, features
 
@@ -19,7 +25,6 @@ TABLES = (
 """What is copied, each after the tables that it names rows of."""
 OF_HOSTS = ("hosts", "host_labels", "host_repositories", "wanted_logs")
 """What is not: hosts say it again when they begin to work on a store."""
-_MOST_VALUES = 5000
 
 
 def copy_store(source: Database, target: Database) -> dict[str, int]:
@@ -51,9 +56,7 @@ def _copy(source: Database, target: Database, table: str) -> int:
     names = ", ".join(columns)
     rows = source.execute(f"SELECT {names} FROM {table}")
     marks = f"({placeholders(columns)})"
-    at_once = max(1, _MOST_VALUES // len(columns))
-    for start in range(0, len(rows), at_once):
-        few = rows[start : start + at_once]
+    for few in in_parts(rows, len(columns)):
         target.execute(
             f"INSERT INTO {table} ({names}) VALUES {', '.join([marks] * len(few))}",
             [value for row in few for value in row],
@@ -68,11 +71,7 @@ def _copy(source: Database, target: Database, table: str) -> int:
 
 def _as_written(rows: list[Row]) -> list[str]:
     """Return rows as they are to be read again: a server keeps no NUL."""
-    return sorted(
-        repr(tuple(one.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(one, str) else one
-                   for one in row))
-        for row in rows
-    )  # fmt: skip
+    return sorted(repr(tuple(map(storable, row))) for row in rows)
 
 
 def _columns(source: Database, target: Database, table: str) -> list[str]:

@@ -29,10 +29,16 @@ def placeholders(values: Sequence[Value]) -> str:
     return ", ".join("?" * len(values)) or "NULL"
 
 
-def in_parts(found: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Yield parts of which each has few enough values for a statement."""
-    for start in range(0, len(found), _MOST_VALUES):
-        yield found[start : start + _MOST_VALUES]
+def in_parts(found: Sequence[T], width: int = 1) -> Iterator[Sequence[T]]:
+    """Yield parts of which each has few enough values for a statement; one of it is `width`."""
+    at_once = max(1, _MOST_VALUES // width)
+    for start in range(0, len(found), at_once):
+        yield found[start : start + at_once]
+
+
+def storable(value: Value) -> Value:
+    """Return a value as a server takes it: its texts have no NUL."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
 class Database(Protocol):

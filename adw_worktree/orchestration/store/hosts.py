@@ -64,12 +64,18 @@ def hosts(database: Database) -> list[Host]:
     return [Host(*row) for row in select(database, "hosts", Host, "1 = 1", [], "name")]
 
 
+def known_host(database: Database, name: str) -> Host | None:
+    """Return the host of that name, None if the store knows none."""
+    found = select(database, "hosts", Host, "name = ?", [name], "name")
+    return Host(*found[0]) if found else None
+
+
 def find_host(database: Database, name: str) -> Host:
     """Return the host of that name. Raises UnknownAdw."""
-    for host in hosts(database):
-        if host.name == name:
-            return host
-    raise UnknownAdw(f"no host {name!r} works on this store", hint="adw-worktree worker list")
+    host = known_host(database, name)
+    if host is None:
+        raise UnknownAdw(f"no host {name!r} works on this store", hint="adw-worktree worker list")
+    return host
 
 
 def labels_of(database: Database) -> dict[str, list[str]]:
@@ -90,7 +96,7 @@ def register(database: Database, offer: Offer, *, serves: bool) -> None:
     Refused if another machine works under that name.
     """
     with database.transaction():
-        present = {one.name: one for one in hosts(database)}.get(offer.name)
+        present = known_host(database, offer.name)
         if present is None:
             _insert(database, offer)
             _tell(database, "host.added", offer.name)
@@ -201,7 +207,7 @@ def renew(database: Database, name: str, machine: str, slots: tuple[int, int] | 
     `slots` are those of its pool, and how many of them are leased.
     """
     with database.transaction():
-        present = {one.name: one for one in hosts(database)}.get(name)
+        present = known_host(database, name)
         if present is None or present.machine != machine:
             return False
         _renew(database, name, present.lease_seconds)

@@ -20,7 +20,7 @@ from psycopg.adapt import Loader
 
 from adw_worktree.errors import LockTimeout, StoreError, StoreUnavailable
 from adw_worktree.orchestration.store.claimable import hosts_to_wake
-from adw_worktree.orchestration.store.database import Row, Value
+from adw_worktree.orchestration.store.database import Row, Value, storable
 from adw_worktree.orchestration.store.tokens import send_tokens
 from adw_worktree.settings.database_url import server_url
 from adw_worktree.system.faults import reached
@@ -175,7 +175,7 @@ class PostgresDatabase:
             raise self._error(exc) from exc
 
     def _sent(self, query: str, values: Sequence[Value]) -> psycopg.Cursor[Row]:
-        return self._connection.execute(query.encode(), [*map(_storable, values)] or None)
+        return self._connection.execute(query.encode(), [*map(storable, values)] or None)
 
     def _error(self, exc: psycopg.Error) -> StoreError:
         """Return the error for what the server says. Raises mistakes of ours as they are."""
@@ -268,11 +268,6 @@ def _hint(told: str) -> str:
     if "database" in told and "does not exist" in told:
         return "make it: createdb NAME, then adw-worktree store migrate"
     return "start the server, or correct the setting store"
-
-
-def _storable(value: Value) -> Value:
-    """Return a value as a server takes it: its texts have no NUL."""
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
 
 
 class _PlainNumber(Loader):
